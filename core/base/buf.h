@@ -19,12 +19,13 @@ struct buf {
 enum { BUF_MAX_DEFAULT = 256 * 1024 * 1024 };
 
 void buf_init(struct buf *b, size_t max);
-void buf_free(struct buf *b);                   /* frees; the buffer may be used again */
-void buf_wipe_free(struct buf *b);              /* for bytes that were secret */
-void buf_clear(struct buf *b);                  /* n = 0, error = OK, memory kept */
+void buf_free(struct buf *b);      /* frees; the buffer may be used again */
+void buf_wipe_free(struct buf *b); /* for bytes that were secret */
+void buf_clear(struct buf *b);     /* n = 0, error = OK, memory kept */
 enum err buf_error(const struct buf *b) MUST_CHECK;
-bool buf_reserve(struct buf *b, size_t more);   /* room for `more` further bytes */
-uint8_t *buf_grow(struct buf *b, size_t n);     /* n uninitialised bytes appended; NULL on failure; valid until next append */
+bool buf_reserve(struct buf *b, size_t more); /* room for `more` further bytes */
+uint8_t *buf_grow(struct buf *b,
+                  size_t n); /* n uninitialised bytes appended; NULL on failure; valid until next append */
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_put_slice(struct buf *b, struct slice s);
 void buf_put_str(struct buf *b, const char *s); /* the characters, no NUL */
@@ -34,11 +35,11 @@ void buf_u16(struct buf *b, uint16_t v);
 void buf_u32(struct buf *b, uint32_t v);
 void buf_u64(struct buf *b, uint64_t v);
 void buf_uvarint(struct buf *b, uint64_t v);
-void buf_varint(struct buf *b, int64_t v);      /* zigzag */
+void buf_varint(struct buf *b, int64_t v); /* zigzag */
 void buf_patch_u32(struct buf *b, size_t at, uint32_t v);
-void buf_consume(struct buf *b, size_t n);      /* drop n bytes from the front */
+void buf_consume(struct buf *b, size_t n); /* drop n bytes from the front */
 struct slice buf_slice(const struct buf *b);
-char *buf_cstr(struct buf *b);                  /* NUL-terminated view, NUL not counted; "" after an error */
+char *buf_cstr(struct buf *b); /* NUL-terminated view, NUL not counted; "" after an error */
 
 static inline size_t uvarint_size(uint64_t v)
 {

@@ -9,10 +9,10 @@
 /* Time, randomness and faults, injected: product code asks `struct env`, tests and the simulator supply another one.
  * Pure modules take `now_ms` as an argument instead and do not see this. */
 struct env {
-    int64_t (*mono_us)(struct env *e);                    /* monotonic microseconds, any epoch */
-    int64_t (*wall_ms)(struct env *e);                    /* Unix time in milliseconds */
-    void (*random)(struct env *e, void *out, size_t n);   /* cryptographic in production */
-    bool (*fault)(struct env *e, const char *point);      /* true: fail here ("log.write", "log.fsync", ...) */
+    int64_t (*mono_us)(struct env *e);                  /* monotonic microseconds, any epoch */
+    int64_t (*wall_ms)(struct env *e);                  /* Unix time in milliseconds */
+    void (*random)(struct env *e, void *out, size_t n); /* cryptographic in production */
+    bool (*fault)(struct env *e, const char *point);    /* true: fail here ("log.write", "log.fsync", ...) */
 };
 
 struct env *env_system(void); /* the real one; static, thread-safe */

@@ -15,7 +15,7 @@ enum err {
 #undef ERR
 };
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK        __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 const char *err_name(enum err e); /* "TOPIC_AUTHORIZATION_FAILED" */

@@ -26,7 +26,7 @@ void map_free(struct map *m, void (*free_value)(void *value)); /* free_value may
 void *map_get(const struct map *m, struct slice key);          /* NULL when absent (or stored as NULL) */
 bool map_has(const struct map *m, struct slice key);
 enum err map_put(struct map *m, struct slice key, void *value, void **old) MUST_CHECK; /* old may be NULL */
-void *map_remove(struct map *m, struct slice key);             /* the value that was there, or NULL */
+void *map_remove(struct map *m, struct slice key); /* the value that was there, or NULL */
 size_t map_count(const struct map *m);
 
 /* for (struct map_entry *e = map_first(m); e; e = map_next(m, e)) */

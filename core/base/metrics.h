@@ -7,8 +7,8 @@
 
 /* Counters, gauges and histograms of this process, written as Prometheus text (format 0.0.4). A metric is looked up
  * once (metrics_counter and friends lock), kept as a pointer, and then updated without a lock. Pointers stay valid for
- * the life of the process. `labels` is the inside of the braces (`reason="bad_frame"`) or NULL; metrics of one name must
- * share help and kind. At most METRICS_MAX series: past that the lookups return one shared overflow series. */
+ * the life of the process. `labels` is the inside of the braces (`reason="bad_frame"`) or NULL; metrics of one name
+ * must share help and kind. At most METRICS_MAX series: past that the lookups return one shared overflow series. */
 enum { METRICS_MAX = 20000 };
 
 struct metric {

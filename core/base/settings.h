@@ -10,8 +10,8 @@
  * Syntax: key=value, key: value, key value; # and ! comments; \ continues a line; \t \n \r \f \uXXXX escapes. */
 enum setting_type {
     SETTING_STRING,
-    SETTING_INT,      /* int64, bounded by min and max of the row */
-    SETTING_BOOL,     /* true or false */
+    SETTING_INT,  /* int64, bounded by min and max of the row */
+    SETTING_BOOL, /* true or false */
     SETTING_DOUBLE,
     SETTING_LIST,     /* comma-separated; settings_list() walks it */
     SETTING_PASSWORD, /* never printed */
@@ -28,16 +28,16 @@ struct setting_row {
 struct settings;
 
 /* Reads `path` against `rows` (ends with a row whose key is NULL). On failure `why` holds "FILE:LINE: ...". */
-enum err settings_load(struct settings **out, const char *path, const struct setting_row *rows, struct reason *why)
-    MUST_CHECK;
+enum err settings_load(struct settings **out, const char *path, const struct setting_row *rows,
+                       struct reason *why) MUST_CHECK;
 /* The same from memory; `name` stands for the file in messages. */
 enum err settings_parse(struct settings **out, const char *name, struct slice text, const struct setting_row *rows,
                         struct reason *why) MUST_CHECK;
 void settings_free(struct settings *s);
 
-bool settings_has(const struct settings *s, const char *key);                /* set, or has a default */
-const char *settings_string(const struct settings *s, const char *key);      /* NULL when absent; lives as long as s */
-int64_t settings_int(const struct settings *s, const char *key);             /* 0 when absent */
+bool settings_has(const struct settings *s, const char *key);           /* set, or has a default */
+const char *settings_string(const struct settings *s, const char *key); /* NULL when absent; lives as long as s */
+int64_t settings_int(const struct settings *s, const char *key);        /* 0 when absent */
 bool settings_bool(const struct settings *s, const char *key);
 double settings_double(const struct settings *s, const char *key);
 /* Item i of a list, blanks trimmed, as a slice; null past the end. */

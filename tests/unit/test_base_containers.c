@@ -169,7 +169,8 @@ static void test_metrics_render_as_prometheus_text(void **state)
     histogram_observe_us(metrics_histogram("castellan_test_seconds", NULL, "Time."), 70);
     buf_init(&out, 0);
     metrics_render(&out);
-    assert_non_null(strstr(buf_cstr(&out), "# TYPE castellan_test_total counter\ncastellan_test_total{kind=\"a\"} 4\n"));
+    assert_non_null(
+        strstr(buf_cstr(&out), "# TYPE castellan_test_total counter\ncastellan_test_total{kind=\"a\"} 4\n"));
     assert_non_null(strstr(buf_cstr(&out), "castellan_test_seconds_bucket{le=\"0.0001\"} 1\n"));
     assert_non_null(strstr(buf_cstr(&out), "castellan_test_seconds_count 1\n"));
     buf_free(&out);
