@@ -8,7 +8,7 @@
 void ready_notify(void)
 {
     const char *text = getenv("CASTELLAN_READY_FD");
-    int fd = text ? atoi(text) : -1;
+    int fd = text ? (int)strtol(text, NULL, 10) : -1;
 
     if (fd <= STDERR_FILENO)
         return;
