@@ -19,7 +19,8 @@ enum {
     XERIAL_BLOCK_SIZE = 32 * 1024 /* what snappy-java writes by default */
 };
 
-static const uint8_t xerial_header[XERIAL_HEADER_SIZE] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1};
+static const uint8_t xerial_header[XERIAL_HEADER_SIZE] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0,
+                                                          0,    0,   0,   1,   0,   0,   0,   1};
 
 static const char *const names[WIRE_CODEC_COUNT] = {"none", "gzip", "snappy", "lz4", "zstd"};
 

@@ -27,8 +27,8 @@ enum { WIRE_LEVEL_DEFAULT = INT32_MIN }; /* the codec's own default level */
 const char *wire_codec_name(enum wire_codec codec); /* "gzip", as in compression.type; "unknown" when out of range */
 bool wire_codec_parse(struct slice name, enum wire_codec *codec);
 
-/* Append the compressed form of `in` to `out`. The level is for gzip (1-9), lz4 (1-17) and zstd (-131072-22); others ignore
- * it. On failure `out` is as it was before (but for its error mark). */
+/* Append the compressed form of `in` to `out`. The level is for gzip (1-9), lz4 (1-17) and zstd (-131072-22); others
+ * ignore it. On failure `out` is as it was before (but for its error mark). */
 enum err wire_compress(enum wire_codec codec, int level, struct slice in, struct buf *out) MUST_CHECK;
 
 /* Append what `in` decompresses to, at most `max` bytes (0: WIRE_DECOMPRESSED_MAX); more is ERR_LIMIT_EXCEEDED. Broken

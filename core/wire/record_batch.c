@@ -5,8 +5,10 @@
 #include "core/wire/record_batch.h"
 #include "core/wire/crc32c.h"
 
-enum { RECORD_SIZE_MIN = 7, /* length, attributes, two deltas, key and value length, header count: one byte each */
-       HEADER_SIZE_MIN = 2 };
+enum {
+    RECORD_SIZE_MIN = 7, /* length, attributes, two deltas, key and value length, header count: one byte each */
+    HEADER_SIZE_MIN = 2
+};
 
 int32_t record_batch_last_sequence(const struct record_batch *b)
 {
@@ -83,8 +85,7 @@ enum err record_batches_next(struct slice *rest, struct record_batch *out, bool 
 
 enum err record_batch_check_crc(const struct record_batch *b, struct reason *why)
 {
-    uint32_t crc =
-        crc32c(b->bytes.p + RECORD_BATCH_ATTRIBUTES_AT, b->bytes.n - RECORD_BATCH_ATTRIBUTES_AT);
+    uint32_t crc = crc32c(b->bytes.p + RECORD_BATCH_ATTRIBUTES_AT, b->bytes.n - RECORD_BATCH_ATTRIBUTES_AT);
     if (crc != b->crc)
         return reason_set(why, ERR_CORRUPT_MESSAGE, "batch CRC is %08x, its bytes give %08x", b->crc, crc);
     return ERR_OK;
@@ -208,8 +209,9 @@ enum err record_iter_next(struct record_iter *it, struct record *out, bool *more
         return reason_set(why, ERR_CORRUPT_MESSAGE, "record %d of %d does not close at its length", index,
                           b->record_count);
     if (out->offset_delta <= it->last_delta || out->offset_delta > b->last_offset_delta)
-        return reason_set(why, ERR_CORRUPT_MESSAGE, "record %d of %d has offset delta %d after %d, the batch ends at %d", index,
-                          b->record_count, out->offset_delta, it->last_delta, b->last_offset_delta);
+        return reason_set(why, ERR_CORRUPT_MESSAGE,
+                          "record %d of %d has offset delta %d after %d, the batch ends at %d", index, b->record_count,
+                          out->offset_delta, it->last_delta, b->last_offset_delta);
     out->bytes = slice_of(start, (size_t)(it->c.p - start));
     it->last_delta = out->offset_delta;
     it->left--;

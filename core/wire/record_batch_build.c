@@ -22,8 +22,7 @@ static void store_u64(uint8_t *p, uint64_t v)
 
 static void store_crc(uint8_t *batch, size_t n)
 {
-    store_u32(batch + RECORD_BATCH_CRC_AT,
-              crc32c(batch + RECORD_BATCH_ATTRIBUTES_AT, n - RECORD_BATCH_ATTRIBUTES_AT));
+    store_u32(batch + RECORD_BATCH_CRC_AT, crc32c(batch + RECORD_BATCH_ATTRIBUTES_AT, n - RECORD_BATCH_ATTRIBUTES_AT));
 }
 
 void record_batch_builder_init(struct record_batch_builder *b, enum wire_codec codec, size_t max)
