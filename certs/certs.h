@@ -21,14 +21,15 @@ enum {
 
 struct certs_request {
     const char *common_name;
-    const char *organization;      /* NULL: none */
-    const char *const *sans;       /* "DNS:localhost", "IP:127.0.0.1"; NULL-terminated; may be NULL */
-    bool server, client;           /* extended key usages */
-    int days;                      /* 0: CERTS_DAYS_DEFAULT; negative: already expired that many days ago (tests) */
+    const char *organization; /* NULL: none */
+    const char *const *sans;  /* "DNS:localhost", "IP:127.0.0.1"; NULL-terminated; may be NULL */
+    bool server, client;      /* extended key usages */
+    int days;                 /* 0: CERTS_DAYS_DEFAULT; negative: already expired that many days ago (tests) */
 };
 
 /* days 0: CERTS_CA_DAYS_DEFAULT. The CA may sign leaves only (pathlen 0). */
-enum err certs_make_ca(const char *dir, const char *name, const char *common_name, int days, struct reason *why) MUST_CHECK;
+enum err certs_make_ca(const char *dir, const char *name, const char *common_name, int days,
+                       struct reason *why) MUST_CHECK;
 /* Signed by the CA whose files are ca_dir/ca_name.pem and .key. */
 enum err certs_issue(const char *ca_dir, const char *ca_name, const char *dir, const char *name,
                      const struct certs_request *request, struct reason *why) MUST_CHECK;

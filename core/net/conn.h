@@ -26,15 +26,15 @@ const char *conn_close_label(enum conn_close c); /* for counters */
 const char *conn_close_text(enum conn_close c);  /* for people */
 
 enum {
-    CONN_FRAME_MAX_DEFAULT = 104857600,     /* socket.request.max.bytes */
-    CONN_FRAME_MAX_BEFORE_AUTH = 524288,    /* what a stranger may send */
-    CONN_QUEUE_HIGH_DEFAULT = 1 << 20,      /* above: conn_is_congested() */
-    CONN_QUEUE_LOW_DEFAULT = 256 << 10,     /* below, after having been above: on_drained */
-    CONN_QUEUE_MAX_DEFAULT = 256 << 20,     /* more queued than this closes the connection */
-    CONN_HANDSHAKE_MS_DEFAULT = 10000,      /* TCP connect and TLS handshake together */
-    CONN_IDLE_MS_DEFAULT = 600000,          /* connections.max.idle.ms */
-    CONN_FLUSH_MS_MAX = 10000,              /* conn_close_after_flush(): how long the peer may take */
-    CONN_STREAM_PEEK_MAX = 64 << 10,        /* the most of a frame on_frame_start can ask to see */
+    CONN_FRAME_MAX_DEFAULT = 104857600,  /* socket.request.max.bytes */
+    CONN_FRAME_MAX_BEFORE_AUTH = 524288, /* what a stranger may send */
+    CONN_QUEUE_HIGH_DEFAULT = 1 << 20,   /* above: conn_is_congested() */
+    CONN_QUEUE_LOW_DEFAULT = 256 << 10,  /* below, after having been above: on_drained */
+    CONN_QUEUE_MAX_DEFAULT = 256 << 20,  /* more queued than this closes the connection */
+    CONN_HANDSHAKE_MS_DEFAULT = 10000,   /* TCP connect and TLS handshake together */
+    CONN_IDLE_MS_DEFAULT = 600000,       /* connections.max.idle.ms */
+    CONN_FLUSH_MS_MAX = 10000,           /* conn_close_after_flush(): how long the peer may take */
+    CONN_STREAM_PEEK_MAX = 64 << 10,     /* the most of a frame on_frame_start can ask to see */
 };
 
 /* What on_frame_start wants done with the frame whose first bytes it saw. */
@@ -44,12 +44,15 @@ enum conn_frame_choice {
 };
 
 struct conn_ops {
-    void (*on_ready)(void *user, struct conn *c);                     /* connected, TLS handshake done */
-    void (*on_frame)(void *user, struct conn *c, struct slice frame); /* framed: without the length; only during the call */
-    void (*on_data)(void *user, struct conn *c, struct slice data);   /* raw: only during the call */
-    void (*on_drained)(void *user, struct conn *c);                   /* the write queue fell below queue_low */
-    void (*on_closed)(void *user, struct conn *c, enum conn_close why, const char *detail); /* last call; conn is gone after */
-    /* Framed, only for frames longer than stream_above: called once the first min(stream_peek, frame_n) bytes are there. */
+    void (*on_ready)(void *user, struct conn *c); /* connected, TLS handshake done */
+    void (*on_frame)(void *user, struct conn *c,
+                     struct slice frame); /* framed: without the length; only during the call */
+    void (*on_data)(void *user, struct conn *c, struct slice data); /* raw: only during the call */
+    void (*on_drained)(void *user, struct conn *c);                 /* the write queue fell below queue_low */
+    void (*on_closed)(void *user, struct conn *c, enum conn_close why,
+                      const char *detail); /* last call; conn is gone after */
+    /* Framed, only for frames longer than stream_above: called once the first min(stream_peek, frame_n) bytes are
+     * there. */
     enum conn_frame_choice (*on_frame_start)(void *user, struct conn *c, uint32_t frame_n, struct slice head);
     /* The streamed frame is through (ok), or its destination went away and the rest was thrown away (!ok). */
     void (*on_frame_end)(void *user, struct conn *c, bool ok);
@@ -58,15 +61,15 @@ struct conn_ops {
 struct conn_opts {
     const struct conn_ops *ops;
     void *user;
-    struct tls *tls;          /* NULL: plain TCP. The conn takes its own hold of the context. */
-    const char *server_name;  /* client: SNI and the name to verify; NULL: the host connected to */
-    bool raw;                 /* no Kafka framing: on_data */
-    uint32_t frame_max;       /* 0: CONN_FRAME_MAX_DEFAULT */
-    uint32_t stream_above;    /* frames longer than this go through on_frame_start (when set) */
-    uint32_t stream_peek;     /* how much of them it sees; at most CONN_STREAM_PEEK_MAX */
+    struct tls *tls;                         /* NULL: plain TCP. The conn takes its own hold of the context. */
+    const char *server_name;                 /* client: SNI and the name to verify; NULL: the host connected to */
+    bool raw;                                /* no Kafka framing: on_data */
+    uint32_t frame_max;                      /* 0: CONN_FRAME_MAX_DEFAULT */
+    uint32_t stream_above;                   /* frames longer than this go through on_frame_start (when set) */
+    uint32_t stream_peek;                    /* how much of them it sees; at most CONN_STREAM_PEEK_MAX */
     size_t queue_high, queue_low, queue_max; /* 0: the defaults */
-    int64_t handshake_ms;     /* 0: default; negative: none */
-    int64_t idle_ms;          /* 0: default; negative: none */
+    int64_t handshake_ms;                    /* 0: default; negative: none */
+    int64_t idle_ms;                         /* 0: default; negative: none */
 };
 
 /* All three: on failure nothing is called and the socket is closed. */
@@ -77,27 +80,29 @@ enum err conn_connect(struct conn **out, struct loop *l, const char *host, uint1
 enum err conn_adopt(struct conn **out, struct loop *l, int fd, bool server, const struct conn_opts *opts) MUST_CHECK;
 
 /* Writing. Bytes go out as they are: framed mode frames only what is read; conn_write_frame() adds the length.
- * Fails with ERR_CLOSED after a close, ERR_LIMIT_EXCEEDED over queue_max (which closes the connection), ERR_NO_MEMORY. */
+ * Fails with ERR_CLOSED after a close, ERR_LIMIT_EXCEEDED over queue_max (which closes the connection), ERR_NO_MEMORY.
+ */
 enum err conn_write(struct conn *c, const struct slice *slices, size_t n) MUST_CHECK; /* copies */
-enum err conn_write_owned(struct conn *c, struct buf *b) MUST_CHECK; /* takes b's memory also on failure; b is empty after */
+enum err conn_write_owned(struct conn *c,
+                          struct buf *b) MUST_CHECK; /* takes b's memory also on failure; b is empty after */
 enum err conn_write_frame(struct conn *c, const struct slice *slices, size_t n) MUST_CHECK; /* length, then copies */
-size_t conn_queued(const struct conn *c);      /* bytes not yet given to the kernel */
-bool conn_is_congested(const struct conn *c);  /* above queue_high and not yet below queue_low again */
+size_t conn_queued(const struct conn *c);     /* bytes not yet given to the kernel */
+bool conn_is_congested(const struct conn *c); /* above queue_high and not yet below queue_low again */
 
 /* Reading: pauses count; as many resumes as pauses. While paused no frame is delivered and the socket is not read. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
-/* Inside on_frame only: take the frame's memory; `out` (freed first) holds exactly the frame. Frames that came alone in a
- * buffer of their own (large ones) are not copied. */
+/* Inside on_frame only: take the frame's memory; `out` (freed first) holds exactly the frame. Frames that came alone in
+ * a buffer of their own (large ones) are not copied. */
 enum err conn_take_frame(struct conn *c, struct buf *out) MUST_CHECK;
 void conn_set_frame_max(struct conn *c, uint32_t frame_max); /* live: after authentication */
 void conn_set_idle_ms(struct conn *c, int64_t idle_ms);
 
-/* Inside on_frame_start only: send the rest of this frame, from byte `skip` of it on, to `to` while it arrives. The caller
- * has written what goes before (a length, a rewritten head) with conn_write(to, ...) immediately before. What others
- * write to `to` meanwhile goes out after the frame. Reading pauses while `to` is congested. If this connection ends
- * inside the frame, `to` is closed with STREAM_BROKEN; if `to` ends, the rest of the frame is thrown away.
- * `to` must live on the same loop. */
+/* Inside on_frame_start only: send the rest of this frame, from byte `skip` of it on, to `to` while it arrives. The
+ * caller has written what goes before (a length, a rewritten head) with conn_write(to, ...) immediately before. What
+ * others write to `to` meanwhile goes out after the frame. Reading pauses while `to` is congested. If this connection
+ * ends inside the frame, `to` is closed with STREAM_BROKEN; if `to` ends, the rest of the frame is thrown away. `to`
+ * must live on the same loop. */
 enum err conn_stream_to(struct conn *c, struct conn *to, uint32_t skip) MUST_CHECK;
 void conn_stream_discard(struct conn *c);
 
@@ -112,14 +117,14 @@ struct loop *conn_loop(const struct conn *c);
 const char *conn_peer(const struct conn *c);      /* "127.0.0.1:51234", "unix" */
 const char *conn_peer_host(const struct conn *c); /* "127.0.0.1", "::1"; what ACL hosts are compared with */
 uint16_t conn_local_port(const struct conn *c);
-bool conn_is_open(const struct conn *c);          /* ready and not closing */
+bool conn_is_open(const struct conn *c); /* ready and not closing */
 /* TLS facts, after on_ready. */
 bool conn_is_tls(const struct conn *c);
 const char *conn_tls_version(const struct conn *c); /* "TLSv1.3"; "" for plain */
 const char *conn_tls_cipher(const struct conn *c);
 /* The peer's certificate, NULL when it showed none; lives as long as the conn. See tls_cert_*() for what to ask it. */
 struct x509_st *conn_peer_cert(const struct conn *c);
-uint64_t conn_bytes_in(const struct conn *c);  /* from the socket, TLS overhead included */
+uint64_t conn_bytes_in(const struct conn *c); /* from the socket, TLS overhead included */
 uint64_t conn_bytes_out(const struct conn *c);
 
 #endif

@@ -5,8 +5,8 @@
 const char *conn_close_label(enum conn_close c)
 {
     switch (c) {
-#define CLOSE(name, label, text)                                                                                         \
-    case CONN_CLOSE_##name:                                                                                              \
+#define CLOSE(name, label, text)                                                                                       \
+    case CONN_CLOSE_##name:                                                                                            \
         return label;
 #include "core/net/conn_close.tbl"
 #undef CLOSE
@@ -19,8 +19,8 @@ const char *conn_close_label(enum conn_close c)
 const char *conn_close_text(enum conn_close c)
 {
     switch (c) {
-#define CLOSE(name, label, text)                                                                                         \
-    case CONN_CLOSE_##name:                                                                                              \
+#define CLOSE(name, label, text)                                                                                       \
+    case CONN_CLOSE_##name:                                                                                            \
         return text;
 #include "core/net/conn_close.tbl"
 #undef CLOSE

@@ -6,8 +6,8 @@
 #include "core/base/settings.h"
 #include "core/net/kafka_client.h"
 
-/* Blocking calls to a Kafka cluster, for the command line: a bootstrap list, connections to nodes as they are needed, all
- * on a private loop. Not thread-safe. */
+/* Blocking calls to a Kafka cluster, for the command line: a bootstrap list, connections to nodes as they are needed,
+ * all on a private loop. Not thread-safe. */
 struct kafka_cli;
 
 enum {
@@ -17,14 +17,14 @@ enum {
 
 /* The rows of a client .properties file; unknown keys are refused by settings_load(). A verb with keys of its own puts
  * these rows into its table. */
-#define KAFKA_CLI_SETTING_ROWS                                                                                           \
-    {"bootstrap.servers", SETTING_LIST, NULL, 0, 0, "host:port, comma-separated"},                                       \
-        {"security.protocol", SETTING_STRING, "PLAINTEXT", 0, 0, "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"},           \
-        {"sasl.mechanism", SETTING_STRING, NULL, 0, 0, "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"},                         \
-        {"sasl.jaas.config", SETTING_PASSWORD, NULL, 0, 0, "...LoginModule required username=\"u\" password=\"p\";"},    \
-        {"client.id", SETTING_STRING, "castellan-cli", 0, 0, "client id"},                                               \
-        {"request.timeout.ms", SETTING_INT, "30000", 1, 3600000, "time for one request"},                                \
-        {"castellan.registry.url", SETTING_STRING, NULL, 0, 0, "the registry, https://host:port"},                       \
+#define KAFKA_CLI_SETTING_ROWS                                                                                         \
+    {"bootstrap.servers", SETTING_LIST, NULL, 0, 0, "host:port, comma-separated"},                                     \
+        {"security.protocol", SETTING_STRING, "PLAINTEXT", 0, 0, "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"},        \
+        {"sasl.mechanism", SETTING_STRING, NULL, 0, 0, "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"},                       \
+        {"sasl.jaas.config", SETTING_PASSWORD, NULL, 0, 0, "...LoginModule required username=\"u\" password=\"p\";"},  \
+        {"client.id", SETTING_STRING, "castellan-cli", 0, 0, "client id"},                                             \
+        {"request.timeout.ms", SETTING_INT, "30000", 1, 3600000, "time for one request"},                              \
+        {"castellan.registry.url", SETTING_STRING, NULL, 0, 0, "the registry, https://host:port"},                     \
         {"castellan.admin.url", SETTING_STRING, NULL, 0, 0, "the admin API, https://host:port"}, TLS_SETTING_ROWS("")
 
 enum err kafka_cli_open(struct kafka_cli **out, const char *properties_path, struct reason *why) MUST_CHECK;

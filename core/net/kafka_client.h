@@ -30,8 +30,8 @@ struct kafka_client_opts {
     const char *client_id; /* NULL: "castellan" */
     uint32_t in_flight_max;
     uint32_t frame_max;
-    int64_t connect_ms, request_ms; /* 0: the defaults */
-    int64_t idle_ms;                /* 0: none */
+    int64_t connect_ms, request_ms;                     /* 0: the defaults */
+    int64_t idle_ms;                                    /* 0: none */
     void (*on_up)(void *owner, struct kafka_client *k); /* authenticated, versions known */
     void (*on_down)(void *owner, struct kafka_client *k, enum err err, const char *why); /* last call */
     void (*on_drained)(void *owner, struct kafka_client *k); /* may be NULL; see kafka_client_is_congested() */
@@ -41,15 +41,17 @@ struct kafka_client_opts {
 /* The answer's body (after the response header), valid during the call; null with an error. */
 typedef void (*kafka_client_done)(void *user, struct kafka_client *k, enum err err, int16_t version, struct slice body);
 
-enum err kafka_client_connect(struct kafka_client **out, struct loop *l, const struct kafka_client_opts *opts) MUST_CHECK;
-void kafka_client_close(struct kafka_client *k, const char *why); /* outstanding requests get ERR_CANCELLED, then on_down */
+enum err kafka_client_connect(struct kafka_client **out, struct loop *l,
+                              const struct kafka_client_opts *opts) MUST_CHECK;
+void kafka_client_close(struct kafka_client *k,
+                        const char *why); /* outstanding requests get ERR_CANCELLED, then on_down */
 
 /* The highest version both sides speak, or -1. kafka_client_range() gives what the node announced. */
 int16_t kafka_client_version(const struct kafka_client *k, int16_t api_key);
 bool kafka_client_range(const struct kafka_client *k, int16_t api_key, int16_t *min, int16_t *max);
 
-/* `request` is the generated struct of the API. version -1: the highest common one. timeout_ms 0: the default. `done` may be
- * NULL for requests that get no answer (Produce with acks=0): set `no_answer`. */
+/* `request` is the generated struct of the API. version -1: the highest common one. timeout_ms 0: the default. `done`
+ * may be NULL for requests that get no answer (Produce with acks=0): set `no_answer`. */
 struct kafka_call {
     int16_t api_key;
     int16_t version;
@@ -69,9 +71,9 @@ enum err kafka_client_send_head(struct kafka_client *k, const struct kafka_call 
 /* Inside done: take the memory of the answer's frame; `body` tells where in `out` the body begins. */
 enum err kafka_client_take(struct kafka_client *k, struct buf *out, size_t *body_at) MUST_CHECK;
 
-/* Answers longer than `above` may be streamed: `start` sees the API, the body's length and its first bytes, and may call
- * conn_stream_to(kafka_client_conn(k), ..., skip + header_n) and return CONN_FRAME_STREAMED; then done comes with a null
- * body when the frame is through. header_n is the length of the response header inside the frame. */
+/* Answers longer than `above` may be streamed: `start` sees the API, the body's length and its first bytes, and may
+ * call conn_stream_to(kafka_client_conn(k), ..., skip + header_n) and return CONN_FRAME_STREAMED; then done comes with
+ * a null body when the frame is through. header_n is the length of the response header inside the frame. */
 struct kafka_stream_start {
     int16_t api_key, version;
     uint32_t header_n, frame_n;

@@ -13,16 +13,16 @@ struct listener;
 
 enum {
     LISTENER_WORKERS_MAX = 256,
-    LISTENER_ADDRESSES_MAX = 8,      /* addresses one host name may stand for */
+    LISTENER_ADDRESSES_MAX = 8,       /* addresses one host name may stand for */
     LISTENER_CONNECTIONS_MAX = 50000, /* default of max_connections */
     LISTENER_BACKLOG = 1024,
     LISTENER_BACKOFF_MS = 100, /* pause of accepting after the process ran out of descriptors */
 };
 
 struct listener_opts {
-    const char *host; /* name or address; "" or "*" is every address */
-    uint16_t port;    /* 0: any free one, listener_port() tells */
-    unsigned workers; /* how many loops will attach; at least 1 */
+    const char *host;               /* name or address; "" or "*" is every address */
+    uint16_t port;                  /* 0: any free one, listener_port() tells */
+    unsigned workers;               /* how many loops will attach; at least 1 */
     int64_t max_connections;        /* Kafka's max.connections; 0: LISTENER_CONNECTIONS_MAX */
     int64_t max_connections_per_ip; /* Kafka's max.connections.per.ip; 0: no limit */
 };
@@ -41,14 +41,14 @@ uint16_t listener_port(const struct listener *l);
 enum err listener_attach(struct listener *l, unsigned worker, struct loop *loop,
                          void (*on_accept)(void *arg, struct accepted a), void *arg) MUST_CHECK;
 void listener_detach(struct listener *l, unsigned worker); /* stop accepting; on that loop's thread */
-void listener_free(struct listener *l);                    /* drops the owner's hold; connections that came from it may live on */
+void listener_free(struct listener *l); /* drops the owner's hold; connections that came from it may live on */
 
 void listener_drop(struct accepted a);
 void listener_set_limits(struct listener *l, int64_t max_connections, int64_t max_connections_per_ip); /* live */
 int64_t listener_connections(const struct listener *l);
 
-/* "host:port", "[::1]:port", "SSL://host:port" -> parts. `scheme` may be NULL when none is expected; host and scheme are
- * cut into the caller's arrays. */
+/* "host:port", "[::1]:port", "SSL://host:port" -> parts. `scheme` may be NULL when none is expected; host and scheme
+ * are cut into the caller's arrays. */
 struct host_port {
     char scheme[32]; /* "" when there was none */
     char host[256];

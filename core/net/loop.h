@@ -19,14 +19,15 @@ enum { LOOP_POST_MAX = 1000000 }; /* posted calls waiting in one loop */
 enum err loop_new(struct loop **out, struct env *env, struct reason *why) MUST_CHECK;
 /* After loop_run() returned: runs what was posted, closes what is left, frees. NULL is fine. */
 void loop_free(struct loop *l);
-void loop_run(struct loop *l);                /* until loop_stop() */
+void loop_run(struct loop *l);                 /* until loop_stop() */
 bool loop_run_once(struct loop *l, bool wait); /* one round of events; false once stopped */
-void loop_stop(struct loop *l);               /* thread-safe; sticky until the next loop_run() */
-int64_t loop_now_ms(struct loop *l);          /* monotonic, of the env */
+void loop_stop(struct loop *l);                /* thread-safe; sticky until the next loop_run() */
+int64_t loop_now_ms(struct loop *l);           /* monotonic, of the env */
 struct env *loop_env(struct loop *l);
 struct uv_loop_s *loop_uv(struct loop *l);
 
-/* Run fn(arg) on the loop's thread, in order of posting. Thread-safe. Fails with ERR_LIMIT_EXCEEDED or ERR_NO_MEMORY. */
+/* Run fn(arg) on the loop's thread, in order of posting. Thread-safe. Fails with ERR_LIMIT_EXCEEDED or ERR_NO_MEMORY.
+ */
 enum err loop_post(struct loop *l, loop_fn fn, void *arg) MUST_CHECK;
 /* Run fn(arg) when a signal arrives (SIGTERM, SIGHUP ...). One loop of the process should own the signals. */
 enum err loop_on_signal(struct loop *l, int signum, loop_fn fn, void *arg) MUST_CHECK;

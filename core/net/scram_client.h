@@ -5,8 +5,8 @@
 #include "core/base/buf.h"
 #include "core/base/secret.h"
 
-/* The client side of SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802, RFC 7677), no channel binding, as pure steps: no I/O, the
- * nonce is passed in. Order: scram_client_first -> server-first -> scram_client_final -> server-final ->
+/* The client side of SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802, RFC 7677), no channel binding, as pure steps: no I/O,
+ * the nonce is passed in. Order: scram_client_first -> server-first -> scram_client_final -> server-final ->
  * scram_client_verify. Any failure is final. */
 enum scram_hash { SCRAM_SHA_256, SCRAM_SHA_512 };
 
@@ -33,7 +33,8 @@ enum err scram_client_final(struct scram_client *s, struct slice password, struc
                             struct reason *why) MUST_CHECK;
 enum err scram_client_verify(struct scram_client *s, struct slice server_final, struct reason *why) MUST_CHECK;
 
-/* SaltedPassword = Hi(password, salt, iterations); out has scram_digest_size() bytes. For whoever stores credentials. */
+/* SaltedPassword = Hi(password, salt, iterations); out has scram_digest_size() bytes. For whoever stores credentials.
+ */
 size_t scram_digest_size(enum scram_hash hash);
 enum err scram_salt_password(enum scram_hash hash, struct slice password, struct slice salt, uint32_t iterations,
                              uint8_t *out) MUST_CHECK;

@@ -14,13 +14,13 @@ struct x509_st;
 enum tls_client_auth { TLS_CLIENT_AUTH_NONE, TLS_CLIENT_AUTH_REQUESTED, TLS_CLIENT_AUTH_REQUIRED };
 
 struct tls_opts {
-    const char *keystore;      /* PEM with private key and certificate chain; NULL: no certificate (client only) */
-    const char *key_password;  /* for an encrypted private key; NULL: none */
-    const char *truststore;    /* PEM with CA certificates; NULL: client trusts the system's, server trusts nobody */
-    const char *protocols;     /* ssl.enabled.protocols; NULL: "TLSv1.2,TLSv1.3" */
-    const char *ciphers;       /* ssl.cipher.suites, IANA names, comma-separated; NULL: OpenSSL's default list */
+    const char *keystore;     /* PEM with private key and certificate chain; NULL: no certificate (client only) */
+    const char *key_password; /* for an encrypted private key; NULL: none */
+    const char *truststore;   /* PEM with CA certificates; NULL: client trusts the system's, server trusts nobody */
+    const char *protocols;    /* ssl.enabled.protocols; NULL: "TLSv1.2,TLSv1.3" */
+    const char *ciphers;      /* ssl.cipher.suites, IANA names, comma-separated; NULL: OpenSSL's default list */
     enum tls_client_auth client_auth; /* server */
-    bool skip_hostname;        /* client: ssl.endpoint.identification.algorithm is empty */
+    bool skip_hostname;               /* client: ssl.endpoint.identification.algorithm is empty */
 };
 
 enum err tls_server_new(struct tls **out, const struct tls_opts *opts, struct reason *why) MUST_CHECK;
@@ -36,26 +36,29 @@ int64_t tls_not_after(const struct tls *t);
 /* The rows of Kafka's ssl.* settings, for a settings table: { TLS_SETTING_ROWS("") , ... {0} } or with a prefix such as
  * "castellan.upstream." or "kafkastore.". tls_opts_from_settings() reads them back (strings live as long as `s`) and
  * refuses store types other than PEM. */
-#define TLS_SETTING_ROWS(prefix)                                                                                         \
-    {prefix "ssl.keystore.location", SETTING_STRING, NULL, 0, 0, "PEM file with private key and certificate chain"},     \
-        {prefix "ssl.keystore.type", SETTING_STRING, "PEM", 0, 0, "PEM"},                                                \
-        {prefix "ssl.keystore.password", SETTING_PASSWORD, NULL, 0, 0, "accepted and unused: PEM stores have none"},     \
-        {prefix "ssl.key.password", SETTING_PASSWORD, NULL, 0, 0, "password of the private key"},                        \
-        {prefix "ssl.truststore.location", SETTING_STRING, NULL, 0, 0, "PEM file with CA certificates"},                 \
-        {prefix "ssl.truststore.type", SETTING_STRING, "PEM", 0, 0, "PEM"},                                              \
-        {prefix "ssl.truststore.password", SETTING_PASSWORD, NULL, 0, 0, "accepted and unused: PEM stores have none"},   \
-        {prefix "ssl.enabled.protocols", SETTING_STRING, "TLSv1.2,TLSv1.3", 0, 0, "TLS versions"},                       \
-        {prefix "ssl.protocol", SETTING_STRING, "TLSv1.3", 0, 0, "accepted; ssl.enabled.protocols decides"},             \
-        {prefix "ssl.cipher.suites", SETTING_STRING, NULL, 0, 0, "cipher suites, IANA names; default: OpenSSL's list"},  \
-        {prefix "ssl.client.auth", SETTING_STRING, "none", 0, 0, "none, requested or required"},                         \
-        {prefix "ssl.endpoint.identification.algorithm", SETTING_STRING, "https", 0, 0, "https, or empty for no check"}
+#define TLS_SETTING_ROWS(prefix)                                                                                        \
+    {prefix "ssl.keystore.location", SETTING_STRING, NULL, 0, 0, "PEM file with private key and certificate chain"},    \
+        {prefix "ssl.keystore.type", SETTING_STRING, "PEM", 0, 0, "PEM"},                                               \
+        {prefix "ssl.keystore.password", SETTING_PASSWORD, NULL, 0, 0, "accepted and unused: PEM stores have none"},    \
+        {prefix "ssl.key.password", SETTING_PASSWORD, NULL, 0, 0, "password of the private key"},                       \
+        {prefix "ssl.truststore.location", SETTING_STRING, NULL, 0, 0, "PEM file with CA certificates"},                \
+        {prefix "ssl.truststore.type", SETTING_STRING, "PEM", 0, 0, "PEM"},                                             \
+        {prefix "ssl.truststore.password", SETTING_PASSWORD, NULL, 0, 0, "accepted and unused: PEM stores have none"},  \
+        {prefix "ssl.enabled.protocols", SETTING_STRING, "TLSv1.2,TLSv1.3", 0, 0, "TLS versions"},                      \
+        {prefix "ssl.protocol", SETTING_STRING, "TLSv1.3", 0, 0, "accepted; ssl.enabled.protocols decides"},            \
+        {prefix "ssl.cipher.suites", SETTING_STRING, NULL, 0, 0, "cipher suites, IANA names; default: OpenSSL's list"}, \
+        {prefix "ssl.client.auth", SETTING_STRING, "none", 0, 0, "none, requested or required"},                        \
+    {                                                                                                                   \
+        prefix "ssl.endpoint.identification.algorithm", SETTING_STRING, "https", 0, 0, "https, or empty for no check"   \
+    }
 enum err tls_opts_from_settings(struct tls_opts *out, const struct settings *s, const char *prefix,
                                 struct reason *why) MUST_CHECK;
 
 /* What a certificate says. */
 /* The subject as Java's X500Principal.getName() prints it (RFC 2253): "CN=alice,OU=data,O=Example". */
 enum err tls_cert_subject(struct x509_st *cert, struct buf *out) MUST_CHECK;
-/* The i-th subject alternative name, appended as "DNS:name", "IP:addr", "URI:uri" or "email:addr"; ERR_NOT_FOUND past the end. */
+/* The i-th subject alternative name, appended as "DNS:name", "IP:addr", "URI:uri" or "email:addr"; ERR_NOT_FOUND past
+ * the end. */
 enum err tls_cert_san(struct x509_st *cert, size_t i, struct buf *out) MUST_CHECK;
 enum err tls_cert_fingerprint(struct x509_st *cert, uint8_t sha256[32]) MUST_CHECK;
 int64_t tls_cert_not_after(struct x509_st *cert); /* Unix seconds */
