@@ -20,7 +20,7 @@ struct plog;
 struct plog_open_args {
     const char *dir; /* ".../topic-partition"; made when absent */
     const struct plog_config *config;
-    struct env *env;        /* for its faults: log.open log.read log.write log.fsync log.truncate log.rename log.unlink */
+    struct env *env; /* for its faults: log.open log.read log.write log.fsync log.truncate log.rename log.unlink */
     const uint8_t *topic_id; /* 16 bytes to record for a new partition; NULL: none. An existing one must agree */
     /* From the log dir's checkpoints (broker/log/log_dir.h does this); 0 when there is none. */
     int64_t recovery_point;   /* all before it was fsynced and needs no CRC check after a crash */
@@ -82,7 +82,7 @@ struct plog_appended {
     int64_t log_append_time_ms;        /* -1: the topic keeps the producer's timestamps */
     int64_t max_timestamp;
     int32_t record_count;
-    bool duplicate; /* an idempotent producer's retry: nothing was written; answer as success */
+    bool duplicate;             /* an idempotent producer's retry: nothing was written; answer as success */
     int32_t record_error_count; /* with ERR_INVALID_RECORD and ERR_INVALID_TIMESTAMP: entries in record_errors */
     const struct plog_record_error *record_errors;
 };

@@ -14,11 +14,20 @@ static const int32_t cleanup_values[] = {PLOG_CLEANUP_COMPACT, PLOG_CLEANUP_DELE
 static const char *const timestamp_names[] = {"CreateTime", "LogAppendTime", NULL};
 static const int32_t timestamp_values[] = {0, 1};
 
-#define AT(field)                              offsetof(struct plog_config, field)
-#define LONG(key, syn, field, d, lo, hi, help) {key, syn, PLOG_LONG, AT(field), d, lo, hi, NULL, NULL, help}
-#define INT(key, syn, field, d, lo, hi, help)  {key, syn, PLOG_INT, AT(field), d, lo, hi, NULL, NULL, help}
-#define ONE(key, syn, type, field, d, names, values, help) {key, syn, type, AT(field), d, 0, 0, names, values, help}
-#define MAX_LONG                                           "9223372036854775807"
+#define AT(field) offsetof(struct plog_config, field)
+#define LONG(key, syn, field, d, lo, hi, help)                                                                         \
+    {                                                                                                                  \
+        key, syn, PLOG_LONG, AT(field), d, lo, hi, NULL, NULL, help                                                    \
+    }
+#define INT(key, syn, field, d, lo, hi, help)                                                                          \
+    {                                                                                                                  \
+        key, syn, PLOG_INT, AT(field), d, lo, hi, NULL, NULL, help                                                     \
+    }
+#define ONE(key, syn, type, field, d, names, values, help)                                                             \
+    {                                                                                                                  \
+        key, syn, type, AT(field), d, 0, 0, names, values, help                                                        \
+    }
+#define MAX_LONG "9223372036854775807"
 
 static const struct plog_config_row rows[] = {
     ONE("cleanup.policy", "log.cleanup.policy", PLOG_CHOICES, cleanup_policy, "delete", cleanup_names, cleanup_values,

@@ -4,8 +4,8 @@
 
 #include "broker/log/log.h"
 
-/* A broker's log directory: its identity (meta.properties), its lock (.lock), the checkpoints of all its partitions, the
- * clean-shutdown marker and the logs themselves. One thread uses it at a time, together with its logs. */
+/* A broker's log directory: its identity (meta.properties), its lock (.lock), the checkpoints of all its partitions,
+ * the clean-shutdown marker and the logs themselves. One thread uses it at a time, together with its logs. */
 struct log_dir;
 
 struct log_dir_args {
