@@ -119,7 +119,7 @@ struct wire_field {
     int32_t tag;              /* -1: not a tagged field */
     uint32_t offset;          /* in the struct it belongs to */
     struct wire_versions versions, nullable, tagged, flexible;
-    const char *default_text; /* as the description writes it; NULL when it does not */
+    const char *default_text;       /* as the description writes it; NULL when it does not */
     const struct wire_struct *body; /* of WIRE_STRUCT */
 };
 
@@ -139,9 +139,9 @@ enum wire_kind {
     WIRE_RESPONSE,
     WIRE_HEADER,
     WIRE_DATA,
-    WIRE_METADATA_RECORD,    /* key: the record type in the metadata log */
-    WIRE_COORDINATOR_KEY,    /* key: the int16 that stands before it */
-    WIRE_COORDINATOR_VALUE,  /* key: that of its key */
+    WIRE_METADATA_RECORD,   /* key: the record type in the metadata log */
+    WIRE_COORDINATOR_KEY,   /* key: the int16 that stands before it */
+    WIRE_COORDINATOR_VALUE, /* key: that of its key */
 };
 
 struct wire_message {

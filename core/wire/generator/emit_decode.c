@@ -48,10 +48,12 @@ static void emit_get(struct buf *out, const struct message *m, const struct fiel
                    indent, n, c, flexible, nullable, struct_min_encoded(m, f->body), n, n, indent, n, c, indent, s, n,
                    c);
     } else if (f->array) {
-        buf_printf(out, "%swire_get_%s_array(%s, a, %s, %s, &m->%s);\n", indent, f->type_name, c, flexible, nullable, n);
+        buf_printf(out, "%swire_get_%s_array(%s, a, %s, %s, &m->%s);\n", indent, f->type_name, c, flexible, nullable,
+                   n);
     } else if (field_is_pointer(f)) {
-        buf_printf(out, "%sm->%s = wire_get_struct(%s, a, %s, sizeof *m->%s);\n%sif (m->%s)\n%s    get_%s(m->%s, %s, v, a);\n",
-                   indent, n, c, nullable, n, indent, n, indent, f->body->c_name, n, c);
+        buf_printf(
+            out, "%sm->%s = wire_get_struct(%s, a, %s, sizeof *m->%s);\n%sif (m->%s)\n%s    get_%s(m->%s, %s, v, a);\n",
+            indent, n, c, nullable, n, indent, n, indent, f->body->c_name, n, c);
     } else if (f->type == WIRE_STRUCT) {
         buf_printf(out, "%sget_%s(&m->%s, %s, v, a);\n", indent, f->body->c_name, n, c);
     } else if (f->type == WIRE_STRING) {
@@ -101,7 +103,9 @@ static void emit_tags(struct buf *out, const struct message *m, const struct str
     if (is_false(when))
         return;
     if (!has_tagged_fields(s)) {
-        buf_printf(out, is_true(when) ? "    wire_get_tags(c, &m->tags, a);\n" : "    if (%s)\n        wire_get_tags(c, &m->tags, a);\n",
+        buf_printf(out,
+                   is_true(when) ? "    wire_get_tags(c, &m->tags, a);\n"
+                                 : "    if (%s)\n        wire_get_tags(c, &m->tags, a);\n",
                    when);
         return;
     }

@@ -139,7 +139,9 @@ void emit_encode(struct buf *out, const struct message *m, const struct strukt *
     const char *flexible = versions_condition(m->flexible, m->valid, a);
     const struct field *tagged[TAGGED_MAX];
 
-    buf_printf(out, "static void put_%s(const struct %s *m, struct buf *b, int16_t v)\n{\n    (void)m;\n    (void)b;\n    (void)v;\n",
+    buf_printf(out,
+               "static void put_%s(const struct %s *m, struct buf *b, int16_t v)\n{\n    (void)m;\n    (void)b;\n    "
+               "(void)v;\n",
                s->c_name, s->c_name);
     for (const struct field *f = s->fields; f; f = f->next)
         emit_field(out, m, f, a);

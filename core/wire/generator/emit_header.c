@@ -81,7 +81,8 @@ void emit_header(struct buf *out, const struct file *file, struct arena *a)
         emit_struct(out, file, m, m->root, a);
         buf_printf(out, "enum { %s_MIN = %d, %s_MAX = %d };\n", upper_case(c, a), m->valid.min, upper_case(c, a),
                    m->valid.max);
-        buf_printf(out, "enum err %s_decode(struct %s *m, struct cursor *c, int16_t version, struct arena *a) MUST_CHECK;\n",
+        buf_printf(out,
+                   "enum err %s_decode(struct %s *m, struct cursor *c, int16_t version, struct arena *a) MUST_CHECK;\n",
                    c, c);
         buf_printf(out, "enum err %s_encode(const struct %s *m, struct buf *out, int16_t version) MUST_CHECK;\n", c, c);
         buf_printf(out, "void %s_print(const struct %s *m, int16_t version, struct buf *out);\n", c, c);

@@ -12,7 +12,8 @@ static void emit_init(struct buf *out, const struct strukt *s, struct arena *a)
                 buf_printf(out, "    m->%s.n = -1;\n", f->c_name);
         } else if (f->type == WIRE_STRUCT) {
             buf_printf(out, "    %s_init(&m->%s);\n", f->body->c_name, f->c_name);
-        } else if (value && strcmp(value, "0") != 0 && strcmp(value, "false") != 0 && strcmp(value, "SLICE_NULL") != 0) {
+        } else if (value && strcmp(value, "0") != 0 && strcmp(value, "false") != 0 &&
+                   strcmp(value, "SLICE_NULL") != 0) {
             buf_printf(out, "    m->%s = %s;\n", f->c_name, value);
         }
     }
@@ -36,7 +37,8 @@ static void emit_is_default(struct buf *out, const struct message *m, const stru
     buf_printf(out, "__attribute__((unused)) static bool is_default_%s(const struct %s *m)\n{\n", s->c_name, s->c_name);
     for (const struct field *f = s->fields; f; f = f->next)
         buf_printf(out, "    if (%s)\n        return false;\n", field_not_default(f, a));
-    buf_put_str(out, struct_has_tags(m) ? "    return m->tags.n == 0;\n}\n\n" : "    (void)m;\n    return true;\n}\n\n");
+    buf_put_str(out,
+                struct_has_tags(m) ? "    return m->tags.n == 0;\n}\n\n" : "    (void)m;\n    return true;\n}\n\n");
 }
 
 static void emit_struct(struct buf *out, const struct message *m, struct strukt *s, struct arena *a)
@@ -73,15 +75,26 @@ static void emit_message(struct buf *out, const struct message *m)
     buf_printf(out, "enum err %s_decode(struct %s *m, struct cursor *c, int16_t version, struct arena *a)\n{\n", c, c);
     emit_version_check(out, m);
     buf_printf(out, "    get_%s(m, c, version, a);\n    return c->error;\n}\n\n", c);
-    buf_printf(out, "enum err %s_encode(const struct %s *m, struct buf *out, int16_t version)\n{\n    size_t before = out->n;\n\n",
-               c, c);
+    buf_printf(
+        out,
+        "enum err %s_encode(const struct %s *m, struct buf *out, int16_t version)\n{\n    size_t before = out->n;\n\n",
+        c, c);
     emit_version_check(out, m);
-    buf_printf(out, "    if (out->error)\n        return out->error;\n    put_%s(m, out, version);\n    return wire_encode_finish(out, before);\n}\n\n", c);
-    buf_printf(out, "void %s_print(const struct %s *m, int16_t version, struct buf *out)\n{\n    wire_print(&struct_%s, m, version, out);\n}\n\n",
+    buf_printf(out,
+               "    if (out->error)\n        return out->error;\n    put_%s(m, out, version);\n    return "
+               "wire_encode_finish(out, before);\n}\n\n",
+               c);
+    buf_printf(out,
+               "void %s_print(const struct %s *m, int16_t version, struct buf *out)\n{\n    wire_print(&struct_%s, m, "
+               "version, out);\n}\n\n",
                c, c, c);
-    buf_printf(out, "static enum err decode_any_%s(void *m, struct cursor *c, int16_t version, struct arena *a)\n{\n    return %s_decode(m, c, version, a);\n}\n\n",
+    buf_printf(out,
+               "static enum err decode_any_%s(void *m, struct cursor *c, int16_t version, struct arena *a)\n{\n    "
+               "return %s_decode(m, c, version, a);\n}\n\n",
                c, c);
-    buf_printf(out, "static enum err encode_any_%s(const void *m, struct buf *out, int16_t version)\n{\n    return %s_encode(m, out, version);\n}\n\n",
+    buf_printf(out,
+               "static enum err encode_any_%s(const void *m, struct buf *out, int16_t version)\n{\n    return "
+               "%s_encode(m, out, version);\n}\n\n",
                c, c);
     buf_printf(out, "const struct wire_message %s_message = {\"%s\", %s, %d, {%d, %d}, ", c, m->name,
                kind_enum_name(m->kind), m->key, m->valid.min, m->valid.max);
@@ -94,8 +107,8 @@ static void emit_message(struct buf *out, const struct message *m)
 
 void emit_source(struct buf *out, const struct file *file, struct arena *a)
 {
-    buf_printf(out, "/* Generated from %s.msg. */\n#include \"wire/%s.h\"\n#include \"core/wire/codec.h\"\n\n", file->base,
-               file->base);
+    buf_printf(out, "/* Generated from %s.msg. */\n#include \"wire/%s.h\"\n#include \"core/wire/codec.h\"\n\n",
+               file->base, file->base);
     for (const struct message *m = file->messages; m; m = m->next) {
         emit_struct(out, m, m->root, a);
         emit_message(out, m);

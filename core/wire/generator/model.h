@@ -26,10 +26,10 @@ struct strukt {
     const char *name, *c_name;
     struct wire_versions versions;
     struct field *fields, **tail;
-    bool in_array;   /* an array type is needed */
-    bool as_value;   /* stands in place: is_default() is needed */
+    bool in_array; /* an array type is needed */
+    bool as_value; /* stands in place: is_default() is needed */
     bool emitted;
-    int visiting;    /* guards against structs that hold themselves */
+    int visiting; /* guards against structs that hold themselves */
     struct strukt *next;
 };
 
@@ -62,12 +62,12 @@ struct file *parse_file(const char *path, struct arena *a);
 void resolve_file(struct file *f, struct arena *a);
 
 /* names.c */
-const char *snake_case(const char *name, struct arena *a);         /* "MaxWaitMs" -> "max_wait_ms" */
-const char *field_c_name(const char *name, struct arena *a);       /* the same, away from C's keywords */
-const char *upper_case(const char *name, struct arena *a);         /* "max_wait_ms" -> "MAX_WAIT_MS" */
-const char *type_enum_name(enum wire_type type);                   /* "WIRE_INT32" */
-const char *entity_enum_name(enum wire_entity entity);             /* "WIRE_ENTITY_TOPIC_NAME" */
-const char *kind_enum_name(enum wire_kind kind);                   /* "WIRE_REQUEST" */
+const char *snake_case(const char *name, struct arena *a);   /* "MaxWaitMs" -> "max_wait_ms" */
+const char *field_c_name(const char *name, struct arena *a); /* the same, away from C's keywords */
+const char *upper_case(const char *name, struct arena *a);   /* "max_wait_ms" -> "MAX_WAIT_MS" */
+const char *type_enum_name(enum wire_type type);             /* "WIRE_INT32" */
+const char *entity_enum_name(enum wire_entity entity);       /* "WIRE_ENTITY_TOPIC_NAME" */
+const char *kind_enum_name(enum wire_kind kind);             /* "WIRE_REQUEST" */
 
 /* versions.c */
 bool versions_none(struct wire_versions v);
@@ -79,9 +79,9 @@ bool is_true(const char *condition);
 bool is_false(const char *condition);
 
 /* fields.c: what the emitters ask about a field */
-const char *field_c_type(const struct field *f, struct arena *a);  /* of the element: "int32_t", "struct slice" */
-bool field_is_pointer(const struct field *f);                      /* a nullable struct */
-const char *field_default(const struct field *f, struct arena *a); /* C initialiser of a plain field */
+const char *field_c_type(const struct field *f, struct arena *a);      /* of the element: "int32_t", "struct slice" */
+bool field_is_pointer(const struct field *f);                          /* a nullable struct */
+const char *field_default(const struct field *f, struct arena *a);     /* C initialiser of a plain field */
 const char *field_not_default(const struct field *f, struct arena *a); /* C condition on m->field */
 const char *field_flexible(const struct message *m, const struct field *f, struct arena *a);
 const char *field_nullable(const struct message *m, const struct field *f, struct arena *a);

@@ -25,9 +25,9 @@ const char *snake_case(const char *name, struct arena *a)
 
 const char *field_c_name(const char *name, struct arena *a)
 {
-    static const char *const keywords[] = {"auto",   "bool",  "char",   "const",    "default", "double", "enum",
-                                           "extern", "float", "int",    "long",     "register", "short", "signed",
-                                           "static", "struct", "switch", "typedef", "union",   "void",   "tags"};
+    static const char *const keywords[] = {"auto",   "bool",   "char",   "const",   "default",  "double", "enum",
+                                           "extern", "float",  "int",    "long",    "register", "short",  "signed",
+                                           "static", "struct", "switch", "typedef", "union",    "void",   "tags"};
     const char *c_name = snake_case(name, a);
 
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
@@ -47,10 +47,10 @@ const char *upper_case(const char *name, struct arena *a)
 const char *type_enum_name(enum wire_type type)
 {
     static const char *const names[] = {
-        [WIRE_BOOL] = "WIRE_BOOL",       [WIRE_INT8] = "WIRE_INT8",       [WIRE_INT16] = "WIRE_INT16",
-        [WIRE_UINT16] = "WIRE_UINT16",   [WIRE_INT32] = "WIRE_INT32",     [WIRE_UINT32] = "WIRE_UINT32",
-        [WIRE_INT64] = "WIRE_INT64",     [WIRE_FLOAT64] = "WIRE_FLOAT64", [WIRE_UUID] = "WIRE_UUID",
-        [WIRE_STRING] = "WIRE_STRING",   [WIRE_BYTES] = "WIRE_BYTES",     [WIRE_RECORDS] = "WIRE_RECORDS",
+        [WIRE_BOOL] = "WIRE_BOOL",     [WIRE_INT8] = "WIRE_INT8",       [WIRE_INT16] = "WIRE_INT16",
+        [WIRE_UINT16] = "WIRE_UINT16", [WIRE_INT32] = "WIRE_INT32",     [WIRE_UINT32] = "WIRE_UINT32",
+        [WIRE_INT64] = "WIRE_INT64",   [WIRE_FLOAT64] = "WIRE_FLOAT64", [WIRE_UUID] = "WIRE_UUID",
+        [WIRE_STRING] = "WIRE_STRING", [WIRE_BYTES] = "WIRE_BYTES",     [WIRE_RECORDS] = "WIRE_RECORDS",
         [WIRE_STRUCT] = "WIRE_STRUCT"};
     return names[type];
 }

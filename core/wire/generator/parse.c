@@ -25,8 +25,8 @@ struct parser {
     struct file *file;
     struct message *message;
     struct {
-        int indent;          /* of the lines that belong to this struct; -1: not seen yet */
-        struct strukt *s;    /* whose fields they are */
+        int indent;       /* of the lines that belong to this struct; -1: not seen yet */
+        struct strukt *s; /* whose fields they are */
     } stack[DEPTH_MAX];
     int depth;
     char *words[WORDS_MAX];
@@ -105,9 +105,9 @@ static enum wire_type parse_type(const char *name)
     static const struct {
         const char *name;
         enum wire_type type;
-    } types[] = {{"bool", WIRE_BOOL},       {"int8", WIRE_INT8},     {"int16", WIRE_INT16},   {"uint16", WIRE_UINT16},
-                 {"int32", WIRE_INT32},     {"uint32", WIRE_UINT32}, {"int64", WIRE_INT64},   {"float64", WIRE_FLOAT64},
-                 {"uuid", WIRE_UUID},       {"string", WIRE_STRING}, {"bytes", WIRE_BYTES},   {"records", WIRE_RECORDS}};
+    } types[] = {{"bool", WIRE_BOOL},   {"int8", WIRE_INT8},     {"int16", WIRE_INT16}, {"uint16", WIRE_UINT16},
+                 {"int32", WIRE_INT32}, {"uint32", WIRE_UINT32}, {"int64", WIRE_INT64}, {"float64", WIRE_FLOAT64},
+                 {"uuid", WIRE_UUID},   {"string", WIRE_STRING}, {"bytes", WIRE_BYTES}, {"records", WIRE_RECORDS}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(types[i].name, name) == 0)
             return types[i].type;
@@ -282,12 +282,9 @@ static void parse_top(struct parser *p)
         const char *word;
         enum wire_kind kind;
         bool keyed;
-    } kinds[] = {{"request", WIRE_REQUEST, false},
-                 {"response", WIRE_RESPONSE, false},
-                 {"header", WIRE_HEADER, false},
-                 {"data", WIRE_DATA, false},
-                 {"metadata", WIRE_METADATA_RECORD, true},
-                 {"key", WIRE_COORDINATOR_KEY, true},
+    } kinds[] = {{"request", WIRE_REQUEST, false},         {"response", WIRE_RESPONSE, false},
+                 {"header", WIRE_HEADER, false},           {"data", WIRE_DATA, false},
+                 {"metadata", WIRE_METADATA_RECORD, true}, {"key", WIRE_COORDINATOR_KEY, true},
                  {"value", WIRE_COORDINATOR_VALUE, true}};
 
     if (strcmp(p->words[0], "api") == 0) {
