@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Using a JSON tree: look-up, equality, hash, printing. Recursion is bounded by the reader's depth limit. */
+#include "registry/json_number.h"
+#include "registry/json_text.h"
+
+#include <stdlib.h>
+
+static const struct jvalue *get_sorted(const struct jvalue *o, struct slice name)
+{
+    uint32_t low = 0, high = o->n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct jmember *m = &o->u.object.members[o->u.object.sorted[middle]];
+        int c = slice_cmp(m->name, name);
+        if (c == 0)
+            return &m->value;
+        if (c < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+const struct jvalue *json_text_get(const struct jvalue *object, struct slice name)
+{
+    if (!object || object->kind != J_OBJECT)
+        return NULL;
+    if (object->u.object.sorted)
+        return get_sorted(object, name);
+    for (uint32_t i = 0; i < object->n; i++) {
+        const struct jmember *m = &object->u.object.members[i];
+        if (m->name.n == name.n && memcmp(m->name.p, name.p, name.n) == 0)
+            return &m->value;
+    }
+    return NULL;
+}
+
+const struct jvalue *json_text_get_str(const struct jvalue *object, const char *name)
+{
+    return json_text_get(object, slice_str(name));
+}
+
+bool json_text_is_str(const struct jvalue *v, const char *s)
+{
+    return v && v->kind == J_STRING && slice_eq_str(v->u.text, s);
+}
+
+bool json_text_equal(const struct jvalue *a, const struct jvalue *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    switch (a->kind) {
+    case J_NULL:
+    case J_FALSE:
+    case J_TRUE:
+        return true;
+    case J_STRING:
+        return slice_eq(a->u.text, b->u.text);
+    case J_NUMBER: {
+        struct json_number x = json_number_of(a->u.text), y = json_number_of(b->u.text);
+        return json_number_cmp(&x, &y) == 0;
+    }
+    case J_ARRAY:
+        if (a->n != b->n)
+            return false;
+        for (uint32_t i = 0; i < a->n; i++)
+            if (!json_text_equal(&a->u.items[i], &b->u.items[i]))
+                return false;
+        return true;
+    case J_OBJECT:
+        if (a->n != b->n)
+            return false;
+        for (uint32_t i = 0; i < a->n; i++) {
+            const struct jvalue *other = json_text_get(b, a->u.object.members[i].name);
+            if (!other || !json_text_equal(&a->u.object.members[i].value, other))
+                return false;
+        }
+        return true;
+    }
+    return false;
+}
+
+static uint64_t mix(uint64_t h)
+{
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdu;
+    h ^= h >> 33;
+    return h;
+}
+
+static uint64_t hash_bytes(struct slice s)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < s.n; i++)
+        h = (h ^ s.p[i]) * 0x100000001b3u;
+    return h;
+}
+
+uint64_t json_text_hash(const struct jvalue *v)
+{
+    uint64_t h = mix((uint64_t)v->kind + 1);
+    switch (v->kind) {
+    case J_NULL:
+    case J_FALSE:
+    case J_TRUE:
+        break;
+    case J_STRING:
+        h ^= hash_bytes(v->u.text);
+        break;
+    case J_NUMBER: {
+        struct json_number x = json_number_of(v->u.text);
+        h ^= json_number_hash(&x);
+        break;
+    }
+    case J_ARRAY:
+        for (uint32_t i = 0; i < v->n; i++)
+            h = mix(h * 31 + json_text_hash(&v->u.items[i]));
+        break;
+    case J_OBJECT: /* a sum, so that order does not count */
+        for (uint32_t i = 0; i < v->n; i++) {
+            const struct jmember *m = &v->u.object.members[i];
+            h += mix(hash_bytes(m->name) ^ mix(json_text_hash(&m->value)));
+        }
+        break;
+    }
+    return mix(h);
+}
+
+void json_text_print_string(struct buf *out, struct slice s)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    size_t from = 0;
+    buf_put(out, "\"", 1);
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = s.p[i];
+        char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        size_t n = 2;
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        buf_put(out, s.p + from, i - from);
+        from = i + 1;
+        switch (c) {
+        case '"':
+        case '\\':
+            escape[1] = (char)c;
+            break;
+        case '\b':
+            escape[1] = 'b';
+            break;
+        case '\t':
+            escape[1] = 't';
+            break;
+        case '\n':
+            escape[1] = 'n';
+            break;
+        case '\f':
+            escape[1] = 'f';
+            break;
+        case '\r':
+            escape[1] = 'r';
+            break;
+        default:
+            n = 6;
+        }
+        buf_put(out, escape, n);
+    }
+    buf_put(out, s.p + from, s.n - from);
+    buf_put(out, "\"", 1);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct jmember *const *x = a, *const *y = b;
+    return slice_cmp((*x)->name, (*y)->name);
+}
+
+static void print_member(struct buf *out, const struct jmember *m, enum json_text_order order, bool first)
+{
+    if (!first)
+        buf_put(out, ",", 1);
+    json_text_print_string(out, m->name);
+    buf_put(out, ":", 1);
+    json_text_print(out, &m->value, order);
+}
+
+static void print_object(struct buf *out, const struct jvalue *v, enum json_text_order order)
+{
+    const struct jmember **sorted = NULL;
+    if (order == JSON_TEXT_SORTED && v->n > 1) {
+        if (!(sorted = calloc(v->n, sizeof *sorted))) {
+            out->error = ERR_NO_MEMORY;
+            return;
+        }
+        for (uint32_t i = 0; i < v->n; i++)
+            sorted[i] = &v->u.object.members[i];
+        qsort(sorted, v->n, sizeof *sorted, by_name);
+    }
+    buf_put(out, "{", 1);
+    for (uint32_t i = 0; i < v->n; i++)
+        print_member(out, sorted ? sorted[i] : &v->u.object.members[i], order, i == 0);
+    buf_put(out, "}", 1);
+    free(sorted);
+}
+
+void json_text_print(struct buf *out, const struct jvalue *v, enum json_text_order order)
+{
+    switch (v->kind) {
+    case J_NULL:
+        buf_put_str(out, "null");
+        return;
+    case J_FALSE:
+        buf_put_str(out, "false");
+        return;
+    case J_TRUE:
+        buf_put_str(out, "true");
+        return;
+    case J_NUMBER:
+        json_number_print(out, v->u.text);
+        return;
+    case J_STRING:
+        json_text_print_string(out, v->u.text);
+        return;
+    case J_ARRAY:
+        buf_put(out, "[", 1);
+        for (uint32_t i = 0; i < v->n; i++) {
+            if (i)
+                buf_put(out, ",", 1);
+            json_text_print(out, &v->u.items[i], order);
+        }
+        buf_put(out, "]", 1);
+        return;
+    case J_OBJECT:
+        print_object(out, v, order);
+        return;
+    }
+}
+
+const char *json_text_kind_name(enum jkind kind)
+{
+    static const char *const names[] = {"null", "boolean", "boolean", "number", "string", "array", "object"};
+    return names[kind];
+}
