@@ -56,9 +56,27 @@ static void test_refused(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "",        "{",         "[1,]",  "{\"a\":1,}", "{a:1}",  "01",    "1.",          "-",
-        "+1",      "1e",        "nul",   "\"\x01\"",   "\"\\x\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\xc0\x80\"",
-        "\"\xed\xa0\x80\"", "\"\xff\"", "[1] 2", "\"abc",     "1e1234567890",
+        "",
+        "{",
+        "[1,]",
+        "{\"a\":1,}",
+        "{a:1}",
+        "01",
+        "1.",
+        "-",
+        "+1",
+        "1e",
+        "nul",
+        "\"\x01\"",
+        "\"\\x\"",
+        "\"\\ud800\"",
+        "\"\\ud800\\u0041\"",
+        "\"\xc0\x80\"",
+        "\"\xed\xa0\x80\"",
+        "\"\xff\"",
+        "[1] 2",
+        "\"abc",
+        "1e1234567890",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(strncmp(reprint(cases[i], JSON_TEXT_AS_WRITTEN), "error: ", 7), 0);
@@ -116,7 +134,8 @@ static void test_numbers(void **state)
     assert_int_equal(cmp("-0.0", "0"), 0);
     assert_int_equal(cmp("0.0000001", "1e-7"), 0);
     assert_int_equal(cmp("98249283749234923498293171823948729348710298301928331",
-                         "98249283749234923498293171823948729348710298301928332"), -1);
+                         "98249283749234923498293171823948729348710298301928332"),
+                     -1);
     assert_int_equal(cmp("-2", "-1"), -1);
     assert_int_equal(cmp("1e400", "1e399"), 1);
     assert_int_equal(cmp("972783798187987123879878123.18878137", "972783798187987123879878123.188781371"), -1);
