@@ -295,9 +295,10 @@ static void test_print_hides_secrets(void **state)
     assert_non_null(create_topics_request_creatable_topic_array_alloc(&t.topics, 1, &a));
     t.topics.v[0].name = slice_str("a\"\n");
     create_topics_request_print(&t, 7, &b);
-    assert_string_equal(buf_cstr(&b), "CreateTopicsRequest(Topics=[CreatableTopic(Name=\"a\\\"\\x0a\", NumPartitions=0, "
-                                      "ReplicationFactor=0, Assignments=[], Configs=[])], timeoutMs=60000, "
-                                      "validateOnly=false)");
+    assert_string_equal(buf_cstr(&b),
+                        "CreateTopicsRequest(Topics=[CreatableTopic(Name=\"a\\\"\\x0a\", NumPartitions=0, "
+                        "ReplicationFactor=0, Assignments=[], Configs=[])], timeoutMs=60000, "
+                        "validateOnly=false)");
     buf_free(&b);
     arena_free(&a);
 }
