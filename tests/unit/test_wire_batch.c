@@ -19,8 +19,8 @@ static void build(struct buf *out, enum wire_codec codec, int records)
     b.head.producer_epoch = 1;
     b.head.base_sequence = 10;
     for (int i = 0; i < records; i++)
-        record_batch_append(&b, 1000 + i, i % 2 ? SLICE_NULL : slice_str("key"), i == 2 ? SLICE_NULL : slice_str("value"),
-                            headers, i % 3);
+        record_batch_append(&b, 1000 + i, i % 2 ? SLICE_NULL : slice_str("key"),
+                            i == 2 ? SLICE_NULL : slice_str("value"), headers, i % 3);
     assert_int_equal(record_batch_finish(&b, out), ERR_OK);
     record_batch_builder_free(&b);
 }
@@ -156,10 +156,10 @@ static void test_wrong_headers(void **state)
     assert_int_equal(parse_changed(&out, RECORD_BATCH_MAGIC_AT, 1, &why), ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT);
     assert_int_equal(parse_changed(&out, RECORD_BATCH_MAGIC_AT, 0, &why), ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT);
     assert_int_equal(parse_changed(&out, RECORD_BATCH_MAGIC_AT, 3, &why), ERR_CORRUPT_MESSAGE);
-    assert_int_equal(parse_changed(&out, 8, 0x80, &why), ERR_CORRUPT_MESSAGE);   /* negative length */
-    assert_int_equal(parse_changed(&out, 11, 10, &why), ERR_CORRUPT_MESSAGE);    /* shorter than a header */
-    assert_int_equal(parse_changed(&out, 10, 0x7f, &why), ERR_TRUNCATED);        /* longer than there is */
-    assert_int_equal(parse_changed(&out, 57, 0x80, &why), ERR_CORRUPT_MESSAGE);  /* negative count */
+    assert_int_equal(parse_changed(&out, 8, 0x80, &why), ERR_CORRUPT_MESSAGE);         /* negative length */
+    assert_int_equal(parse_changed(&out, 11, 10, &why), ERR_CORRUPT_MESSAGE);          /* shorter than a header */
+    assert_int_equal(parse_changed(&out, 10, 0x7f, &why), ERR_TRUNCATED);              /* longer than there is */
+    assert_int_equal(parse_changed(&out, 57, 0x80, &why), ERR_CORRUPT_MESSAGE);        /* negative count */
     assert_int_equal(parse_changed(&out, out.n - 1, 0x77, &why), ERR_CORRUPT_MESSAGE); /* CRC */
     assert_non_null(strstr(why.text, "CRC"));
     buf_free(&out);
@@ -178,9 +178,14 @@ static void test_what_producers_may_send(void **state)
         size_t at;
         uint8_t value;
         enum err want;
-    } cases[] = {{22, 0x05, ERR_UNSUPPORTED_COMPRESSION_TYPE}, {22, 0x20, ERR_INVALID_RECORD}, {60, 4, ERR_INVALID_RECORD},
-                 {60, 0, ERR_INVALID_RECORD},  {43, 0xff, ERR_INVALID_RECORD}, {53, 0xff, ERR_INVALID_RECORD},
-                 {51, 0xff, ERR_INVALID_RECORD}, {22, 0x10, ERR_OK}};
+    } cases[] = {{22, 0x05, ERR_UNSUPPORTED_COMPRESSION_TYPE},
+                 {22, 0x20, ERR_INVALID_RECORD},
+                 {60, 4, ERR_INVALID_RECORD},
+                 {60, 0, ERR_INVALID_RECORD},
+                 {43, 0xff, ERR_INVALID_RECORD},
+                 {53, 0xff, ERR_INVALID_RECORD},
+                 {51, 0xff, ERR_INVALID_RECORD},
+                 {22, 0x10, ERR_OK}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct record_batch b;

@@ -46,7 +46,7 @@ static struct slice sample(size_t n, uint8_t *space)
     uint32_t x = 1;
     for (size_t i = 0; i < n; i++) { /* compressible, not trivial */
         x = x * 1664525u + 1013904223u;
-        space[i] = i % 7 ? (uint8_t)"castellan"[i % 9] : (uint8_t)(x >> 24);
+        space[i] = i % 7 ? (uint8_t) "castellan"[i % 9] : (uint8_t)(x >> 24);
     }
     return slice_of(space, n);
 }
@@ -129,8 +129,8 @@ static void test_foreign_framings(void **state)
 
 static void test_xerial_bytes(void **state)
 {
-    static const uint8_t want[] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0,  0,
-                                   0,    1,   0,   0,   0,   4,   2,   4, 'a', 'b'};
+    static const uint8_t want[] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0,   1,
+                                   0,    0,   0,   1,   0,   0,   0,   4, 2, 4, 'a', 'b'};
     struct buf b;
     (void)state;
     buf_init(&b, 0);
@@ -243,11 +243,16 @@ static void test_threads_free_their_contexts(void **state) /* the leak checker i
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crc_known_answers),       cmocka_unit_test(test_crc_ways_agree),
-        cmocka_unit_test(test_round_trips),             cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_foreign_framings),        cmocka_unit_test(test_xerial_bytes),
-        cmocka_unit_test(test_bombs_stop_at_the_limit), cmocka_unit_test(test_cut_and_changed_input),
-        cmocka_unit_test(test_unknown_codec),           cmocka_unit_test(test_threads_free_their_contexts),
+        cmocka_unit_test(test_crc_known_answers),
+        cmocka_unit_test(test_crc_ways_agree),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_foreign_framings),
+        cmocka_unit_test(test_xerial_bytes),
+        cmocka_unit_test(test_bombs_stop_at_the_limit),
+        cmocka_unit_test(test_cut_and_changed_input),
+        cmocka_unit_test(test_unknown_codec),
+        cmocka_unit_test(test_threads_free_their_contexts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
