@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Connections and the requests on them. One request of a connection is worked on at a time, as in Kafka: reading is
+ * paused until its answer is written, so answers leave in order and a slow client cannot pile work up here. A request
+ * that outlives its connection is finished and its answer dropped. Malformed requests close the connection with one log
+ * line. Unknown ApiVersions versions get error 35 in a v0 body (KIP-511). */
+#include "broker/node/node.h"
+#include "core/base/log.h"
+#include "core/base/metrics.h"
+#include "wire/api_versions.h"
+
+#include <stdlib.h>
+
+struct client {
+    struct node *node;
+    struct conn *conn;
+    struct request *current;
+    struct client *next, **prev;
+};
+
+static void client_refuse(struct client *c, const char *what)
+{
+    metric_add(metrics_counter("castellan_broker_bad_requests_total", NULL, "Requests that broke the protocol."), 1);
+    log_warn("closing %s: %s", conn_peer(c->conn), what);
+    conn_close(c->conn, CONN_CLOSE_PROTOCOL, what);
+}
+
+static void request_free(struct request *r)
+{
+    buf_free(&r->frame);
+    arena_free(&r->arena);
+    free(r);
+}
+
+static void request_finish(struct request *r)
+{
+    struct client *c = r->client;
+    request_free(r);
+    if (!c)
+        return;
+    c->current = NULL;
+    conn_resume(c->conn);
+}
+
+static void put_header(struct request *r, struct buf *out)
+{
+    struct wire_response_header h = {.correlation_id = r->correlation_id};
+    buf_u32(out, 0);
+    wire_response_header_encode(&h, out, r->api->key, r->version);
+}
+
+static void send_frame(struct request *r, struct buf *out)
+{
+    buf_patch_u32(out, 0, (uint32_t)(out->n - 4));
+    if (buf_error(out) || conn_write_owned(r->client->conn, out))
+        client_refuse(r->client, "the answer could not be written");
+    buf_free(out);
+}
+
+void request_answer(struct request *r, const void *response)
+{
+    struct buf out;
+    enum err err;
+
+    if (!r->client) {
+        request_free(r);
+        return;
+    }
+    buf_init(&out, 0);
+    put_header(r, &out);
+    err = r->api->response.encode(response, &out, r->version);
+    if (err) {
+        log_error("answer to %s version %d cannot be encoded: %s", r->api->name, r->version, err_text(err));
+        buf_free(&out);
+        request_fail(r, "an answer could not be encoded");
+        return;
+    }
+    send_frame(r, &out);
+    request_finish(r);
+}
+
+void request_answer_body(struct request *r, struct slice body)
+{
+    struct buf out;
+
+    if (!r->client) {
+        request_free(r);
+        return;
+    }
+    buf_init(&out, 0);
+    put_header(r, &out);
+    buf_put_slice(&out, body);
+    send_frame(r, &out);
+    request_finish(r);
+}
+
+void request_no_answer(struct request *r)
+{
+    request_finish(r);
+}
+
+void request_fail(struct request *r, const char *why)
+{
+    if (r->client)
+        client_refuse(r->client, why);
+    request_finish(r);
+}
+
+const char *request_host(const struct request *r)
+{
+    return r->client ? conn_peer_host(r->client->conn) : "";
+}
+
+/* An unknown version of ApiVersions is answered in version 0 with what is served, so that the client can try again. */
+static void answer_unsupported_api_versions(struct request *r)
+{
+    struct api_versions_response resp;
+    struct api_versions_response_api_version *v = arena_array(&r->arena, 1, sizeof *v);
+    const struct handler_row *row = handler_find(18);
+
+    api_versions_response_init(&resp);
+    resp.error_code = ERR_UNSUPPORTED_VERSION;
+    if (v) {
+        api_versions_response_api_version_init(v);
+        v->api_key = row->api_key;
+        v->min_version = row->min_version;
+        v->max_version = row->max_version;
+        resp.api_keys.v = v;
+        resp.api_keys.n = 1;
+    }
+    r->version = 0;
+    request_answer(r, &resp);
+}
+
+static const char *request_parse(struct request *r, const struct handler_row **row)
+{
+    struct cursor c = cursor_of(buf_slice(&r->frame));
+    struct wire_request_header h;
+
+    if (wire_request_header_decode(&h, &c, &r->arena))
+        return "a request header does not parse";
+    r->version = h.api_version;
+    r->correlation_id = h.correlation_id;
+    r->client_id = h.client_id;
+    r->api = wire_api(h.api_key);
+    *row = handler_find(h.api_key);
+    if (!*row || !r->api)
+        return "a request of an unknown API";
+    if (h.api_version < (*row)->min_version || h.api_version > (*row)->max_version)
+        return h.api_key == 18 ? NULL : "a request of a version that is not served";
+    r->body_bytes = slice_of(c.p, cursor_left(&c));
+    r->body = arena_alloc(&r->arena, r->api->request.size);
+    if (!r->body)
+        return "out of memory";
+    if (r->api->request.decode(r->body, &c, h.api_version, &r->arena) || cursor_finish(&c))
+        return "a request body does not parse";
+    return NULL;
+}
+
+static void on_frame(void *user, struct conn *conn, struct slice frame)
+{
+    struct client *c = user;
+    struct request *r = calloc(1, sizeof *r);
+    const struct handler_row *row = NULL;
+    const char *wrong;
+
+    (void)frame;
+    if (!r) {
+        conn_close(conn, CONN_CLOSE_NO_MEMORY, NULL);
+        return;
+    }
+    r->node = c->node;
+    arena_init(&r->arena, 0);
+    buf_init(&r->frame, 0);
+    if (conn_take_frame(conn, &r->frame)) {
+        request_free(r);
+        conn_close(conn, CONN_CLOSE_NO_MEMORY, NULL);
+        return;
+    }
+    r->client = c;
+    c->current = r;
+    conn_pause(conn);
+    wrong = request_parse(r, &row);
+    if (wrong)
+        request_fail(r, wrong);
+    else if (!r->body)
+        answer_unsupported_api_versions(r);
+    else
+        row->handle(r);
+}
+
+static void on_closed(void *user, struct conn *conn, enum conn_close why, const char *detail)
+{
+    struct client *c = user;
+
+    (void)conn;
+    if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_RESET && why != CONN_CLOSE_SHUTDOWN)
+        log_warn("connection ended: %s%s%s", conn_close_text(why), detail ? ": " : "", detail ? detail : "");
+    if (c->current)
+        c->current->client = NULL;
+    if (c->next)
+        c->next->prev = c->prev;
+    *c->prev = c->next;
+    free(c);
+}
+
+static const struct conn_ops client_ops = {.on_frame = on_frame, .on_closed = on_closed};
+
+static void on_accept(void *arg, struct accepted a)
+{
+    struct node *n = arg;
+    struct client *c = calloc(1, sizeof *c);
+    struct conn_opts opts = {.ops = &client_ops, .user = c, .tls = n->tls_server};
+
+    if (!c) {
+        listener_drop(a);
+        return;
+    }
+    c->node = n;
+    if (conn_accept(&c->conn, n->loop, a, &opts)) {
+        free(c);
+        return;
+    }
+    c->next = n->clients;
+    c->prev = &n->clients;
+    if (c->next)
+        c->next->prev = &c->next;
+    n->clients = c;
+}
+
+enum err node_listen(struct node *n, struct reason *why)
+{
+    struct listener_opts o = {.host = n->listen.host, .port = n->listen.port, .workers = 1};
+    enum err err = listener_open(&n->listener, &o, why);
+    return err ? err : listener_attach(n->listener, 0, n->loop, on_accept, n);
+}
+
+void node_close_clients(struct node *n)
+{
+    for (struct client *c = n->clients; c; c = c->next)
+        conn_close(c->conn, CONN_CLOSE_SHUTDOWN, NULL);
+}
