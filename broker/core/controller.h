@@ -3,6 +3,7 @@
 #define CASTELLAN_BROKER_CORE_CONTROLLER_H
 
 #include "broker/core/image.h"
+#include "core/base/env.h"
 #include "wire/allocate_producer_ids.h"
 #include "wire/alter_configs.h"
 #include "wire/broker_heartbeat.h"

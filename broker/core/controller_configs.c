@@ -117,23 +117,24 @@ static enum err alter_one(const struct controller *c,
                           const struct incremental_alter_configs_request_alterable_config *a, struct slice *value,
                           struct arena *arena, struct reason *why)
 {
-    const struct topic_config_row *row = topic_config_find(a->name);
+    struct topic_config_row row;
+    bool known = topic_config_find(a->name, &row);
     const struct map *own = image_configs(c->image, r->resource_type, r->resource_name);
     struct slice have;
 
     *value = SLICE_NULL;
     switch (a->config_operation) {
     case CONFIG_DELETE:
-        return row ? ERR_OK : topic_config_check(a->name, a->value, why);
+        return known ? ERR_OK : topic_config_check(a->name, a->value, why);
     case CONFIG_SET:
         *value = a->value;
         break;
     case CONFIG_APPEND:
     case CONFIG_SUBTRACT:
-        if (!row || row->type != CONFIG_TYPE_LIST)
+        if (!known || row.type != CONFIG_TYPE_LIST)
             return reason_set(why, ERR_INVALID_CONFIG, "Config value append is not allowed for config key: %.*s",
                               SLICE_FMT(a->name));
-        have = slice_str(own && map_has(own, a->name) ? map_get(own, a->name) : row->fallback);
+        have = slice_str(own && map_has(own, a->name) ? map_get(own, a->name) : row.fallback);
         *value = edit_list(have, a->value, a->config_operation == CONFIG_APPEND, arena);
         break;
     default: /* a number from the wire */

@@ -220,15 +220,15 @@ static void uuid_random(struct env *env, struct wire_uuid *id)
 static enum err describe_created(const struct create_topics_request_creatable_topic *t, struct arena *arena,
                                  struct create_topics_response_creatable_topic_result *out)
 {
-    out->configs.v = arena_array(arena, TOPIC_CONFIG_COUNT, sizeof *out->configs.v);
-    if (!out->configs.v)
+    int32_t n = (int32_t)topic_config_count();
+
+    if (!create_topics_response_creatable_topic_configs_array_alloc(&out->configs, n, arena))
         return ERR_NO_MEMORY;
-    out->configs.n = TOPIC_CONFIG_COUNT;
-    for (int32_t i = 0; i < TOPIC_CONFIG_COUNT; i++) {
+    for (int32_t i = 0; i < n; i++) {
         struct create_topics_response_creatable_topic_configs *o = &out->configs.v[i];
-        create_topics_response_creatable_topic_configs_init(o);
-        o->name = slice_str(topic_config_rows[i].name);
-        o->value = slice_str(topic_config_rows[i].fallback);
+        struct topic_config_row row = topic_config_at((size_t)i);
+        o->name = slice_str(row.name);
+        o->value = slice_str(row.fallback);
         o->config_source = 5; /* DEFAULT_CONFIG */
         for (int32_t k = 0; k < t->configs.n; k++) {
             if (slice_eq(t->configs.v[k].name, o->name)) {

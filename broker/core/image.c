@@ -4,6 +4,7 @@
  * holds; strings are copied out of the record. */
 #include "broker/core/image.h"
 #include "core/base/cursor.h"
+#include "wire/metadata_records.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,12 +273,11 @@ static enum err apply_fencing(struct image *m, int32_t id, int64_t epoch, bool f
 enum err image_apply(struct image *m, struct slice record, int64_t offset, struct reason *why)
 {
     struct cursor c = cursor_of(record);
-    uint32_t frame = cursor_uvarint32(&c), key = cursor_uvarint32(&c);
-    int16_t version = (int16_t)cursor_uvarint32(&c);
+    int16_t key, version;
     struct arena arena;
-    enum err err = c.error;
+    enum err err = wire_metadata_get_frame(&c, &key, &version);
 
-    if (err || frame != 1)
+    if (err)
         return reason_set(why, ERR_CORRUPT_MESSAGE, "metadata record at offset %lld has no frame of version 1",
                           (long long)offset);
     arena_init(&arena, 0);
@@ -296,7 +296,7 @@ enum err image_apply(struct image *m, struct slice record, int64_t offset, struc
     }
     arena_free(&arena);
     if (err)
-        return reason_set(why, err, "metadata record of kind %u, version %d, at offset %lld: %s", key, version,
+        return reason_set(why, err, "metadata record of kind %d, version %d, at offset %lld: %s", key, version,
                           (long long)offset, err_text(err));
     m->applied = offset;
     return ERR_OK;

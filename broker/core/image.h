@@ -5,7 +5,7 @@
 #include "broker/core/record_list.h"
 #include "core/base/arena.h"
 #include "core/base/map.h"
-#include "core/wire/wire.h"
+#include "core/wire/message.h"
 
 /* What the cluster's metadata log says: brokers, topics, partitions, configurations, the next producer id. Built by
  * applying the records of `__cluster_metadata` in order (KIP-500, KIP-631; the records are Kafka's own), the same on

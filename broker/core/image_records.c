@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Making metadata records. Encoding errors stick to the list; whoever appends it to the log checks once. */
 #include "broker/core/image.h"
+#include "wire/metadata_records.h"
 
-enum { METADATA_FRAME_VERSION = 1 };
-
-static struct buf *put_frame(struct record_list *out, uint32_t key, int16_t version)
+static struct buf *put_frame(struct record_list *out, int16_t key, int16_t version)
 {
     struct buf *b = record_list_begin(out);
-    buf_uvarint(b, METADATA_FRAME_VERSION);
-    buf_uvarint(b, key);
-    buf_uvarint(b, (uint16_t)version);
+    wire_metadata_put_frame(b, key, version);
     return b;
 }
 

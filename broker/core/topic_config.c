@@ -1,31 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The table of topic configuration keys and what their values may be. Values are kept as text, checked once. */
+ * The log's table of keys, and after it the keys only others read. */
 #include "broker/core/topic_config.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-const struct topic_config_row topic_config_rows[TOPIC_CONFIG_COUNT] = {
-#define T(id, name, type, synonym, fallback, min, words, help)                                                         \
-    {name, CONFIG_TYPE_##type, synonym, fallback, min, words, help},
-#include "broker/core/topic_config.tbl"
-#undef T
+struct other_row {
+    struct topic_config_row row;
+    const char *words; /* "a|b": the values allowed; NULL: any */
 };
 
-const struct topic_config_row *topic_config_find(struct slice name)
+static const struct other_row others[] = {
+    {{"castellan.key.schema.validation", CONFIG_TYPE_STRING, NULL, "", "What the gateway checks of keys: id, payload."},
+     "|id|payload"},
+    {{"castellan.key.subject.name.strategy", CONFIG_TYPE_STRING, NULL, "TopicNameStrategy",
+      "How the subject of a key's schema is named."},
+     "TopicNameStrategy|RecordNameStrategy|TopicRecordNameStrategy"},
+    {{"castellan.lineage.id", CONFIG_TYPE_STRING, NULL, "",
+      "The id that encrypted records are bound to; empty: the topic's name."},
+     NULL},
+    {{"castellan.schema.dead.letter.topic", CONFIG_TYPE_STRING, NULL, "",
+      "Where records that fail validation go; empty: they are refused."},
+     NULL},
+    {{"castellan.value.schema.validation", CONFIG_TYPE_STRING, NULL, "",
+      "What the gateway checks of values: id, payload."},
+     "|id|payload"},
+    {{"castellan.value.subject.name.strategy", CONFIG_TYPE_STRING, NULL, "TopicNameStrategy",
+      "How the subject of a value's schema is named."},
+     "TopicNameStrategy|RecordNameStrategy|TopicRecordNameStrategy"},
+    {{"follower.replication.throttled.replicas", CONFIG_TYPE_LIST, NULL, "", "Replicas throttled as followers."}, NULL},
+    {{"leader.replication.throttled.replicas", CONFIG_TYPE_LIST, NULL, "", "Replicas throttled as leaders."}, NULL},
+    {{"local.retention.bytes", CONFIG_TYPE_LONG, "log.local.retention.bytes", "-2", "Needs tiered storage."}, "-2"},
+    {{"local.retention.ms", CONFIG_TYPE_LONG, "log.local.retention.ms", "-2", "Needs tiered storage."}, "-2"},
+    {{"remote.log.copy.disable", CONFIG_TYPE_BOOLEAN, NULL, "false", "Needs tiered storage."}, "false"},
+    {{"remote.log.delete.on.disable", CONFIG_TYPE_BOOLEAN, NULL, "false", "Needs tiered storage."}, "false"},
+    {{"remote.storage.enable", CONFIG_TYPE_BOOLEAN, NULL, "false", "Tiered storage, which is not offered here."},
+     "false"},
+};
+enum { OTHERS = sizeof others / sizeof *others };
+
+static size_t log_rows(void)
 {
-    for (size_t i = 0; i < TOPIC_CONFIG_COUNT; i++)
-        if (slice_eq_str(name, topic_config_rows[i].name))
-            return &topic_config_rows[i];
-    return NULL;
+    size_t n = 0;
+    while (plog_config_rows()[n].name)
+        n++;
+    return n;
 }
 
-static bool is_one_of(const char *words, const char *value, size_t n)
+size_t topic_config_count(void)
+{
+    return log_rows() + OTHERS;
+}
+
+static enum config_type type_of(enum plog_config_type t)
+{
+    switch (t) {
+    case PLOG_BOOL:
+        return CONFIG_TYPE_BOOLEAN;
+    case PLOG_INT:
+        return CONFIG_TYPE_INT;
+    case PLOG_LONG:
+        return CONFIG_TYPE_LONG;
+    case PLOG_DOUBLE:
+        return CONFIG_TYPE_DOUBLE;
+    case PLOG_CHOICE:
+        return CONFIG_TYPE_STRING;
+    case PLOG_CHOICES:
+        return CONFIG_TYPE_LIST;
+    }
+    return CONFIG_TYPE_STRING;
+}
+
+struct topic_config_row topic_config_at(size_t i)
+{
+    size_t n = log_rows();
+    const struct plog_config_row *r = plog_config_rows() + i;
+
+    if (i >= n)
+        return others[i - n].row;
+    return (struct topic_config_row){r->name, type_of(r->type), r->broker_synonym, r->fallback, r->help};
+}
+
+bool topic_config_find(struct slice name, struct topic_config_row *out)
+{
+    for (size_t i = 0; i < topic_config_count(); i++) {
+        *out = topic_config_at(i);
+        if (slice_eq_str(name, out->name))
+            return true;
+    }
+    return false;
+}
+
+static bool is_one_of(const char *words, struct slice value)
 {
     for (;;) {
         const char *bar = strchrnul(words, '|');
-        if ((size_t)(bar - words) == n && memcmp(words, value, n) == 0)
+        if (slice_eq(slice_of(words, (size_t)(bar - words)), value))
             return true;
         if (!*bar)
             return false;
@@ -33,113 +100,30 @@ static bool is_one_of(const char *words, const char *value, size_t n)
     }
 }
 
-static enum err check_number(const struct topic_config_row *row, const char *text, struct reason *why)
-{
-    int64_t max = row->type == CONFIG_TYPE_INT ? INT32_MAX : INT64_MAX;
-    char *end;
-    int64_t v;
-
-    errno = 0;
-    v = strtoll(text, &end, 10);
-    if (!*text || *end || errno || v > max)
-        return reason_set(why, ERR_INVALID_CONFIG, "Invalid value %s for configuration %s: Not a number of type %s",
-                          text, row->name, row->type == CONFIG_TYPE_INT ? "INT" : "LONG");
-    if (v < row->min)
-        return reason_set(why, ERR_INVALID_CONFIG, "Invalid value %s for configuration %s: Value must be at least %lld",
-                          text, row->name, (long long)row->min);
-    return ERR_OK;
-}
-
-static enum err check_words(const struct topic_config_row *row, const char *text, struct reason *why)
-{
-    const char *p = text;
-
-    while (row->words) {
-        size_t n = row->type == CONFIG_TYPE_LIST ? strcspn(p, ",") : strlen(p);
-        if (!is_one_of(row->words, p, n))
-            return reason_set(why, ERR_INVALID_CONFIG,
-                              "Invalid value %s for configuration %s: String must be one of: %s", text, row->name,
-                              row->words);
-        if (!p[n])
-            break;
-        p += n + 1;
-    }
-    return ERR_OK;
-}
-
 enum err topic_config_check(struct slice name, struct slice value, struct reason *why)
 {
-    const struct topic_config_row *row = topic_config_find(name);
-    char text[1024], *end;
-    double d;
+    struct plog_config scratch;
 
-    if (!row)
-        return reason_set(why, ERR_INVALID_CONFIG, "Unknown topic config name: %.*s", SLICE_FMT(name));
-    if (!value.p || value.n >= sizeof text)
-        return reason_set(why, ERR_INVALID_CONFIG, "Invalid value for configuration %s: %s", row->name,
-                          value.p ? "too long" : "null value not supported");
-    memcpy(text, value.p, value.n);
-    text[value.n] = 0;
-    switch (row->type) {
-    case CONFIG_TYPE_BOOLEAN:
-        if (strcmp(text, "true") && strcmp(text, "false"))
+    if (plog_config_row(name)) {
+        plog_config_init(&scratch);
+        return plog_config_set(&scratch, name, value, why);
+    }
+    for (size_t i = 0; i < OTHERS; i++) {
+        if (!slice_eq_str(name, others[i].row.name))
+            continue;
+        if (slice_is_null(value) || (others[i].words && !is_one_of(others[i].words, value)))
             return reason_set(why, ERR_INVALID_CONFIG,
-                              "Invalid value %s for configuration %s: Expected value to be either true or false", text,
-                              row->name);
-        return ERR_OK;
-    case CONFIG_TYPE_INT:
-    case CONFIG_TYPE_SHORT:
-    case CONFIG_TYPE_LONG:
-        return check_number(row, text, why);
-    case CONFIG_TYPE_DOUBLE:
-        d = strtod(text, &end);
-        if (!*text || *end || !(d >= 0 && d <= 1))
-            return reason_set(why, ERR_INVALID_CONFIG,
-                              "Invalid value %s for configuration %s: Not a number from 0 to 1", text, row->name);
-        return ERR_OK;
-    case CONFIG_TYPE_STRING:
-    case CONFIG_TYPE_LIST:
-        return check_words(row, text, why);
-    case CONFIG_TYPE_UNKNOWN:
-    case CONFIG_TYPE_CLASS:
-    case CONFIG_TYPE_PASSWORD:
+                              "Invalid value %.*s for configuration %s: String must be one of: %s", SLICE_FMT(value),
+                              others[i].row.name, others[i].words ? others[i].words : "any text");
         return ERR_OK;
     }
-    return ERR_OK;
+    return reason_set(why, ERR_INVALID_CONFIG, "Unknown topic config name: %.*s", SLICE_FMT(name));
 }
 
-const char *topic_config_value(const struct map *configs, enum topic_config_id id)
+void topic_config_apply(const struct map *configs, struct plog_config *out)
 {
-    const char *own = configs ? map_get(configs, slice_str(topic_config_rows[id].name)) : NULL;
-    return own ? own : topic_config_rows[id].fallback;
-}
-
-int64_t topic_config_int(const struct map *configs, enum topic_config_id id)
-{
-    return strtoll(topic_config_value(configs, id), NULL, 10);
-}
-
-double topic_config_double(const struct map *configs, enum topic_config_id id)
-{
-    return strtod(topic_config_value(configs, id), NULL);
-}
-
-bool topic_config_bool(const struct map *configs, enum topic_config_id id)
-{
-    return strcmp(topic_config_value(configs, id), "true") == 0;
-}
-
-bool topic_config_list_has(const struct map *configs, enum topic_config_id id, const char *word)
-{
-    const char *p = topic_config_value(configs, id);
-    size_t want = strlen(word);
-
-    for (;;) {
-        size_t n = strcspn(p, ",");
-        if (n == want && memcmp(p, word, n) == 0)
-            return true;
-        if (!p[n])
-            return false;
-        p += n + 1;
-    }
+    plog_config_init(out);
+    for (const struct map_entry *e = configs ? map_first(configs) : NULL; e; e = map_next(configs, e))
+        if (plog_config_row(map_key(e)) && plog_config_set(out, map_key(e), slice_str(e->value), NULL))
+            continue; /* checked when it was set; a value this version no longer takes leaves the default */
 }

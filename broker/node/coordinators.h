@@ -12,6 +12,9 @@ void coordinators_tick(struct node *n);
 /* A partition here changed its leadership (p->leader); both kinds of partition and all others come by. */
 void coordinators_leadership(struct node *n, struct partition *p);
 
+/* How many partitions `__consumer_offsets` or `__transaction_state` is made with. */
+int32_t coordinators_partitions(struct node *n, struct slice topic);
+
 /* Handlers, for the table in handlers.c. */
 void handle_find_coordinator(struct request *r);
 void handle_join_group(struct request *r);

@@ -25,17 +25,17 @@ struct fetch_wait {
     struct loop_timer timer;
     struct fetch_watch *watches;
     size_t watch_count;
-    bool waking;
+    struct fetch_wait *next_woken, **prev_woken; /* on node.woken; prev_woken NULL: not there */
 };
 
 typedef struct fetch_response_partition_data partition_answer;
 
 struct reader {
     struct request *r;
-    size_t left;        /* bytes the whole answer may still take */
-    size_t bytes;       /* read so far */
-    bool any;           /* some partition has given records: no more oversized first batches */
-    bool error;         /* some partition answered an error: do not wait */
+    size_t left;  /* bytes the whole answer may still take */
+    size_t bytes; /* read so far */
+    bool any;     /* some partition has given records: no more oversized first batches */
+    bool error;   /* some partition answered an error: do not wait */
 };
 
 static void read_aborted(struct partition *p, int64_t from, int64_t to, partition_answer *out, struct arena *arena)
@@ -56,9 +56,8 @@ static void read_aborted(struct partition *p, int64_t from, int64_t to, partitio
     }
 }
 
-static enum err read_records(struct reader *rd, struct partition *p,
-                             const struct fetch_request_fetch_partition *in, enum plog_isolation isolation,
-                             partition_answer *out)
+static enum err read_records(struct reader *rd, struct partition *p, const struct fetch_request_fetch_partition *in,
+                             enum plog_isolation isolation, partition_answer *out)
 {
     struct buf *bytes;
     struct plog_region region;
@@ -110,9 +109,9 @@ static void fetch_partition(struct reader *rd, struct slice topic, const struct 
 {
     const struct fetch_request *req = rd->r->body;
     bool follower = req->replica_id >= 0 || req->replica_state.replica_id >= 0;
-    enum plog_isolation isolation = follower                  ? PLOG_READ_TO_END
+    enum plog_isolation isolation = follower                    ? PLOG_READ_TO_END
                                     : req->isolation_level == 1 ? PLOG_READ_STABLE
-                                                                : PLOG_READ_COMMITTED_TO_LEADER;
+                                                                : PLOG_READ_REPLICATED;
     struct partition *p = NULL;
     enum err err;
 
@@ -145,7 +144,7 @@ static struct slice topic_of(struct request *r, const struct fetch_request_fetch
     if (known)
         return slice_str(known->name);
     return memcmp(t->topic_id.b, r->node->metadata.topic_id.b, 16) == 0 ? slice_str(r->node->metadata.topic)
-                                                                         : SLICE_NULL;
+                                                                        : SLICE_NULL;
 }
 
 static enum err fetch_read(struct reader *rd, struct fetch_response *resp)
@@ -186,10 +185,21 @@ static void watch_remove(struct fetch_watch *w)
     w->partition = NULL;
 }
 
+static void wait_unwake(struct fetch_wait *w)
+{
+    if (!w->prev_woken)
+        return;
+    if (w->next_woken)
+        w->next_woken->prev_woken = w->prev_woken;
+    *w->prev_woken = w->next_woken;
+    w->prev_woken = NULL;
+}
+
 static void wait_free(struct fetch_wait *w)
 {
     for (size_t i = 0; i < w->watch_count; i++)
         watch_remove(&w->watches[i]);
+    wait_unwake(w);
     loop_timer_stop(&w->timer);
     free(w->watches);
     free(w);
@@ -232,15 +242,35 @@ static void on_wait_over(void *arg)
     wait_try(arg, true);
 }
 
+static void try_woken(void *arg)
+{
+    struct node *n = arg;
+    while (n->woken) {
+        struct fetch_wait *w = n->woken;
+        wait_unwake(w);
+        wait_try(w, false);
+    }
+}
+
+/* The fetches are tried in the next round of events, so that an append never runs another request's answer, and many
+ * appends of one round wake a fetch once. */
 void partition_appended(struct partition *p)
 {
-    struct fetch_watch *w = p->watches, *next;
-    for (; w; w = next) {
-        next = w->next;
-        struct fetch_wait *wait = w->wait;
-        while (next && next->wait == wait) /* a fetch may name a partition twice */
-            next = next->next;
-        wait_try(wait, false);
+    struct node *n = p->node;
+
+    for (struct fetch_watch *watch = p->watches; watch; watch = watch->next) {
+        struct fetch_wait *w = watch->wait;
+        if (w->prev_woken)
+            continue;
+        w->next_woken = n->woken;
+        w->prev_woken = &n->woken;
+        if (w->next_woken)
+            w->next_woken->prev_woken = &w->next_woken;
+        n->woken = w;
+    }
+    if (n->woken && !n->wake.running) {
+        loop_timer_init(&n->wake, n->loop, try_woken, n);
+        loop_timer_start(&n->wake, 0);
     }
 }
 

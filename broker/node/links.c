@@ -122,7 +122,7 @@ void node_call(struct node *n, int32_t to, int16_t api_key, int16_t version, con
     enum err err;
 
     buf_init(&body, 0);
-    err = wire_api(api_key)->request.encode(request, &body, version);
+    err = wire_api(api_key)->request->encode(request, &body, version);
     if (!err)
         node_call_body(n, to, api_key, version, buf_slice(&body), done, user);
     else

@@ -7,6 +7,7 @@
 #include "broker/node/coordinators.h"
 #include "broker/node/node.h"
 #include "core/base/log.h"
+#include "core/wire/record_batch.h"
 #include "wire/broker_heartbeat.h"
 #include "wire/broker_registration.h"
 #include "wire/fetch.h"
@@ -50,8 +51,11 @@ enum err node_metadata_start(struct node *n, struct reason *why)
     plog_config_init(&config);
     config.retention_ms = -1;
     config.max_message_bytes = 8 << 20;
-    n->metadata = (struct partition){.node = n, .topic = (char *)METADATA_TOPIC, .topic_id = METADATA_TOPIC_ID,
-                                     .leader = n->id == n->controller_id, .leader_epoch = 1};
+    n->metadata = (struct partition){.node = n,
+                                     .topic = (char *)METADATA_TOPIC,
+                                     .topic_id = METADATA_TOPIC_ID,
+                                     .leader = n->id == n->controller_id,
+                                     .leader_epoch = 1};
     n->metadata.log = log_dir_find(n->dir, topic, 0);
     if (!n->metadata.log)
         err = log_dir_create(n->dir, topic, 0, METADATA_TOPIC_ID.b, &config, node_wall_ms(n), &n->metadata.log, why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One broker: reads its configuration, opens its log directory, replays the metadata log, listens, joins the cluster and
- * serves until SIGTERM. Ready means: registered, unfenced by the controller and listening. */
+ * One broker: reads its configuration, opens its log directory, replays the metadata log, listens, joins the cluster
+ * and serves until SIGTERM. Ready means: registered, unfenced by the controller and listening. */
 #include "broker/broker.h"
 #include "broker/node/coordinators.h"
 #include "broker/node/node.h"
@@ -32,6 +32,11 @@ static const struct setting_row rows[] = {
     TLS_SETTING_ROWS(""),
     {0},
 };
+
+const struct setting_row *node_setting_rows(void)
+{
+    return rows;
+}
 
 int64_t node_wall_ms(struct node *n)
 {
@@ -125,9 +130,9 @@ static enum err node_configure(struct node *n, const char *path, struct reason *
         if (n->voters[i].id < n->controller_id)
             n->controller_id = n->voters[i].id;
     }
-    return member ? ERR_OK
-                  : reason_set(why, ERR_BAD_CONFIG, "%s: node.id %d is not in controller.quorum.voters", path,
-                               (int)n->id);
+    return member
+               ? ERR_OK
+               : reason_set(why, ERR_BAD_CONFIG, "%s: node.id %d is not in controller.quorum.voters", path, (int)n->id);
 }
 
 static enum err node_open_tls(struct node *n, struct reason *why)
@@ -144,8 +149,12 @@ static enum err node_open_tls(struct node *n, struct reason *why)
 static enum err node_open_logs(struct node *n, struct reason *why)
 {
     struct plog_config config;
-    struct log_dir_args a = {.path = settings_string(n->settings, "log.dirs"), .node_id = n->id,
-                             .cluster_id = n->cluster_id, .env = n->env, .config = &config, .now_ms = node_wall_ms(n)};
+    struct log_dir_args a = {.path = settings_string(n->settings, "log.dirs"),
+                             .node_id = n->id,
+                             .cluster_id = n->cluster_id,
+                             .env = n->env,
+                             .config = &config,
+                             .now_ms = node_wall_ms(n)};
     enum err err;
 
     plog_config_init(&config);

@@ -8,6 +8,7 @@
 #include "core/base/settings.h"
 #include "core/net/conn.h"
 #include "core/net/kafka_client.h"
+#include "core/wire/header.h"
 
 /* One broker process: the edge between the pure core (image, controller, coordinators) and sockets, files and time.
  * Everything runs on one loop; nothing here is thread-safe.
@@ -74,13 +75,15 @@ struct node {
     bool registering, serving, stopping, unfenced;
     int64_t producer_id_next, producer_id_end; /* the block allocated to this broker */
 
-    struct loop_timer tick, heartbeat, metadata_retry;
+    struct loop_timer tick, heartbeat, metadata_retry, wake;
+    struct fetch_wait *woken; /* fetches whose partitions got records in this round of events */
     bool metadata_fetching;
     struct client *clients; /* open connections */
     int exit_status;
 };
 
 /* ---- node.c ---- */
+const struct setting_row *node_setting_rows(void);
 int64_t node_wall_ms(struct node *n);
 struct partition *node_partition(struct node *n, const struct wire_uuid *topic_id, int32_t index);
 struct partition *node_partition_named(struct node *n, struct slice topic, int32_t index);
@@ -94,9 +97,9 @@ const struct image_partition *node_image_partition(struct node *n, struct slice 
 /* On the controller: append decided records, apply them, wake followers. */
 enum err node_commit(struct node *n, struct record_list *records, struct reason *why) MUST_CHECK;
 enum err node_metadata_start(struct node *n, struct reason *why) MUST_CHECK; /* replay the local metadata log */
-void node_metadata_fetch(struct node *n);     /* followers: keep fetching from the controller */
-void node_register(struct node *n);           /* register with the controller, then heartbeat for ever */
-void node_reconcile(struct node *n);          /* make local partitions what the image says */
+void node_metadata_fetch(struct node *n); /* followers: keep fetching from the controller */
+void node_register(struct node *n);       /* register with the controller, then heartbeat for ever */
+void node_reconcile(struct node *n);      /* make local partitions what the image says */
 
 /* ---- links.c ---- */
 /* Call another node (or this one's controller): connects when needed; done() is called exactly once, later. */
@@ -120,12 +123,17 @@ struct request {
     struct slice body_bytes; /* as it came, for forwarding */
     struct buf frame;
     struct arena arena;
-    void *body; /* the decoded request struct */
+    struct request_scratch *scratch; /* buffers that live as long as the request */
+    void *body;                      /* the decoded request struct */
 };
+
+/* A new empty buffer that is freed with the request (NULL: no memory); _reset frees all of them now. */
+struct buf *request_scratch(struct request *r);
+void request_scratch_reset(struct request *r);
 
 void request_answer(struct request *r, const void *response); /* sends and frees */
 void request_answer_body(struct request *r, struct slice body);
-void request_no_answer(struct request *r); /* Produce with acks=0 */
+void request_no_answer(struct request *r);             /* Produce with acks=0 */
 void request_fail(struct request *r, const char *why); /* closes the connection and frees */
 const char *request_host(const struct request *r);
 enum err node_listen(struct node *n, struct reason *why) MUST_CHECK;

@@ -7,8 +7,14 @@
 #include "wire/offset_for_leader_epoch.h"
 
 /* Special timestamps of ListOffsets (KIP-79, KIP-734, KIP-405, KIP-1005, KIP-1023). */
-enum { TIME_LATEST = -1, TIME_EARLIEST = -2, TIME_MAX_TIMESTAMP = -3, TIME_EARLIEST_LOCAL = -4, TIME_LATEST_TIERED = -5,
-       TIME_EARLIEST_PENDING = -6 };
+enum {
+    TIME_LATEST = -1,
+    TIME_EARLIEST = -2,
+    TIME_MAX_TIMESTAMP = -3,
+    TIME_EARLIEST_LOCAL = -4,
+    TIME_LATEST_TIERED = -5,
+    TIME_EARLIEST_PENDING = -6
+};
 
 static enum err find_offset(struct partition *p, const struct list_offsets_request_list_offsets_partition *in,
                             bool stable, struct list_offsets_response_list_offsets_partition_response *out)
@@ -25,8 +31,7 @@ static enum err find_offset(struct partition *p, const struct list_offsets_reque
     case TIME_EARLIEST:
     case TIME_EARLIEST_LOCAL:
     case TIME_EARLIEST_PENDING:
-        at = (struct plog_at){plog_start_offset(p->log), -1,
-                              plog_epoch_of_offset(p->log, plog_start_offset(p->log))};
+        at = (struct plog_at){plog_start_offset(p->log), -1, plog_epoch_of_offset(p->log, plog_start_offset(p->log))};
         break;
     case TIME_LATEST_TIERED:
         break; /* nothing is tiered: -1, as Kafka answers */
@@ -150,8 +155,8 @@ void handle_delete_records(struct request *r)
             delete_records_response_delete_records_partition_result_init(a);
             a->partition_index = in->partitions.v[i].partition_index;
             a->low_watermark = -1;
-            a->error_code = err_kafka(
-                delete_up_to(r, in->name, a->partition_index, in->partitions.v[i].offset, &a->low_watermark));
+            a->error_code =
+                err_kafka(delete_up_to(r, in->name, a->partition_index, in->partitions.v[i].offset, &a->low_watermark));
         }
         resp.topics.n = t + 1;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Produce: each partition's batch is judged and appended alone; what cannot be is answered in its place. With one
- * replica an append is committed at once, so nothing waits. acks=0 gets no answer; if something failed the connection is
- * closed, which is how Kafka tells such a producer to look up the metadata again. */
+ * replica an append is committed at once, so nothing waits. acks=0 gets no answer; if something failed the connection
+ * is closed, which is how Kafka tells such a producer to look up the metadata again. */
 #include "broker/node/handlers.h"
 #include "broker/node/node.h"
 #include "core/base/log.h"
@@ -96,8 +96,7 @@ void handle_produce(struct request *r)
     for (int32_t t = 0; t < req->topic_data.n; t++) {
         const struct produce_request_topic_produce_data *in = &req->topic_data.v[t];
         struct produce_response_topic_produce_response *out = &resp.responses.v[t];
-        const struct image_topic *known =
-            r->version >= 13 ? image_topic_by_id(&r->node->image, &in->topic_id) : NULL;
+        const struct image_topic *known = r->version >= 13 ? image_topic_by_id(&r->node->image, &in->topic_id) : NULL;
         struct slice topic = r->version < 13 ? in->name : known ? slice_str(known->name) : SLICE_NULL;
 
         produce_response_topic_produce_response_init(out);

@@ -24,8 +24,35 @@ static void client_refuse(struct client *c, const char *what)
     conn_close(c->conn, CONN_CLOSE_PROTOCOL, what);
 }
 
+struct request_scratch {
+    struct request_scratch *next;
+    struct buf bytes;
+};
+
+struct buf *request_scratch(struct request *r)
+{
+    struct request_scratch *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    buf_init(&s->bytes, 0);
+    s->next = r->scratch;
+    r->scratch = s;
+    return &s->bytes;
+}
+
+void request_scratch_reset(struct request *r)
+{
+    while (r->scratch) {
+        struct request_scratch *next = r->scratch->next;
+        buf_free(&r->scratch->bytes);
+        free(r->scratch);
+        r->scratch = next;
+    }
+}
+
 static void request_free(struct request *r)
 {
+    request_scratch_reset(r);
     buf_free(&r->frame);
     arena_free(&r->arena);
     free(r);
@@ -41,17 +68,9 @@ static void request_finish(struct request *r)
     conn_resume(c->conn);
 }
 
-static void put_header(struct request *r, struct buf *out)
-{
-    struct wire_response_header h = {.correlation_id = r->correlation_id};
-    buf_u32(out, 0);
-    wire_response_header_encode(&h, out, r->api->key, r->version);
-}
-
 static void send_frame(struct request *r, struct buf *out)
 {
-    buf_patch_u32(out, 0, (uint32_t)(out->n - 4));
-    if (buf_error(out) || conn_write_owned(r->client->conn, out))
+    if (conn_write_owned(r->client->conn, out))
         client_refuse(r->client, "the answer could not be written");
     buf_free(out);
 }
@@ -66,8 +85,7 @@ void request_answer(struct request *r, const void *response)
         return;
     }
     buf_init(&out, 0);
-    put_header(r, &out);
-    err = r->api->response.encode(response, &out, r->version);
+    err = wire_response_frame(&out, r->api->key, r->version, r->correlation_id, response);
     if (err) {
         log_error("answer to %s version %d cannot be encoded: %s", r->api->name, r->version, err_text(err));
         buf_free(&out);
@@ -80,15 +98,26 @@ void request_answer(struct request *r, const void *response)
 
 void request_answer_body(struct request *r, struct slice body)
 {
+    struct response_header h;
     struct buf out;
+    enum err err;
 
     if (!r->client) {
         request_free(r);
         return;
     }
+    response_header_init(&h);
+    h.correlation_id = r->correlation_id;
     buf_init(&out, 0);
-    put_header(r, &out);
+    buf_u32(&out, 0);
+    err = wire_response_header_encode(&h, &out, r->api->key, r->version);
     buf_put_slice(&out, body);
+    buf_patch_u32(&out, 0, (uint32_t)(out.n - 4));
+    if (err || buf_error(&out)) {
+        buf_free(&out);
+        request_fail(r, "an answer could not be encoded");
+        return;
+    }
     send_frame(r, &out);
     request_finish(r);
 }
@@ -134,24 +163,24 @@ static void answer_unsupported_api_versions(struct request *r)
 static const char *request_parse(struct request *r, const struct handler_row **row)
 {
     struct cursor c = cursor_of(buf_slice(&r->frame));
-    struct wire_request_header h;
+    struct request_header h;
 
     if (wire_request_header_decode(&h, &c, &r->arena))
         return "a request header does not parse";
-    r->version = h.api_version;
+    r->version = h.request_api_version;
     r->correlation_id = h.correlation_id;
     r->client_id = h.client_id;
-    r->api = wire_api(h.api_key);
-    *row = handler_find(h.api_key);
+    r->api = wire_api(h.request_api_key);
+    *row = handler_find(h.request_api_key);
     if (!*row || !r->api)
         return "a request of an unknown API";
-    if (h.api_version < (*row)->min_version || h.api_version > (*row)->max_version)
-        return h.api_key == 18 ? NULL : "a request of a version that is not served";
+    if (h.request_api_version < (*row)->min_version || h.request_api_version > (*row)->max_version)
+        return h.request_api_key == 18 ? NULL : "a request of a version that is not served";
     r->body_bytes = slice_of(c.p, cursor_left(&c));
-    r->body = arena_alloc(&r->arena, r->api->request.size);
+    r->body = wire_struct_new(r->api->request->body, &r->arena);
     if (!r->body)
         return "out of memory";
-    if (r->api->request.decode(r->body, &c, h.api_version, &r->arena) || cursor_finish(&c))
+    if (r->api->request->decode(r->body, &c, h.request_api_version, &r->arena) || cursor_finish(&c))
         return "a request body does not parse";
     return NULL;
 }
