@@ -185,8 +185,11 @@ static void test_configs_are_set_appended_and_removed(void **state)
     static const struct {
         int8_t operation;
         const char *value, *after;
-    } steps[] = {{0, "delete", "delete"}, {2, "compact", "delete,compact"}, {2, "compact", "delete,compact"},
-                 {3, "delete", "compact"}, {1, NULL, NULL}};
+    } steps[] = {{0, "delete", "delete"},
+                 {2, "compact", "delete,compact"},
+                 {2, "compact", "delete,compact"},
+                 {3, "delete", "compact"},
+                 {1, NULL, NULL}};
     (void)state;
     cluster_init(&c);
     assert_int_equal(create(&c, "t", 1, 1, NULL, NULL), 0);
@@ -206,8 +209,8 @@ static void test_configs_are_set_appended_and_removed(void **state)
         assert_int_equal(controller_incremental_alter_configs(&c.controller, &req, &resp, &c.call), ERR_OK);
         assert_int_equal(resp.responses.v[0].error_code, 0);
         commit(&c);
-        const char *now = map_get(image_configs(&c.image, CONFIG_RESOURCE_TOPIC, slice_str("t")),
-                                  slice_str("cleanup.policy"));
+        const char *now =
+            map_get(image_configs(&c.image, CONFIG_RESOURCE_TOPIC, slice_str("t")), slice_str("cleanup.policy"));
         if (steps[i].after)
             assert_string_equal(now, steps[i].after);
         else
