@@ -14,11 +14,10 @@
 
 enum { SKIPPED = 77 };
 
-static const char *const folders[] = {TEST_SHARED "/vectors/kafka-messages",
-                                      TEST_SHARED "/vectors/kafka-internal-records/group-coordinator",
-                                      TEST_SHARED "/vectors/kafka-internal-records/transaction-coordinator",
-                                      TEST_SHARED "/vectors/kafka-internal-records/metadata",
-                                      TEST_SHARED "/vectors/kafka-internal-records/raft"};
+static const char *const folders[] = {
+    TEST_SHARED "/vectors/kafka-messages", TEST_SHARED "/vectors/kafka-internal-records/group-coordinator",
+    TEST_SHARED "/vectors/kafka-internal-records/transaction-coordinator",
+    TEST_SHARED "/vectors/kafka-internal-records/metadata", TEST_SHARED "/vectors/kafka-internal-records/raft"};
 
 /* Blanks out comments, which begin with // outside of a string and end with the line. */
 static void strip_comments(char *text)
@@ -90,8 +89,8 @@ static void expect_versions(const char *where, const char *what, struct wire_ver
 
 static const char *type_name(const struct wire_field *f)
 {
-    static const char *const names[] = {"bool",  "int8",    "int16", "uint16", "int32", "uint32", "int64",
-                                        "float64", "uuid",  "string", "bytes", "records"};
+    static const char *const names[] = {"bool",  "int8",    "int16", "uint16", "int32", "uint32",
+                                        "int64", "float64", "uuid",  "string", "bytes", "records"};
     return f->type == WIRE_STRUCT ? f->body->name : names[f->type];
 }
 
@@ -178,8 +177,8 @@ static void expect_struct(const char *where, const struct wire_struct *s, const 
 
 static const char *kind_name(enum wire_kind kind)
 {
-    static const char *const names[] = {"request", "response", "header", "data", "metadata", "coordinator-key",
-                                        "coordinator-value"};
+    static const char *const names[] = {"request",  "response",        "header",           "data",
+                                        "metadata", "coordinator-key", "coordinator-value"};
     return names[kind];
 }
 
