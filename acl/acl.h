@@ -169,9 +169,8 @@ enum acl_basis {
     ACL_BASIS_SUPER_USER, /* allowed */
     ACL_BASIS_DENY_RULE,
     ACL_BASIS_ALLOW_RULE,
-    ACL_BASIS_NO_ACL,        /* no rule names the resource: allow_if_no_acl decided */
-    ACL_BASIS_NO_MATCH,      /* rules name the resource, none matches: refused */
-    ACL_BASIS_RESOURCE_TYPE, /* authorize-by-resource-type said yes */
+    ACL_BASIS_NO_ACL,   /* no rule names the resource: allow_if_no_acl decided */
+    ACL_BASIS_NO_MATCH, /* rules name the resource, none matches: refused */
 };
 
 struct acl_explanation {
