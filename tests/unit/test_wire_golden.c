@@ -176,7 +176,8 @@ static void test_batch_from_scratch(void **state)
     struct buf out;
     (void)state;
     buf_init(&out, 0);
-    for (int codec = WIRE_CODEC_NONE; codec <= WIRE_CODEC_SNAPPY; codec += 2) { /* whose bytes are the same everywhere */
+    for (int codec = WIRE_CODEC_NONE; codec <= WIRE_CODEC_SNAPPY;
+         codec += 2) { /* whose bytes are the same everywhere */
         find_golden("batch", codec, &g);
         record_batch_builder_init(&b, (enum wire_codec)codec, 0);
         b.head.base_offset = 42;
@@ -232,8 +233,10 @@ static void test_commit_marker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_messages_encode_as_kafka_does), cmocka_unit_test(test_fetch_from_scratch),
-        cmocka_unit_test(test_batch_from_scratch),            cmocka_unit_test(test_batches_open),
+        cmocka_unit_test(test_messages_encode_as_kafka_does),
+        cmocka_unit_test(test_fetch_from_scratch),
+        cmocka_unit_test(test_batch_from_scratch),
+        cmocka_unit_test(test_batches_open),
         cmocka_unit_test(test_commit_marker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
