@@ -101,9 +101,8 @@ enum err epochs_decode(struct epochs *e, struct slice text, struct reason *why)
     if (!checkpoint_number(&text, &version) || version != 0 || !checkpoint_number(&text, &count) || count < 0)
         return reason_set(why, ERR_MALFORMED, "the leader epoch checkpoint has no valid head");
     while (count--) {
-        if (!checkpoint_number(&text, &epoch) || !checkpoint_number(&text, &offset) || epoch < 0 ||
-            epoch > INT32_MAX || offset < 0 || epoch <= epochs_latest(e) ||
-            (e->n && offset < e->v[e->n - 1].start_offset))
+        if (!checkpoint_number(&text, &epoch) || !checkpoint_number(&text, &offset) || epoch < 0 || epoch > INT32_MAX ||
+            offset < 0 || epoch <= epochs_latest(e) || (e->n && offset < e->v[e->n - 1].start_offset))
             return reason_set(why, ERR_MALFORMED, "the leader epoch checkpoint has a bad line");
         if (epochs_assign(e, (int32_t)epoch, offset, &changed))
             return reason_set(why, ERR_NO_MEMORY, "no memory for leader epochs");

@@ -17,8 +17,8 @@ struct epochs {
 
 void epochs_free(struct epochs *e);
 int32_t epochs_latest(const struct epochs *e); /* -1: none */
-/* A batch of `epoch` begins at `offset`; *changed when it begins a new epoch. Older epochs are ignored; entries that the
- * new one contradicts go. */
+/* A batch of `epoch` begins at `offset`; *changed when it begins a new epoch. Older epochs are ignored; entries that
+ * the new one contradicts go. */
 enum err epochs_assign(struct epochs *e, int32_t epoch, int64_t offset, bool *changed) MUST_CHECK;
 bool epochs_truncate_end(struct epochs *e, int64_t end_offset);     /* drop those at or past it; true: changed */
 bool epochs_truncate_start(struct epochs *e, int64_t start_offset); /* the one in force there begins there */

@@ -99,7 +99,8 @@ enum err index_view(struct log_index *x, struct env *env, const char *path, stru
     int fd;
 
     if (x->in_memory || x->map) {
-        *out = x->in_memory ? slice_of(x->own.p ? x->own.p : (const uint8_t *)"", x->own.n) : slice_of(x->map, x->map_n);
+        *out =
+            x->in_memory ? slice_of(x->own.p ? x->own.p : (const uint8_t *)"", x->own.n) : slice_of(x->map, x->map_n);
         return ERR_OK;
     }
     *out = slice_of("", 0);
@@ -174,7 +175,8 @@ size_t offset_index_count_below(struct slice entries, uint32_t relative)
 
 bool offset_index_floor(struct slice entries, uint32_t relative, struct index_hit *out)
 {
-    size_t n = relative == UINT32_MAX ? entries.n / OFFSET_INDEX_ENTRY : offset_index_count_below(entries, relative + 1);
+    size_t n =
+        relative == UINT32_MAX ? entries.n / OFFSET_INDEX_ENTRY : offset_index_count_below(entries, relative + 1);
     if (!n)
         return false;
     *out = offset_entry(entries, n - 1);

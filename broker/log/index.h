@@ -11,9 +11,9 @@
 enum { OFFSET_INDEX_ENTRY = 8, TIME_INDEX_ENTRY = 12 };
 
 struct log_index {
-    size_t entry;  /* bytes per entry */
+    size_t entry;   /* bytes per entry */
     struct buf own; /* entries of the active segment */
-    size_t saved;  /* of own: bytes that stand in the file */
+    size_t saved;   /* of own: bytes that stand in the file */
     const uint8_t *map;
     size_t map_n;
     bool in_memory; /* own holds all entries; else they are in the file */
@@ -30,8 +30,8 @@ void index_seal(struct log_index *x);
 /* The entries; maps a sealed file. A file that is gone or has an odd size is ERR_CORRUPT_MESSAGE. */
 enum err index_view(struct log_index *x, struct env *env, const char *path, struct slice *out,
                     struct reason *why) MUST_CHECK;
-void index_clear(struct log_index *x);                         /* in memory, no entries */
-void index_keep(struct log_index *x, size_t entries);          /* cut the entries after the first ones; in memory only */
+void index_clear(struct log_index *x);                /* in memory, no entries */
+void index_keep(struct log_index *x, size_t entries); /* cut the entries after the first ones; in memory only */
 bool index_append_offset(struct log_index *x, uint32_t relative, uint32_t position);
 bool index_append_time(struct log_index *x, int64_t timestamp, uint32_t relative);
 

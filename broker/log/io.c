@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The log's system calls. Interrupted calls go on; short writes go on; everything else comes back as ERR_DISK_FULL
- * (ENOSPC, EDQUOT) or another operating error with the call and errno's text. An injected write fault writes half of the
- * bytes and then reports a full disk: the worst an append can meet. */
+ * (ENOSPC, EDQUOT) or another operating error with the call and errno's text. An injected write fault writes half of
+ * the bytes and then reports a full disk: the worst an append can meet. */
 #include "broker/log/io.h"
 #include "core/base/fs.h"
 

@@ -7,8 +7,8 @@
 #include <limits.h>
 #include <sys/uio.h>
 
-/* Every system call on a log's files, each behind the fault hook of its env (the names are in plog_open_args). Paths are
- * put together on the stack: dir + "/" + name. */
+/* Every system call on a log's files, each behind the fault hook of its env (the names are in plog_open_args). Paths
+ * are put together on the stack: dir + "/" + name. */
 struct io_path {
     char s[PATH_MAX];
 };

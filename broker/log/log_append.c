@@ -22,8 +22,8 @@ bool plog_parse_marker(const struct record_batch *b, struct plog_marker *out)
     bool ok;
 
     buf_init(&none, 1);
-    ok = !record_batch_codec(b) && !record_iter_open(&it, b, &none, 0, NULL) && !record_iter_next(&it, &r, &more, NULL) &&
-         more;
+    ok = !record_batch_codec(b) && !record_iter_open(&it, b, &none, 0, NULL) &&
+         !record_iter_next(&it, &r, &more, NULL) && more;
     if (ok) {
         enum record_control_type type = record_control_type(r.key);
         ok = (type == RECORD_CONTROL_COMMIT || type == RECORD_CONTROL_ABORT) &&

@@ -19,7 +19,7 @@ struct file_list {
     struct file_name {
         int64_t offset;
         char suffix[32];
-    } *v;
+    } * v;
     size_t n, cap;
 };
 
@@ -263,8 +263,8 @@ static enum err recover_segments(struct plog *l, const struct plog_open_args *ar
     enum err e = ERR_OK;
 
     for (size_t i = 0; !e && i < l->segment_n; i++) {
-        bool unflushed = !args->clean_shutdown &&
-                         (i + 1 == l->segment_n || l->segments[i + 1]->base_offset > args->recovery_point);
+        bool unflushed =
+            !args->clean_shutdown && (i + 1 == l->segment_n || l->segments[i + 1]->base_offset > args->recovery_point);
         if (unflushed || l->segments[i]->rebuilt)
             e = recover_one(l, i, why);
     }

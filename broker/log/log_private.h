@@ -33,8 +33,8 @@ struct plog {
     int64_t last_flush_ms, last_expiry_ms;
     struct plog_doomed *doomed;
     size_t doomed_n, doomed_cap;
-    struct buf scratch;  /* decompressed records */
-    struct buf rewrite;  /* a batch as it will be stored, when it differs from what came */
+    struct buf scratch;      /* decompressed records */
+    struct buf rewrite;      /* a batch as it will be stored, when it differs from what came */
     struct cleaner *cleaner; /* a compaction under way */
 };
 

@@ -202,8 +202,7 @@ static enum err apply_retention(struct plog *l, int64_t now_ms, struct reason *w
 
 static enum err remove_doomed(struct plog *l, int64_t now_ms, struct reason *why)
 {
-    static const char *const suffixes[] = {".log.deleted", ".index.deleted", ".timeindex.deleted",
-                                           ".txnindex.deleted"};
+    static const char *const suffixes[] = {".log.deleted", ".index.deleted", ".timeindex.deleted", ".txnindex.deleted"};
     enum err e = ERR_OK;
 
     for (size_t i = l->doomed_n; !e && i-- > 0;) {

@@ -165,7 +165,8 @@ static enum err replay_segment(struct plog *l, struct segment *s, int64_t from, 
     return e;
 }
 
-/* The newest snapshot at or before `limit` that decodes; broken ones are removed. Without any: the log's first batch. */
+/* The newest snapshot at or before `limit` that decodes; broken ones are removed. Without any: the log's first batch.
+ */
 static enum err load_snapshot(struct plog *l, int64_t limit, int64_t now_ms, int64_t *from, struct reason *why)
 {
     struct buf offsets, bytes;
@@ -193,8 +194,8 @@ static enum err load_snapshot(struct plog *l, int64_t limit, int64_t now_ms, int
         if (!e)
             e = io_read_file(l->env, path.s, &bytes, why);
         if (!e)
-            e = producer_snapshot_decode(&l->producers, buf_slice(&bytes), now_ms,
-                                         l->config.producer_id_expiration_ms, why);
+            e = producer_snapshot_decode(&l->producers, buf_slice(&bytes), now_ms, l->config.producer_id_expiration_ms,
+                                         why);
         if (!e) {
             *from = best;
             break;

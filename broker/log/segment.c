@@ -184,8 +184,8 @@ static enum err rescan(struct segment *s, int32_t index_interval, bool check, in
     while (!(e = segment_scan_next(&c, &b, &at, &more, bad)) && more) {
         if (check)
             e = record_batch_check_crc(&b, bad);
-        if (!e && (b.base_offset < s->next_offset ||
-                   record_batch_last_offset(&b) - s->base_offset > SEGMENT_RELATIVE_MAX))
+        if (!e &&
+            (b.base_offset < s->next_offset || record_batch_last_offset(&b) - s->base_offset > SEGMENT_RELATIVE_MAX))
             e = reason_set(bad, ERR_CORRUPT_MESSAGE, "offset %lld does not follow %lld", (long long)b.base_offset,
                            (long long)s->next_offset);
         if (e)

@@ -42,7 +42,7 @@ void segment_free(struct segment *s);
 enum err segment_recover(struct segment *s, int32_t index_interval, int64_t *cut, struct reason *why) MUST_CHECK;
 /* Write out indexes and aborted transactions; with seal also let go of the memory. */
 enum err segment_save(struct segment *s, bool seal, struct reason *why) MUST_CHECK;
-enum err segment_unseal(struct segment *s, struct reason *why) MUST_CHECK; /* indexes into memory again */
+enum err segment_unseal(struct segment *s, struct reason *why) MUST_CHECK;       /* indexes into memory again */
 enum err segment_delete_files(struct segment *s, struct reason *why) MUST_CHECK; /* at once, without a delay */
 /* The same by name, whether or not they exist. */
 enum err segment_delete_at(const char *dir, struct env *env, int64_t base_offset, struct reason *why) MUST_CHECK;
@@ -53,7 +53,7 @@ enum err segment_mark_deleted(struct segment *s, struct reason *why) MUST_CHECK;
 enum err segment_write(struct segment *s, struct iovec *iov, int count, size_t bytes, struct reason *why) MUST_CHECK;
 /* After the write: what indexes and timestamps must know of a batch that stands at `position`. */
 void segment_note(struct segment *s, const struct record_batch *b, int64_t position, int32_t index_interval);
-void segment_note_end(struct segment *s); /* the last time index entry, before sealing */
+void segment_note_end(struct segment *s);                       /* the last time index entry, before sealing */
 enum err segment_reserve_aborted(struct segment *s) MUST_CHECK; /* memory for one more */
 void segment_add_aborted(struct segment *s, const struct plog_aborted *a);
 /* Drop the batches from `offset` on; the segment must be in memory (active). */
@@ -68,9 +68,9 @@ struct segment_scan {
     struct segment *segment;
     struct buf window;
     int64_t window_at;
-    int64_t position; /* of the next batch */
+    int64_t position;  /* of the next batch */
     size_t last_bytes; /* of the batch given last */
-    bool bodies;      /* give whole batches; else only the header fields are good and the slices must not be read */
+    bool bodies;       /* give whole batches; else only the header fields are good and the slices must not be read */
 };
 
 void segment_scan_open(struct segment_scan *c, struct segment *s, int64_t position, bool bodies);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Validation of a produced batch, in Kafka's order: size, CRC, the header, then every record (decompressed when needed).
- * Faults of single records are collected, so that the producer learns which ones; faults of the batch end it at once.
- * Producer id, epoch and sequence are only read when there is a producer id: some clients leave zeros there. */
+ * Validation of a produced batch, in Kafka's order: size, CRC, the header, then every record (decompressed when
+ * needed). Faults of single records are collected, so that the producer learns which ones; faults of the batch end it
+ * at once. Producer id, epoch and sequence are only read when there is a producer id: some clients leave zeros there.
+ */
 #include "broker/log/validate.h"
 
 struct record_faults {
@@ -44,9 +45,8 @@ static enum err check_header(const struct plog_config *config, const struct reco
         return reason_set(why, ERR_UNSUPPORTED_COMPRESSION_TYPE, "unknown compression codec %d",
                           b->attributes & RECORD_CODEC_MASK);
     if (b->record_count < 1 || b->record_count - 1 != b->last_offset_delta)
-        return reason_set(why, ERR_INVALID_RECORD,
-                          "Inconsistent batch: %d records with last offset delta %d", b->record_count,
-                          b->last_offset_delta);
+        return reason_set(why, ERR_INVALID_RECORD, "Inconsistent batch: %d records with last offset delta %d",
+                          b->record_count, b->last_offset_delta);
     if (b->producer_id >= 0 && (b->producer_epoch < 0 || (origin == PLOG_FROM_CLIENT && b->base_sequence < 0)))
         return reason_set(why, ERR_INVALID_RECORD, "Invalid sequence number %d or epoch %d with producerId %lld",
                           b->base_sequence, b->producer_epoch, (long long)b->producer_id);
@@ -141,9 +141,10 @@ static enum err recompress(const struct plog_config *config, struct validated *v
     return record_batch_parse(buf_slice(rewrite), &v->batch, why);
 }
 
-/* The stored form: another codec, the broker's time, or the true max_timestamp. Only then is the CRC worked out again. */
-static enum err store_form(const struct plog_config *config, struct validated *v, int64_t max_timestamp,
-                           int64_t now_ms, struct buf *scratch, struct buf *rewrite, struct reason *why)
+/* The stored form: another codec, the broker's time, or the true max_timestamp. Only then is the CRC worked out again.
+ */
+static enum err store_form(const struct plog_config *config, struct validated *v, int64_t max_timestamp, int64_t now_ms,
+                           struct buf *scratch, struct buf *rewrite, struct reason *why)
 {
     bool log_time = config->message_timestamp_type != 0;
     enum err e = ERR_OK;
@@ -196,11 +197,10 @@ enum err validate_batch(const struct plog_config *config, struct slice bytes, co
     if (bad) {
         out->record_errors = faults.v;
         out->record_error_count = faults.n;
-        return faults.timestamp
-                   ? reason_set(why, ERR_INVALID_TIMESTAMP,
-                                "One or more records have been rejected due to invalid timestamp")
-                   : reason_set(why, ERR_INVALID_RECORD, "One or more records have been rejected due to %d record errors",
-                                bad);
+        return faults.timestamp ? reason_set(why, ERR_INVALID_TIMESTAMP,
+                                             "One or more records have been rejected due to invalid timestamp")
+                                : reason_set(why, ERR_INVALID_RECORD,
+                                             "One or more records have been rejected due to %d record errors", bad);
     }
     return store_form(config, v, max_timestamp, args->now_ms, scratch, rewrite, why);
 }

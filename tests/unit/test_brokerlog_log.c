@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A partition's log from outside: what was appended is read, after restarts and crashes too; a torn tail is cut at every
- * byte; indexes are rebuilt; validation, lookups, rolling, retention, truncation. */
+ * A partition's log from outside: what was appended is read, after restarts and crashes too; a torn tail is cut at
+ * every byte; indexes are rebuilt; validation, lookups, rolling, retention, truncation. */
 #include "brokerlog_util.h"
 
 #include <fcntl.h>
@@ -250,8 +250,7 @@ static void bad_batches_are_refused(void **state)
     b.p[7] = 1;
     assert_int_equal(append_bytes(&t, buf_slice(&b), 0, &out), ERR_INVALID_RECORD); /* base offset */
     buf_clear(&b);
-    assert_int_equal(
-        record_batch_put_end_txn(&b, 0, 0, NOW_MS, 1, 0, true, 0), ERR_OK);
+    assert_int_equal(record_batch_put_end_txn(&b, 0, 0, NOW_MS, 1, 0, true, 0), ERR_OK);
     assert_int_equal(append_bytes(&t, buf_slice(&b), 0, &out), ERR_INVALID_RECORD); /* a control batch */
     t.config.max_message_bytes = 200;
     plog_set_config(t.log, &t.config);
