@@ -9,7 +9,7 @@
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
-#elif defined(__aarch64__) && defined(__linux__)
+#elif defined(__aarch64__) && defined(__linux__) && !defined(__clang__)
 #include <sys/auxv.h>
 #ifndef HWCAP_CRC32
 #define HWCAP_CRC32 (1 << 7)
@@ -71,7 +71,7 @@ static bool have_hardware(void)
 {
     return __builtin_cpu_supports("sse4.2");
 }
-#elif defined(__aarch64__) && defined(__linux__)
+#elif defined(__aarch64__) && defined(__linux__) && !defined(__clang__)
 __attribute__((target("+crc"))) static uint32_t extend_hardware(uint32_t crc, const uint8_t *p, size_t n)
 {
     uint64_t word;
