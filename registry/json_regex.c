@@ -41,11 +41,26 @@ static int hex4_at(struct slice s, size_t at)
 static void rewrite_property(struct rewrite *w)
 {
     static const char *const names[][2] = {
-        {"Letter", "L"},           {"Lowercase_Letter", "Ll"}, {"Uppercase_Letter", "Lu"}, {"Titlecase_Letter", "Lt"},
-        {"Modifier_Letter", "Lm"}, {"Other_Letter", "Lo"},     {"Mark", "M"},              {"Number", "N"},
-        {"Decimal_Number", "Nd"},  {"digit", "Nd"},            {"Letter_Number", "Nl"},    {"Other_Number", "No"},
-        {"Punctuation", "P"},      {"punct", "P"},             {"Symbol", "S"},            {"Separator", "Z"},
-        {"Other", "C"},            {"Control", "Cc"},          {"Space_Separator", "Zs"},  {"Math_Symbol", "Sm"},
+        {"Letter", "L"},
+        {"Lowercase_Letter", "Ll"},
+        {"Uppercase_Letter", "Lu"},
+        {"Titlecase_Letter", "Lt"},
+        {"Modifier_Letter", "Lm"},
+        {"Other_Letter", "Lo"},
+        {"Mark", "M"},
+        {"Number", "N"},
+        {"Decimal_Number", "Nd"},
+        {"digit", "Nd"},
+        {"Letter_Number", "Nl"},
+        {"Other_Number", "No"},
+        {"Punctuation", "P"},
+        {"punct", "P"},
+        {"Symbol", "S"},
+        {"Separator", "Z"},
+        {"Other", "C"},
+        {"Control", "Cc"},
+        {"Space_Separator", "Zs"},
+        {"Math_Symbol", "Sm"},
         {"Currency_Symbol", "Sc"},
     };
     static const char *const prefixes[] = {"Script=", "sc=", "Script_Extensions=", "scx=", "General_Category=", "gc="};

@@ -11,7 +11,8 @@ static enum err no_memory(struct json_loader *l)
     return reason_set(l->why, ERR_NO_MEMORY, "out of memory compiling a JSON schema");
 }
 
-enum err json_compile_wrong(struct json_loader *l, const char *keyword, const char *expected, const struct jvalue *found)
+enum err json_compile_wrong(struct json_loader *l, const char *keyword, const char *expected,
+                            const struct jvalue *found)
 {
     return reason_set(l->why, ERR_MALFORMED, "%s: expected %s, found %s", keyword, expected,
                       json_text_kind_name(found->kind));
@@ -248,7 +249,8 @@ static enum err compile_refs(struct json_loader *l, struct json_node *n)
     if (v) {
         if ((e = compile_ref(l, n, v, "$recursiveRef", &n->dynamic_ref)) != ERR_OK)
             return e;
-        n->recursive = n->dynamic_ref->resource->recursive_anchor && n->dynamic_ref->value == n->dynamic_ref->resource->root;
+        n->recursive =
+            n->dynamic_ref->resource->recursive_anchor && n->dynamic_ref->value == n->dynamic_ref->resource->root;
         l->schema->dynamic |= n->recursive;
     }
     return ERR_OK;

@@ -52,9 +52,12 @@ bool json_schema_known_draft(struct slice uri, enum json_draft *out)
         const char *rest;
         enum json_draft draft;
     } known[] = {
-        {"draft-04/schema", JSON_DRAFT_4},           {"schema", JSON_DRAFT_4},
-        {"draft-06/schema", JSON_DRAFT_6},           {"draft-07/schema", JSON_DRAFT_7},
-        {"draft/2019-09/schema", JSON_DRAFT_2019_09}, {"draft/2020-12/schema", JSON_DRAFT_2020_12},
+        {"draft-04/schema", JSON_DRAFT_4},
+        {"schema", JSON_DRAFT_4},
+        {"draft-06/schema", JSON_DRAFT_6},
+        {"draft-07/schema", JSON_DRAFT_7},
+        {"draft/2019-09/schema", JSON_DRAFT_2019_09},
+        {"draft/2020-12/schema", JSON_DRAFT_2020_12},
     };
     static const char *const hosts[] = {"http://json-schema.org/", "https://json-schema.org/"};
     if (uri.n && uri.p[uri.n - 1] == '#')

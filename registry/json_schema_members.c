@@ -38,8 +38,8 @@ static enum err compile_items(struct json_loader *l, struct json_node *n, struct
 
 enum err json_compile_array(struct json_loader *l, struct json_node *n)
 {
-    static const char *const keywords[] = {"items",       "prefixItems", "additionalItems", "minItems",   "maxItems",
-                                           "uniqueItems", "contains",    "unevaluatedItems"};
+    static const char *const keywords[] = {"items",    "prefixItems", "additionalItems", "minItems",
+                                           "maxItems", "uniqueItems", "contains",        "unevaluatedItems"};
     const struct jvalue *unique = json_text_get_str(n->value, "uniqueItems");
     enum json_draft draft = n->resource->draft;
     struct json_array_rules *a;
@@ -205,10 +205,10 @@ static enum err compile_dependencies(struct json_loader *l, struct json_node *n,
 
 enum err json_compile_object(struct json_loader *l, struct json_node *n)
 {
-    static const char *const keywords[] = {"properties",    "required",          "patternProperties",
-                                           "minProperties", "maxProperties",     "additionalProperties",
-                                           "dependencies",  "dependentRequired", "dependentSchemas",
-                                           "propertyNames", "unevaluatedProperties"};
+    static const char *const keywords[] = {
+        "properties",           "required",     "patternProperties", "minProperties",    "maxProperties",
+        "additionalProperties", "dependencies", "dependentRequired", "dependentSchemas", "propertyNames",
+        "unevaluatedProperties"};
     enum json_draft draft = n->resource->draft;
     struct json_object_rules *o;
     enum err e;

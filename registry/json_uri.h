@@ -13,7 +13,7 @@ struct json_uri json_uri_split(struct slice text);
 /* RFC 3986, 5.2; the result keeps the reference's fragment. SLICE_NULL when memory runs out. */
 struct slice json_uri_resolve(struct arena *a, struct slice base, struct slice reference);
 struct slice json_uri_without_fragment(struct slice uri);
-struct slice json_uri_fragment(struct slice uri);                   /* null when there is none */
+struct slice json_uri_fragment(struct slice uri);                      /* null when there is none */
 struct slice json_uri_percent_decode(struct arena *a, struct slice s); /* SLICE_NULL: bad escape or no memory */
 
 #endif
