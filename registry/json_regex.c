@@ -118,6 +118,14 @@ static enum err rewrite_escape(struct rewrite *w, struct reason *why)
     return ERR_OK;
 }
 
+/* (?: (?= (?! (?<= (?<! (?<name> and the plain group */
+static bool group_is_ecma(const struct rewrite *w)
+{
+    if (w->at + 1 >= w->in.n || w->in.p[w->at] != '?')
+        return true;
+    return w->in.p[w->at + 1] && strchr(":=!<", w->in.p[w->at + 1]);
+}
+
 static enum err rewrite(struct rewrite *w, struct reason *why)
 {
     while (w->at < w->in.n) {
@@ -128,6 +136,8 @@ static enum err rewrite(struct rewrite *w, struct reason *why)
                 return e;
             continue;
         }
+        if (c == '(' && !w->in_class && w->dialect == JSON_REGEX_STRICT && !group_is_ecma(w))
+            return reason_set(why, ERR_MALFORMED, "a group that ECMA-262 does not have");
         if (c == '[' && w->in_class)
             buf_put_str(w->out, "\\"); /* no POSIX classes in ECMA-262 */
         else if (c == '[')

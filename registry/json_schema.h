@@ -54,6 +54,6 @@ enum err json_schema_validate(const struct json_schema *s, const struct jvalue *
 enum err json_schema_validate_text(const struct json_schema *s, struct slice document, struct reason *why) MUST_CHECK;
 
 /* Does `value` have this `format`? Unknown formats say yes. */
-bool json_format_check(struct slice format, struct slice value, enum json_draft draft);
+bool json_format_check(struct slice format, struct slice value);
 
 #endif

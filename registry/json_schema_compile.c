@@ -180,23 +180,40 @@ static enum err compile_numbers(struct json_loader *l, struct json_node *n)
     return ERR_OK;
 }
 
+static enum err string_rules(struct json_loader *l, struct json_node *n)
+{
+    if (!n->string && !(n->string = arena_alloc(&l->schema->arena, sizeof *n->string)))
+        return no_memory(l);
+    *n->string = (struct json_string_rules){.min = JSON_COUNT_NONE, .max = JSON_COUNT_NONE};
+    return ERR_OK;
+}
+
+static enum err compile_format(struct json_loader *l, struct json_node *n)
+{
+    const struct jvalue *format = json_text_get_str(n->value, "format");
+    enum err e;
+    if (!format)
+        return ERR_OK;
+    if (format->kind != J_STRING)
+        return json_compile_wrong(l, "format", "a string", format);
+    if (!n->string && (e = string_rules(l, n)) != ERR_OK)
+        return e;
+    n->string->format = format->u.text;
+    return ERR_OK;
+}
+
 static enum err compile_strings(struct json_loader *l, struct json_node *n)
 {
     const struct jvalue *pattern = json_text_get_str(n->value, "pattern");
-    const struct jvalue *format = json_text_get_str(n->value, "format");
-    enum err e;
-    if (!pattern && !format && !json_text_get_str(n->value, "minLength") && !json_text_get_str(n->value, "maxLength"))
-        return ERR_OK;
-    if (!(n->string = arena_alloc(&l->schema->arena, sizeof *n->string)))
-        return no_memory(l);
-    *n->string = (struct json_string_rules){.min = JSON_COUNT_NONE, .max = JSON_COUNT_NONE};
+    enum err e = compile_format(l, n);
+    if (e != ERR_OK ||
+        (!pattern && !json_text_get_str(n->value, "minLength") && !json_text_get_str(n->value, "maxLength")))
+        return e;
+    if (!n->string && (e = string_rules(l, n)) != ERR_OK)
+        return e;
     if ((e = json_compile_count(l, n, "minLength", &n->string->min)) != ERR_OK ||
         (e = json_compile_count(l, n, "maxLength", &n->string->max)) != ERR_OK)
         return e;
-    if (format && format->kind != J_STRING)
-        return json_compile_wrong(l, "format", "a string", format);
-    if (format)
-        n->string->format = format->u.text;
     if (!pattern)
         return ERR_OK;
     if (pattern->kind != J_STRING)
@@ -292,7 +309,7 @@ enum err json_compile_fill(struct json_loader *l, struct json_node *n)
         return e;
     if (!checks) {
         n->enumeration = n->constant = NULL;
-        return ERR_OK;
+        return n->resource->formats ? compile_format(l, n) : ERR_OK;
     }
     if ((e = compile_type(l, n)) != ERR_OK || (e = compile_numbers(l, n)) != ERR_OK)
         return e;

@@ -33,9 +33,13 @@ static const struct draft {
 
 /* Optional tests that are not passed, and why. */
 static const struct known {
-    const char *prefix, *why;
+    const char *part, *why;
 } not_passed[] = {
-    {"", NULL},
+    {"/hostname.json: validation of A-label (punycode) host names", "needs IDNA 2008's tables"},
+    {"/idn-hostname.json: validation of internationalized host names", "needs IDNA 2008's tables"},
+    {"draft7/optional/content.json", "contentEncoding and contentMediaType are annotations, as from 2019-09 on"},
+    {"a variable-width lookbehind", "pcre2 has none"},
+    {"hostname with consecutive hyphens (RFC1123)", "the rule of the later drafts is used in all"},
 };
 
 static struct slice read_whole(const char *path)
@@ -77,7 +81,7 @@ static void load_remotes(const char *folder, const char *uri)
 static bool is_known(const char *name)
 {
     for (size_t i = 0; i < sizeof not_passed / sizeof *not_passed; i++)
-        if (not_passed[i].why && strncmp(name, not_passed[i].prefix, strlen(not_passed[i].prefix)) == 0)
+        if (strstr(name, not_passed[i].part))
             return true;
     return false;
 }
