@@ -63,8 +63,7 @@ static bool is_label(struct slice s, bool international)
         characters += (s.p[i] & 0xc0) != 0x80;
     if (s.n == 0 || characters > 63 || s.p[0] == '-' || s.p[s.n - 1] == '-')
         return false;
-    if (s.n >= 4 && s.p[2] == '-' && s.p[3] == '-' &&
-        ((s.p[0] | 32) != 'x' || (s.p[1] | 32) != 'n' || s.n == 4))
+    if (s.n >= 4 && s.p[2] == '-' && s.p[3] == '-' && ((s.p[0] | 32) != 'x' || (s.p[1] | 32) != 'n' || s.n == 4))
         return false;
     for (size_t i = 0; i < s.n; i++)
         if (!is_alpha(s.p[i]) && !is_digit(s.p[i]) && s.p[i] != '-' && !(international && s.p[i] >= 0x80))
@@ -251,7 +250,8 @@ static bool is_varspec(struct slice s)
     if (n == 0)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (is_alpha(s.p[i]) || is_digit(s.p[i]) || s.p[i] == '_' || (s.p[i] == '.' && i && i + 1 < n && s.p[i + 1] != '.'))
+        if (is_alpha(s.p[i]) || is_digit(s.p[i]) || s.p[i] == '_' ||
+            (s.p[i] == '.' && i && i + 1 < n && s.p[i + 1] != '.'))
             continue;
         if (s.p[i] != '%' || i + 2 >= n || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2]))
             return false;
