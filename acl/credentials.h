@@ -22,7 +22,7 @@ enum credential_mechanism {
 enum {
     CREDENTIAL_ITERATIONS_MIN = 4096,  /* Kafka's */
     CREDENTIAL_ITERATIONS_MAX = 16384, /* Kafka's */
-    CREDENTIAL_SALT_MIN = 8,
+    CREDENTIAL_SALT_MIN = 1,
     CREDENTIAL_SALT_MAX = 256,
     CREDENTIAL_SALT_SIZE = 24, /* what we make */
     CREDENTIAL_DIGEST_MAX = 64,

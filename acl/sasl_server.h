@@ -39,7 +39,7 @@ struct sasl_session;
 
 /* Once per process, before the first session, from any thread; later calls give the first call's result. Fails when a
  * mechanism of cyrus-sasl is not installed. */
-enum err sasl_server_start(struct reason *why) MUST_CHECK;
+enum err sasl_server_setup(struct reason *why) MUST_CHECK;
 enum err sasl_session_new(struct sasl_session **out, enum sasl_mechanism m, struct users_snapshot *users,
                           struct reason *why) MUST_CHECK;
 void sasl_session_free(struct sasl_session *s); /* NULL is fine */

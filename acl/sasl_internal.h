@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_ACL_SASL_INTERNAL_H
+#define CASTELLAN_ACL_SASL_INTERNAL_H
+
+#include "acl/sasl_server.h"
+
+#include <sasl/sasl.h>
+
+/* A session as its three files see it: sasl_server.c (steps), sasl_token.c (what the tokens say, before cyrus sees
+ * them), sasl_cyrus.c (the library's start, plugins and callbacks). */
+
+enum { SASL_SESSION_MAGIC = 0x5a515ec5, SASL_CALLBACKS = 2 };
+
+struct sasl_session {
+    uint32_t magic; /* SASL_SESSION_MAGIC: the session comes back to us through cyrus as a void * */
+    enum sasl_mechanism mechanism;
+    enum sasl_state state;
+    enum sasl_reason reason;
+    const char *error;
+    int steps;
+    sasl_conn_t *conn;
+    struct users_snapshot *users;
+    sasl_callback_t callbacks[SASL_CALLBACKS];
+    char claimed[CREDENTIAL_USER_MAX + 1]; /* the user's name out of the first token */
+    size_t claimed_n;
+    bool has_claimed;
+};
+
+/* Fills claimed; SASL_REASON_NONE when cyrus may have the token. `error` gets Kafka's own text where it has one. */
+enum sasl_reason sasl_token_plain(struct sasl_session *s, struct slice token, const char **error);
+enum sasl_reason sasl_token_scram_first(struct sasl_session *s, struct slice token, const char **error);
+enum sasl_reason sasl_token_scram_final(struct slice token);
+
+int sasl_cyrus_conn_new(struct sasl_session *s);
+
+#endif
