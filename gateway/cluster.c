@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The list of nodes. Places are only ever added. */
+#include "gateway/cluster.h"
+
+#include <stdio.h>
+
+void cluster_init(struct cluster *c)
+{
+    memset(c, 0, sizeof *c);
+    pthread_mutex_init(&c->lock, NULL);
+    for (int i = 0; i < CLUSTER_APIS; i++)
+        c->min_version[i] = c->max_version[i] = -1;
+}
+
+enum err cluster_set_bootstrap(struct cluster *c, struct slice list, struct reason *why)
+{
+    while (list.n) {
+        const uint8_t *comma = memchr(list.p, ',', list.n);
+        size_t n = comma ? (size_t)(comma - list.p) : list.n;
+        struct slice one = slice_of(list.p, n);
+        enum err err;
+
+        while (one.n && one.p[0] == ' ')
+            one = slice_of(one.p + 1, one.n - 1);
+        if (c->bootstrap_count == CLUSTER_BOOTSTRAP_MAX)
+            return reason_set(why, ERR_BAD_CONFIG, "bootstrap.servers: more than %d addresses", CLUSTER_BOOTSTRAP_MAX);
+        err = host_port_parse(&c->bootstrap[c->bootstrap_count], one, why);
+        if (err)
+            return err;
+        c->bootstrap_count++;
+        list = comma ? slice_of(comma + 1, list.n - n - 1) : SLICE_NULL;
+    }
+    return c->bootstrap_count ? ERR_OK : reason_set(why, ERR_BAD_CONFIG, "bootstrap.servers is empty");
+}
+
+static int find(const struct cluster *c, int32_t id)
+{
+    for (int i = 0; i < c->node_count; i++)
+        if (c->nodes[i].id == id)
+            return i;
+    return -1;
+}
+
+int cluster_learn(struct cluster *c, int32_t id, struct slice host, int32_t port, bool *is_new)
+{
+    int place;
+
+    pthread_mutex_lock(&c->lock);
+    place = find(c, id);
+    *is_new = place < 0;
+    if (place < 0 && c->node_count < CLUSTER_NODES_MAX)
+        place = c->node_count++;
+    if (place >= 0) {
+        c->nodes[place].id = id;
+        c->nodes[place].port = (uint16_t)port;
+        snprintf(c->nodes[place].host, sizeof c->nodes[place].host, "%.*s", SLICE_FMT(host));
+    }
+    pthread_mutex_unlock(&c->lock);
+    return place;
+}
+
+int cluster_place(struct cluster *c, int32_t id)
+{
+    int place;
+    pthread_mutex_lock(&c->lock);
+    place = find(c, id);
+    pthread_mutex_unlock(&c->lock);
+    return place;
+}
+
+bool cluster_node_at(struct cluster *c, int place, struct cluster_node *out)
+{
+    bool ok;
+    pthread_mutex_lock(&c->lock);
+    ok = place >= 0 && place < c->node_count;
+    if (ok)
+        *out = c->nodes[place];
+    pthread_mutex_unlock(&c->lock);
+    return ok;
+}
+
+bool cluster_node_find(struct cluster *c, int32_t id, struct cluster_node *out)
+{
+    return cluster_node_at(c, cluster_place(c, id), out);
+}
+
+int cluster_count(struct cluster *c)
+{
+    int n;
+    pthread_mutex_lock(&c->lock);
+    n = c->node_count;
+    pthread_mutex_unlock(&c->lock);
+    return n;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_GATEWAY_HANDLERS_H
+#define CASTELLAN_GATEWAY_HANDLERS_H
+
+#include "gateway/session.h"
+
+/* One function per API that needs one of its own; the rest go through handle_split (gateway/split.h). */
+void handle_api_versions(struct pending *p);   /* auth.c */
+void handle_sasl_handshake(struct pending *p); /* auth.c */
+void handle_sasl_authenticate(struct pending *p);
+void handle_raw_sasl(struct session *s, struct slice token); /* after SaslHandshake v0 */
+
+void handle_metadata(struct pending *p); /* metadata.c */
+void handle_find_coordinator(struct pending *p);
+void handle_describe_cluster(struct pending *p);
+void handle_describe_topic_partitions(struct pending *p);
+
+void handle_produce(struct pending *p); /* produce.c */
+void handle_fetch(struct pending *p);   /* fetch.c */
+
+void handle_create_topics(struct pending *p); /* topics.c: CREATE on the cluster or on the topic */
+void handle_list_groups(struct pending *p);   /* groups.c: filtered by what may be described */
+void handle_describe_groups(struct pending *p);
+void handle_offset_fetch(struct pending *p);
+void handle_list_transactions(struct pending *p);
+void handle_init_producer_id(struct pending *p);
+void handle_describe_configs(struct pending *p); /* configs.c: by resource type */
+void handle_alter_configs(struct pending *p);
+void handle_incremental_alter_configs(struct pending *p);
+
+void handle_describe_acls(struct pending *p); /* admin_acls.c: answered from the ledger */
+void handle_create_acls(struct pending *p);
+void handle_delete_acls(struct pending *p);
+void handle_describe_client_quotas(struct pending *p); /* admin_quotas.c */
+void handle_alter_client_quotas(struct pending *p);
+void handle_describe_user_scram_credentials(struct pending *p); /* admin_users.c */
+void handle_alter_user_scram_credentials(struct pending *p);
+
+/* The bits of the operations a principal may do on a resource (KIP-430), for *_authorized_operations. */
+int32_t authorized_operations(const struct session *s, enum acl_type type, struct slice name);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_GATEWAY_SESSION_H
+#define CASTELLAN_GATEWAY_SESSION_H
+
+#include "core/base/arena.h"
+#include "core/wire/header.h"
+#include "gateway/worker.h"
+
+/* One client connection. Frames become pending requests in order; each is answered here or forwarded, and answers leave
+ * in the order the requests came, whatever finishes first.
+ *
+ *   NEW -(mutual TLS)-> READY            NEW -SaslHandshake-> SASL -SaslAuthenticate ok-> READY
+ *   which API may be asked in which phase is a column of the API table (gateway/api.c). */
+enum session_phase {
+    PHASE_CONNECTING, /* TLS handshake */
+    PHASE_NEW,        /* nobody yet */
+    PHASE_SASL,       /* a mechanism is chosen, SaslAuthenticate follows */
+    PHASE_RAW_SASL,   /* SaslHandshake v0: bare tokens follow */
+    PHASE_READY,      /* authenticated */
+    PHASE_CLOSING,
+};
+
+enum { SESSION_PENDING_MAX = 256, SESSION_UPSTREAMS_MAX = CLUSTER_NODES_MAX, CLIENT_ID_MAX = 255 };
+
+struct session {
+    struct worker *worker;
+    struct entrance *entrance;
+    int place; /* of the node this port stands for; -1: bootstrap */
+    struct conn *conn;
+    enum session_phase phase;
+    struct sasl_session *sasl;
+    enum sasl_mechanism mechanism;
+    char *principal;        /* "User:alice" once READY */
+    char *reauth_principal; /* who it was, while authenticating again */
+    int64_t expires_ms;     /* connections.max.reauth.ms; INT64_MAX: never */
+    struct pending *head, **tail;
+    int pending_count;
+    bool paused;            /* too many pending */
+    bool busy;              /* a request is still on its way to being forwarded: the next must wait */
+    struct loop_timer mute; /* KIP-219 */
+    bool muted;
+    struct upstream *upstreams;
+    struct session *next, **prev;
+};
+
+/* A request on its way. */
+struct pending {
+    struct session *session; /* NULL once the connection is gone: finishing it just frees it */
+    struct pending *next;
+    const struct api_row *row;
+    const struct wire_api *api;
+    int16_t version;
+    int32_t correlation_id;
+    struct slice client_id;
+    struct buf frame;        /* owned; slices of the request point here */
+    struct slice body_bytes; /* the request's body as it came */
+    struct arena arena;
+    void *body;         /* the decoded request */
+    struct buf answer;  /* the frame to send, once done */
+    bool done, silent;  /* silent: there is no answer (acks=0) */
+    bool holds_session; /* session.busy is on its behalf */
+    int64_t throttle_ms;
+    int64_t arrived_us;
+    void *filter;                           /* the filter's own state, in the arena */
+    void (*filter_free)(struct pending *p); /* NULL: nothing to free beyond the arena */
+};
+
+/* ---- session.c ---- */
+void session_accept(struct worker *w, struct entrance *e, int place, struct accepted a);
+void session_close(struct session *s, enum conn_close why, const char *detail);
+void session_close_all(struct worker *w);
+struct slice session_principal(const struct session *s);
+struct slice session_user(const struct session *s); /* without "User:" */
+struct slice session_host(const struct session *s);
+/* One decision for this session's principal and host. */
+bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name);
+
+/* ---- pending.c ---- */
+/* Answer with the API's response struct; throttle_ms is put in where the response has the field. */
+void pending_answer(struct pending *p, void *response);
+void pending_answer_body(struct pending *p, struct slice body); /* an encoded body, copied */
+void pending_silent(struct pending *p);                         /* done, and nothing is sent */
+/* The peer broke the protocol, or the cluster cannot be reached: the connection is closed. Frees the request. */
+void pending_fail(struct pending *p, enum conn_close why, const char *detail);
+
+/* The answer of the cluster: body after the response header (null with an error). */
+typedef void (*pending_response_fn)(struct pending *p, enum err err, struct slice body);
+/* Forward as it came, or a changed request; NULL then: the answer is relayed as it is. */
+void pending_forward(struct pending *p, pending_response_fn then);
+void pending_forward_struct(struct pending *p, const void *request, pending_response_fn then);
+void pending_forward_silent(struct pending *p, const void *request); /* Produce with acks=0; request NULL: as it came */
+/* Ask the cluster something else on the request's behalf (the same connection). */
+void pending_ask(struct pending *p, int16_t api_key, int16_t version, const void *request, pending_response_fn then);
+/* While a filter waits before the request is forwarded, later requests of the session must not overtake it. */
+void pending_hold(struct pending *p);
+void pending_release(struct pending *p);
+void session_flush(struct session *s);
+
+/* ---- upstream.c ---- */
+struct upstream;
+typedef void (*upstream_done)(struct pending *p, void *then, enum err err, struct slice body, struct kafka_client *k);
+void upstream_send(struct session *s, struct pending *p, int16_t api_key, int16_t version, struct slice client_id,
+                   struct slice body, bool no_answer, pending_response_fn then);
+void upstreams_close(struct session *s);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_GATEWAY_WORKER_H
+#define CASTELLAN_GATEWAY_WORKER_H
+
+#include "acl/principal.h"
+#include "acl/quota_meter.h"
+#include "acl/sasl_server.h"
+#include "core/base/map.h"
+#include "core/base/metrics.h"
+#include "core/net/conn.h"
+#include "crypto/key_client.h"
+#include "gateway/cluster.h"
+#include "gateway/knowledge.h"
+
+#include <pthread.h>
+
+/* A worker: one thread, one loop, its share of the client connections. A session and its upstream connections stay on
+ * one worker, so the data path takes no lock. */
+enum { WORKERS_MAX = 64, GATEWAY_LISTENERS_MAX = 4, TOPIC_IDS_MAX = 200000 };
+
+enum entrance_kind { ENTRANCE_SASL_SSL, ENTRANCE_SSL, ENTRANCE_SASL_PLAINTEXT };
+
+/* One configured listener: a bootstrap port and, after it, a port for each node of the cluster. */
+struct entrance {
+    enum entrance_kind kind;
+    char host[256];       /* listened on */
+    char advertised[256]; /* told to clients */
+    uint16_t port;        /* the bootstrap port; node at place i is at port + 1 + i */
+    struct tls *tls;
+    struct listener *listeners[1 + CLUSTER_NODES_MAX]; /* 0: bootstrap */
+};
+
+struct gateway {
+    struct settings *settings;
+    struct cluster cluster;
+    struct entrance entrances[GATEWAY_LISTENERS_MAX];
+    int entrance_count;
+    struct tls *tls_upstream;
+    struct principal_rules *principal_rules;
+    struct knowledge *knowledge;
+    struct quota_meters *meters;
+    bool mechanisms[SASL_MECHANISMS];
+    struct worker *workers;
+    int worker_count;
+    int64_t idle_ms;
+    uint32_t frame_max;
+    int64_t reauth_ms;       /* connections.max.reauth.ms; 0: never */
+    const char *keyd_socket; /* NULL: no key process; protected topics are then refused */
+};
+
+struct worker {
+    struct gateway *gateway;
+    int index;
+    pthread_t thread;
+    struct loop *loop;
+    struct view *view; /* the current one */
+    struct key_client *keys;
+    struct map topic_ids; /* 16 bytes -> char * name; learned from Metadata answers */
+    struct session *sessions;
+    size_t session_count;
+};
+
+/* ---- gateway.c ---- */
+/* Opens the node's ports on every entrance and attaches them to all workers. Any thread. */
+void gateway_node_learned(struct gateway *g, int place);
+bool gateway_is_ready(struct gateway *g, struct reason *why);
+
+/* ---- worker.c ---- */
+enum err workers_start(struct gateway *g, int count, struct reason *why) MUST_CHECK;
+void workers_stop(struct gateway *g);
+void workers_set_view(struct gateway *g); /* hand the newest view to every worker; any thread */
+void worker_attach(struct worker *w, struct entrance *e, int listener_index); /* on the worker's thread */
+const char *worker_topic_name(struct worker *w, const uint8_t id[16]);        /* NULL: not learned yet */
+void worker_learn_topic(struct worker *w, const uint8_t id[16], struct slice name);
+
+#endif
