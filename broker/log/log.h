@@ -93,8 +93,8 @@ struct plog_appended {
  * INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE. */
 enum err plog_append(struct plog *l, struct slice batches, const struct plog_append_args *args,
                      struct plog_appended *out, struct reason *why) MUST_CHECK;
-/* Append what a leader sent: offsets and epochs stay; batches below the end offset are skipped, a gap is refused with
- * OFFSET_OUT_OF_RANGE; a batch cut short at the end is ignored. */
+/* Append what a leader sent: offsets and epochs stay (a compacted leader's have gaps); batches below the end offset are
+ * skipped, one that overlaps it is OFFSET_OUT_OF_RANGE; a batch cut short at the end is ignored. */
 enum err plog_append_follower(struct plog *l, struct slice batches, struct plog_appended *out,
                               struct reason *why) MUST_CHECK;
 /* End the producer's transaction here. TRANSACTION_COORDINATOR_FENCED for an older coordinator epoch,
@@ -167,7 +167,8 @@ int32_t plog_epoch_of_offset(const struct plog *l, int64_t offset); /* -1: none 
 enum err plog_truncate(struct plog *l, int64_t offset, struct reason *why) MUST_CHECK;
 /* Drop everything and go on at `offset` (a follower that fell behind the leader's start). */
 enum err plog_truncate_fully(struct plog *l, int64_t offset, struct reason *why) MUST_CHECK;
-/* DeleteRecords: readers may no longer ask below `offset` (-1: the high watermark). OFFSET_OUT_OF_RANGE above it. */
+/* DeleteRecords: readers may no longer ask below `offset` (-1: the high watermark). OFFSET_OUT_OF_RANGE above it. It
+ * survives a crash once the log dir's checkpoints are written (log_dir_checkpoint). */
 enum err plog_advance_start(struct plog *l, int64_t offset, struct reason *why) MUST_CHECK;
 enum err plog_roll(struct plog *l, int64_t now_ms, struct reason *why) MUST_CHECK; /* begin a new segment now */
 /* Make all that was appended survive the machine: fsync, index files, recovery point. */

@@ -55,7 +55,7 @@ static enum err roll_if_needed(struct plog *l, const struct record_batch *b, int
                 s->offsets.own.n + OFFSET_INDEX_ENTRY > (size_t)c->segment_index_bytes ||
                 s->times.own.n + 2 * TIME_INDEX_ENTRY > (size_t)c->segment_index_bytes;
 
-    if (last_offset - s->base_offset <= SEGMENT_RELATIVE_MAX && (!s->size || !(full || waited > c->segment_ms)))
+    if (last_offset - s->base_offset <= SEGMENT_RELATIVE_MAX && (!s->size || !(full || waited > plog_segment_ms(l))))
         return ERR_OK;
     return plog_roll(l, now_ms, why);
 }

@@ -43,6 +43,14 @@ static inline struct segment *plog_active(const struct plog *l)
     return l->segments[l->segment_n - 1];
 }
 
+/* How long a segment may take writes: segment.ms, and in a compacted log no longer than max.compaction.lag.ms. */
+static inline int64_t plog_segment_ms(const struct plog *l)
+{
+    const struct plog_config *c = &l->config;
+    bool lag = c->cleanup_policy & PLOG_CLEANUP_COMPACT && c->max_compaction_lag_ms < c->segment_ms;
+    return lag ? c->max_compaction_lag_ms : c->segment_ms;
+}
+
 /* log_load.c */
 enum err plog_load(struct plog *l, const struct plog_open_args *args, struct reason *why) MUST_CHECK;
 /* Producer state and epochs from the newest usable snapshot at or before `limit` and the batches after it. */

@@ -165,6 +165,8 @@ static size_t count_expired(struct plog *l, int64_t now_ms, const char **cause)
             *cause = "retention.ms";
         } else if (excess >= s->size && s->size) {
             *cause = "retention.bytes";
+        } else if (deletes && !s->size) {
+            *cause = "compaction left it empty";
         } else {
             break;
         }
@@ -231,8 +233,7 @@ enum err plog_tick(struct plog *l, int64_t now_ms, struct reason *why)
         e = plog_flush(l, why);
         l->last_flush_ms = now_ms;
     }
-    if (!e && s->size && now_ms - s->created_ms > l->config.segment_ms &&
-        l->config.cleanup_policy & PLOG_CLEANUP_COMPACT)
+    if (!e && s->size && now_ms - s->created_ms > plog_segment_ms(l) && l->config.cleanup_policy & PLOG_CLEANUP_COMPACT)
         e = plog_roll(l, now_ms, why); /* so that an idle log's last segment can be compacted */
     if (!e)
         e = apply_retention(l, now_ms, why);

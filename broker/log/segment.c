@@ -11,11 +11,13 @@
 #include <stdlib.h>
 
 static const char *const suffixes[] = {".log", ".index", ".timeindex", ".txnindex"};
-enum { ABORTED_VERSION = 0, ABORTED_ENTRY = 34 };
+enum { ABORTED_VERSION = 0, SUFFIX_MAX = 32 };
 
 static enum err path_of(const struct segment *s, const char *suffix, struct io_path *out, struct reason *why)
 {
-    return io_segment_path(out, s->dir, s->base_offset, suffix, why);
+    char name[SUFFIX_MAX];
+    snprintf(name, sizeof name, "%s%s", suffix, s->tail);
+    return io_segment_path(out, s->dir, s->base_offset, name, why);
 }
 
 static struct segment *segment_new(const char *dir, struct env *env, int64_t base_offset)
@@ -24,6 +26,7 @@ static struct segment *segment_new(const char *dir, struct env *env, int64_t bas
     if (!s)
         return NULL;
     s->dir = dir;
+    s->tail = "";
     s->env = env;
     s->fd = -1;
     s->base_offset = s->next_offset = base_offset;
@@ -47,6 +50,12 @@ void segment_free(struct segment *s)
 enum err segment_create(struct segment **out, const char *dir, struct env *env, int64_t base_offset, int64_t now_ms,
                         struct reason *why)
 {
+    return segment_create_as(out, dir, env, base_offset, "", now_ms, why);
+}
+
+enum err segment_create_as(struct segment **out, const char *dir, struct env *env, int64_t base_offset,
+                           const char *tail, int64_t now_ms, struct reason *why)
+{
     struct segment *s = segment_new(dir, env, base_offset);
     struct io_path path;
     enum err e;
@@ -54,6 +63,7 @@ enum err segment_create(struct segment **out, const char *dir, struct env *env, 
     *out = NULL;
     if (!s)
         return reason_set(why, ERR_NO_MEMORY, "no memory for a segment");
+    s->tail = tail;
     s->created_ms = now_ms;
     e = path_of(s, ".log", &path, why);
     if (!e)
@@ -337,7 +347,7 @@ enum err segment_mark_deleted(struct segment *s, struct reason *why)
     enum err e = ERR_OK;
 
     for (size_t i = 0; !e && i < sizeof suffixes / sizeof *suffixes; i++) {
-        char name[32];
+        char name[SUFFIX_MAX];
         snprintf(name, sizeof name, "%s.deleted", suffixes[i]);
         e = path_of(s, suffixes[i], &from, why);
         if (!e)
@@ -347,6 +357,28 @@ enum err segment_mark_deleted(struct segment *s, struct reason *why)
         if (e == ERR_NOT_FOUND)
             e = ERR_OK; /* most segments have no .txnindex */
     }
+    return e;
+}
+
+enum err segment_rename(struct segment *s, const char *tail, struct reason *why)
+{
+    const char *old = s->tail;
+    enum err e = ERR_OK;
+
+    for (size_t i = sizeof suffixes / sizeof *suffixes; !e && i-- > 0;) {
+        struct io_path from, to;
+        s->tail = old;
+        e = path_of(s, suffixes[i], &from, why);
+        s->tail = tail;
+        if (!e)
+            e = path_of(s, suffixes[i], &to, why);
+        if (!e)
+            e = io_rename(s->env, from.s, to.s, why);
+        if (e == ERR_NOT_FOUND && i)
+            e = ERR_OK; /* most segments have no .txnindex */
+    }
+    if (e)
+        s->tail = old;
     return e;
 }
 

@@ -11,6 +11,7 @@
  * from its log. */
 struct segment {
     const char *dir;
+    const char *tail; /* after every suffix: "" but for the copies of a compaction */
     struct env *env;
     int64_t base_offset;
     int64_t next_offset; /* one past the last record; exact for the active segment, at least that for sealed ones */
@@ -33,6 +34,11 @@ enum { SEGMENT_RELATIVE_MAX = INT32_MAX };
 /* Make an empty one (an existing file of that name is emptied: it can only be a leftover). */
 enum err segment_create(struct segment **out, const char *dir, struct env *env, int64_t base_offset, int64_t now_ms,
                         struct reason *why) MUST_CHECK;
+/* The same with files named BASE.log.cleaned and so on. */
+enum err segment_create_as(struct segment **out, const char *dir, struct env *env, int64_t base_offset,
+                           const char *tail, int64_t now_ms, struct reason *why) MUST_CHECK;
+/* Rename its files to another tail (a string that lives on), the .log last. */
+enum err segment_rename(struct segment *s, const char *tail, struct reason *why) MUST_CHECK;
 /* Open an existing file with its indexes as they are: in memory when `active`. ERR_CORRUPT_MESSAGE when an index is
  * missing or does not fit the file, in which case the segment is open and segment_recover puts it right. */
 enum err segment_open(struct segment **out, const char *dir, struct env *env, int64_t base_offset, bool active,

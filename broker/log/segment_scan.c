@@ -96,6 +96,7 @@ enum err segment_index_view(struct segment *s, bool times, struct slice *out, st
 {
     struct io_path path;
     enum err e = io_segment_path(&path, s->dir, s->base_offset, times ? ".timeindex" : ".index", why);
+    /* a copy of a compaction is asked only once it is in place */
     return e ? e : index_view(times ? &s->times : &s->offsets, s->env, path.s, out, why);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Countdown faults: the n-th I/O call fails, for every n until the workload passes untouched. Whatever fails, what was
- * acknowledged is there after reopening (cleanly or as after a crash), in its place, and the log takes appends again. */
+ * acknowledged is there after reopening (cleanly or as after a crash), in its place, and the log takes appends again.
+ */
 #include "brokerlog_util.h"
 
 enum { ACKED_MAX = 200 };

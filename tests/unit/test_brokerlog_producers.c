@@ -69,8 +69,8 @@ static void rules(void **state)
         {"up to the last sequence", 0, INT32_MAX - 1, INT32_MAX, false, true, ERR_OK, false},
         {"over it", 0, 0, 3, false, true, ERR_OK, false},
         {"the one at the edge again", 0, INT32_MAX - 1, INT32_MAX, false, true, ERR_OK, true},
-        {"a batch around the edge is out of order here", 0, INT32_MAX, 2, false, true,
-         ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, false},
+        {"a batch around the edge is out of order here", 0, INT32_MAX, 2, false, true, ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+         false},
     };
     static const struct row around[] = {
         {"begin", 0, INT32_MAX - 3, INT32_MAX - 1, false, true, ERR_OK, false},
@@ -79,9 +79,12 @@ static void rules(void **state)
         {"after it", 0, 3, 3, false, true, ERR_OK, false},
     };
     static const struct row six[] = {
-        {"1", 0, 0, 0, false, true, ERR_OK, false}, {"2", 0, 1, 1, false, true, ERR_OK, false},
-        {"3", 0, 2, 2, false, true, ERR_OK, false}, {"4", 0, 3, 3, false, true, ERR_OK, false},
-        {"5", 0, 4, 4, false, true, ERR_OK, false}, {"6", 0, 5, 5, false, true, ERR_OK, false},
+        {"1", 0, 0, 0, false, true, ERR_OK, false},
+        {"2", 0, 1, 1, false, true, ERR_OK, false},
+        {"3", 0, 2, 2, false, true, ERR_OK, false},
+        {"4", 0, 3, 3, false, true, ERR_OK, false},
+        {"5", 0, 4, 4, false, true, ERR_OK, false},
+        {"6", 0, 5, 5, false, true, ERR_OK, false},
         {"the second is one of five", 0, 1, 1, false, true, ERR_OK, true},
         {"the first is forgotten", 0, 0, 0, false, true, ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, false},
     };
@@ -129,8 +132,9 @@ static void retries_get_the_first_offset(void **state)
 
 static int64_t txn(struct bench_log *t, int64_t id, int32_t sequence, int count)
 {
-    return append_ok(t, (struct batch_args){
-                            .producer = true, .producer_id = id, .sequence = sequence, .count = count, .transactional = true});
+    return append_ok(
+        t, (struct batch_args){
+               .producer = true, .producer_id = id, .sequence = sequence, .count = count, .transactional = true});
 }
 
 static void check_aborted(struct bench_log *t, int64_t from, int64_t to, size_t expected, int64_t first_id)
@@ -156,8 +160,8 @@ static void stable_offset_follows_transactions(void **state)
     buf_init(&bytes, 0);
     append_ok(&t, (struct batch_args){.count = 2});
     assert_int_equal(plog_stable_offset(t.log), 2);
-    txn(&t, 1, 0, 3); /* 2..4 */
-    txn(&t, 2, 0, 1); /* 5 */
+    txn(&t, 1, 0, 3);                               /* 2..4 */
+    txn(&t, 2, 0, 1);                               /* 5 */
     append_ok(&t, (struct batch_args){.count = 1}); /* 6 */
     assert_int_equal(plog_stable_offset(t.log), 2);
     assert_true(plog_txn_is_open(t.log, 1));
@@ -172,7 +176,7 @@ static void stable_offset_follows_transactions(void **state)
     check_aborted(&t, 0, 5, 0, 0);
     check_aborted(&t, 8, 9, 0, 0);
     /* a marker counts once it is replicated */
-    txn(&t, 1, 3, 1); /* 9 */
+    txn(&t, 1, 3, 1);                                                                                   /* 9 */
     must(&t, plog_append_marker(t.log, &(struct plog_marker){1, 0, 5, true}, 0, NOW_MS, &out, &t.why)); /* 10 */
     plog_set_high_watermark(t.log, 10);
     assert_int_equal(plog_stable_offset(t.log), 9);
@@ -183,10 +187,9 @@ static void stable_offset_follows_transactions(void **state)
     assert_int_equal(plog_append_marker(t.log, &old, 0, NOW_MS, &out, NULL), ERR_TRANSACTION_COORDINATOR_FENCED);
     append_marker(&t, 2, 3, false); /* 11: an epoch bump without data */
     assert_int_equal(plog_stable_offset(t.log), 12);
-    assert_int_equal(append_batch(&t,
-                                  (struct batch_args){.producer = true, .producer_id = 2, .sequence = 1, .epoch = 2},
-                                  &out),
-                     ERR_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(
+        append_batch(&t, (struct batch_args){.producer = true, .producer_id = 2, .sequence = 1, .epoch = 2}, &out),
+        ERR_INVALID_PRODUCER_EPOCH);
     assert_int_equal(plog_append_marker(t.log, &(struct plog_marker){2, 2, 0, true}, 0, NOW_MS, &out, NULL),
                      ERR_INVALID_PRODUCER_EPOCH);
     buf_free(&bytes);
@@ -199,7 +202,8 @@ static void state_bytes(struct bench_log *t, struct buf *out)
     const struct plog_aborted *list;
     size_t n;
 
-    buf_printf(out, "end %lld stable %lld\n", (long long)plog_end_offset(t->log), (long long)plog_stable_offset(t->log));
+    buf_printf(out, "end %lld stable %lld\n", (long long)plog_end_offset(t->log),
+               (long long)plog_stable_offset(t->log));
     for (size_t at = 0; plog_producer_at(t->log, &at, &p);)
         buf_printf(out, "%lld/%d seq %d at %lld coordinator %d open %lld\n", (long long)p.producer_id, p.producer_epoch,
                    p.last_sequence, (long long)p.last_timestamp, p.coordinator_epoch, (long long)p.txn_start_offset);
