@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_NET_TLS_INTERNAL_H
+#define CASTELLAN_NET_TLS_INTERNAL_H
+
+#include "core/net/conn.h"
+#include "core/net/tls.h"
+#include <openssl/ssl.h>
+
+/* A fresh session of the context as it is now. `name`: client side, SNI and the name to verify. */
+enum err tls_session_new(struct tls *t, bool server, const char *name, SSL **out) MUST_CHECK;
+/* After a failed OpenSSL call: which close reason it is, and one clear line. Empties OpenSSL's error queue. */
+enum conn_close tls_explain(SSL *ssl, bool handshake_done, char *text, size_t cap);
+/* The newest OpenSSL error as text, queue emptied; `fallback` when there is none. */
+const char *tls_error_text(char *text, size_t cap, const char *fallback);
+
+#endif
