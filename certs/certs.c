@@ -3,8 +3,8 @@
  * leaf names what it serves in its alternative names and what it is for in its extended key usage. Serial numbers are
  * random, so two CAs of one name never give the same pair of issuer and serial.
  *
- * Keys exist in memory only inside OpenSSL objects and in PEM buffers that are wiped; files appear atomically with their
- * final mode, so a key is never readable by others, not even for a moment. */
+ * Keys exist in memory only inside OpenSSL objects and in PEM buffers that are wiped; files appear atomically with
+ * their final mode, so a key is never readable by others, not even for a moment. */
 #include "certs/certs.h"
 
 #include "core/base/buf.h"
@@ -90,8 +90,8 @@ static EVP_PKEY *read_key(const char *path, struct reason *why)
 }
 
 /* PEM of key (may be NULL), then of the certificates, into one file. */
-static enum err write_pem(const char *dir, const char *name, const char *suffix, EVP_PKEY *key, X509 *cert, X509 *issuer,
-                          struct reason *why)
+static enum err write_pem(const char *dir, const char *name, const char *suffix, EVP_PKEY *key, X509 *cert,
+                          X509 *issuer, struct reason *why)
 {
     char path[PATH_MAX];
     BIO *bio = BIO_new(BIO_s_secmem());
@@ -138,8 +138,8 @@ static bool add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
 static bool set_serial(X509 *cert)
 {
     BIGNUM *n = BN_new();
-    bool ok = n && BN_rand(n, SERIAL_BITS, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) == 1 && (BN_is_zero(n) ? BN_one(n) : 1) &&
-              BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert));
+    bool ok = n && BN_rand(n, SERIAL_BITS, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) == 1 &&
+              (BN_is_zero(n) ? BN_one(n) : 1) && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert));
 
     BN_free(n);
     return ok;

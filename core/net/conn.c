@@ -2,8 +2,8 @@
  * The life of a connection.
  *
  * States move along the table `moves` only. One timer serves the state: connect and handshake deadline, idleness, the
- * deadline of the last flush. Idleness is checked lazily: bytes only stamp the time, the timer looks at the stamp when it
- * fires and starts again, so the data path never touches the timer heap.
+ * deadline of the last flush. Idleness is checked lazily: bytes only stamp the time, the timer looks at the stamp when
+ * it fires and starts again, so the data path never touches the timer heap.
  *
  * conn_close() lets go of socket, queue and timer at once, but the memory and the on_closed call wait for the loop's
  * deferred work, so callers up the stack may still hold the pointer. The uv_poll handle is an object of its own because
@@ -114,8 +114,8 @@ void conn_set_peer(struct conn *c, const struct sockaddr_storage *peer)
 
     sockaddr_print(peer, c->peer_host, sizeof c->peer_host, &port);
     if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6)
-        snprintf(c->peer, sizeof c->peer, peer->ss_family == AF_INET6 && strchr(c->peer_host, ':') ? "[%s]:%u" : "%s:%u",
-                 c->peer_host, port);
+        snprintf(c->peer, sizeof c->peer,
+                 peer->ss_family == AF_INET6 && strchr(c->peer_host, ':') ? "[%s]:%u" : "%s:%u", c->peer_host, port);
     else
         snprintf(c->peer, sizeof c->peer, "unix");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * From a host name to a connected socket: resolve (in libuv's thread pool, addresses at once), then try one address after
- * the other. The whole is under the connection's handshake deadline. A close during resolution detaches the request,
- * whose callback then frees it. */
+ * From a host name to a connected socket: resolve (in libuv's thread pool, addresses at once), then try one address
+ * after the other. The whole is under the connection's handshake deadline. A close during resolution detaches the
+ * request, whose callback then frees it. */
 #include "core/net/conn_internal.h"
 
 #include <arpa/inet.h>

@@ -7,8 +7,8 @@
 #include "core/net/loop_internal.h"
 #include "core/net/tls_internal.h"
 
-/* The parts of a connection share this. conn.c owns the life, conn_connect.c gets a socket, conn_tls.c sits between socket
- * and plaintext, conn_read.c cuts frames, conn_write.c holds the queue, conn_stream.c passes frames on. */
+/* The parts of a connection share this. conn.c owns the life, conn_connect.c gets a socket, conn_tls.c sits between
+ * socket and plaintext, conn_read.c cuts frames, conn_write.c holds the queue, conn_stream.c passes frames on. */
 
 enum {
     CONN_MAGIC = 0x6f6e6e43,
@@ -29,7 +29,8 @@ enum conn_state {
     CONN_HANDSHAKING, /* TLS, or plain before on_ready */
     CONN_OPEN,
     CONN_FLUSHING,  /* conn_close_after_flush: no more reading */
-    CONN_LINGERING, /* all sent, our direction shut: waiting for the peer to hang up, so that no reset eats the last bytes */
+    CONN_LINGERING, /* all sent, our direction shut: waiting for the peer to hang up, so that no reset eats the last
+                       bytes */
     CONN_CLOSED,
 };
 
@@ -41,9 +42,9 @@ struct chunk {
     uint8_t *p;
     size_t at, n, cap;
     enum { CHUNK_INLINE, CHUNK_OWNED, CHUNK_BLOCK, CHUNK_MARK } kind;
-    struct chunk *mark;      /* data of a streamed frame: its mark */
-    struct conn *source;     /* mark: who streams; NULL once the frame is through */
-    size_t pending;          /* mark: bytes of the frame in the queue */
+    struct chunk *mark;  /* data of a streamed frame: its mark */
+    struct conn *source; /* mark: who streams; NULL once the frame is through */
+    size_t pending;      /* mark: bytes of the frame in the queue */
     struct loop_block *block;
 };
 
@@ -124,8 +125,8 @@ void conn_drop_fd(struct conn *c);
 int conn_fd(const struct conn *c);
 void conn_watch(struct conn *c); /* poll for what the state wants */
 void conn_set_peer(struct conn *c, const struct sockaddr_storage *peer);
-void conn_established(struct conn *c); /* TCP is there: handshake or open */
-void conn_opened(struct conn *c);      /* all handshakes done; calls on_ready */
+void conn_established(struct conn *c);                             /* TCP is there: handshake or open */
+void conn_opened(struct conn *c);                                  /* all handshakes done; calls on_ready */
 void conn_failed(struct conn *c, enum conn_close why, int errnum); /* closes with strerror as the detail */
 bool conn_wants_read(const struct conn *c);
 bool conn_fault(struct conn *c, const char *point);
@@ -155,7 +156,7 @@ void conn_queue_sent(struct conn *c, size_t n); /* n bytes of the first chunks l
 void conn_queue_insert(struct conn *c, struct chunk *k, struct chunk *before); /* before NULL: at the end */
 void conn_queue_remove(struct conn *c, struct chunk *k);                       /* and frees it */
 bool conn_out_ready(struct conn *c);                                           /* there is a batch to fill */
-bool conn_send_out(struct conn *c); /* true: the batch is empty */
+bool conn_send_out(struct conn *c);                                            /* true: the batch is empty */
 
 /* conn_stream.c */
 void conn_stream_begin(struct conn *c);

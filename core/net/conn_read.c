@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From plaintext to frames. A frame: four bytes of big-endian length, then as many bytes.
  *
- * Small frames are parsed where they arrive, in the loop's scratch buffer, and delivered as slices into it. A frame that is
- * not complete there gets a buffer of its own, and what is missing is read straight into that. The buffer of a long frame
- * grows with the bytes that really came, so that a length alone makes nobody allocate.
+ * Small frames are parsed where they arrive, in the loop's scratch buffer, and delivered as slices into it. A frame
+ * that is not complete there gets a buffer of its own, and what is missing is read straight into that. The buffer of a
+ * long frame grows with the bytes that really came, so that a length alone makes nobody allocate.
  *
- * Any callback may close or pause. After each one the loops look again; what was read but not yet parsed when a pause came
- * waits in `rest`. */
+ * Any callback may close or pause. After each one the loops look again; what was read but not yet parsed when a pause
+ * came waits in `rest`. */
 #include "core/net/conn_internal.h"
 
 #include <assert.h>

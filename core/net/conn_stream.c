@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Passing a frame on while it comes in. The receiving connection (source) puts the bytes into the write queue of another
- * (target), before a mark that keeps the place: what others write to the target meanwhile queues behind the mark, and the
- * target's flush stops at it. When the frame is through, the mark goes and the queue flows on.
+ * Passing a frame on while it comes in. The receiving connection (source) puts the bytes into the write queue of
+ * another (target), before a mark that keeps the place: what others write to the target meanwhile queues behind the
+ * mark, and the target's flush stops at it. When the frame is through, the mark goes and the queue flows on.
  *
  * Back-pressure is per mark, not per target: a second stream waiting behind the first must not keep the first from
  * draining. A source whose bytes pile up over queue_high stops reading until they are down to queue_low.
  *
- * Bytes are decrypted straight into a block of the loop's pool that then is the queue's chunk: one copy less than through
- * a buffer. If the source ends inside the frame the target cannot be saved (its peer waits for the rest) and is closed;
- * if the target ends, the source reads on and drops the rest, so that its own session survives. */
+ * Bytes are decrypted straight into a block of the loop's pool that then is the queue's chunk: one copy less than
+ * through a buffer. If the source ends inside the frame the target cannot be saved (its peer waits for the rest) and is
+ * closed; if the target ends, the source reads on and drops the rest, so that its own session survives. */
 #include "core/net/conn_internal.h"
 
 #include <assert.h>
@@ -91,8 +91,8 @@ static bool advance(struct conn *c, size_t n)
     return c->state == CONN_OPEN;
 }
 
-/* The last chunk of this stream in the queue if it still takes bytes, else a new one, which joins the queue with its first
- * bytes: a chunk in the queue is never empty. NULL: no memory. */
+/* The last chunk of this stream in the queue if it still takes bytes, else a new one, which joins the queue with its
+ * first bytes: a chunk in the queue is never empty. NULL: no memory. */
 static struct chunk *tail_chunk(struct conn *c)
 {
     struct chunk *k = c->stream_mark->prev;

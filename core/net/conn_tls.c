@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Between socket and plaintext.
  *
- * OpenSSL never sees the socket. Its read BIO is a window onto a block of received bytes, its write BIO appends records to
- * a batch of up to 256 KiB; blocks come from the loop's pool when there are bytes and go back when there are none, so an
- * idle TLS connection owns neither. One recv and one send thus carry up to sixteen records.
+ * OpenSSL never sees the socket. Its read BIO is a window onto a block of received bytes, its write BIO appends records
+ * to a batch of up to 256 KiB; blocks come from the loop's pool when there are bytes and go back when there are none,
+ * so an idle TLS connection owns neither. One recv and one send thus carry up to sixteen records.
  *
  * The first byte of the stream tells TLS from plain text (a record starts with 0x16, or 0x15 for an alert), which gives
  * those who connect without TLS a clear line in the log instead of OpenSSL's "wrong version number". */
@@ -258,7 +258,8 @@ static ssize_t pull_tls(struct conn *c, uint8_t *dst, size_t cap)
         if (c->out_n > c->out_at) /* a key update to answer */
             conn_work_later(c, WORK_FLUSH);
         if (e == SSL_ERROR_ZERO_RETURN) {
-            conn_close(c, c->head_n || c->in_frame || c->streaming ? CONN_CLOSE_FRAME_TRUNCATED : CONN_CLOSE_PEER, NULL);
+            conn_close(c, c->head_n || c->in_frame || c->streaming ? CONN_CLOSE_FRAME_TRUNCATED : CONN_CLOSE_PEER,
+                       NULL);
             return -1;
         }
         if (e == SSL_ERROR_WANT_WRITE)

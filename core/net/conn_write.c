@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The write queue: a list of chunks. Small writes are copied into the last chunk while it has room, owned buffers become
- * chunks as they are, a mark keeps the place of a frame that streams in from another connection.
+ * The write queue: a list of chunks. Small writes are copied into the last chunk while it has room, owned buffers
+ * become chunks as they are, a mark keeps the place of a frame that streams in from another connection.
  *
- * Nothing is sent from inside conn_write(): the flush runs as deferred work at the end of the round, so many small writes
- * leave in one send. When the socket is full the flush waits for it to poll writable. */
+ * Nothing is sent from inside conn_write(): the flush runs as deferred work at the end of the round, so many small
+ * writes leave in one send. When the socket is full the flush waits for it to poll writable. */
 #include "core/net/conn_internal.h"
 
 #include <assert.h>
@@ -262,7 +262,8 @@ static uint8_t *queue_room(struct conn *c, size_t n)
     return p;
 }
 
-static enum err write_prefixed(struct conn *c, const uint8_t *prefix, size_t prefix_n, const struct slice *slices, size_t n)
+static enum err write_prefixed(struct conn *c, const uint8_t *prefix, size_t prefix_n, const struct slice *slices,
+                               size_t n)
 {
     size_t total = prefix_n;
     uint8_t *p;

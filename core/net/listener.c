@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Listening sockets for several workers.
  *
- * listener_open() binds everything up front. With SO_REUSEPORT alone a second process of the same user would silently join
- * the group and take half of the connections; so the first socket of each address is bound without it, which fails when
- * anybody has the port, and only then marked, so that the sockets of the other workers can join.
+ * listener_open() binds everything up front. With SO_REUSEPORT alone a second process of the same user would silently
+ * join the group and take half of the connections; so the first socket of each address is bound without it, which fails
+ * when anybody has the port, and only then marked, so that the sockets of the other workers can join.
  *
  * Counting: `total` and the per-address counts belong to the whole listener and are guarded by one mutex, taken when a
  * connection comes and when it goes, never on the data path. The listener is freed when its owner and every connection
@@ -170,8 +170,8 @@ static void close_fds(struct listener *l)
         }
 }
 
-/* Binds every worker to every address. An address the machine does not have (::1 without IPv6) is passed over as long as
- * one remains. errno tells why it failed. */
+/* Binds every worker to every address. An address the machine does not have (::1 without IPv6) is passed over as long
+ * as one remains. errno tells why it failed. */
 static bool open_all(struct listener *l, const struct address_list *list, uint16_t port)
 {
     int unavailable = EADDRNOTAVAIL;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One event loop on one thread, over libuv.
  *
- * A round: libuv runs its timer, our prepare hook runs due timers and deferred work, libuv polls and calls back, our check
- * hook runs deferred work again. Deferred work is what connections put off to the end of a round: sending what was written
- * during it, reporting that they closed. If deferred work defers more, an idle handle keeps the next poll from blocking.
+ * A round: libuv runs its timer, our prepare hook runs due timers and deferred work, libuv polls and calls back, our
+ * check hook runs deferred work again. Deferred work is what connections put off to the end of a round: sending what
+ * was written during it, reporting that they closed. If deferred work defers more, an idle handle keeps the next poll
+ * from blocking.
  *
  * Other threads reach a loop only through the posted list (a mutex and a uv_async).
  * The block pool hands out 256 KiB batches for socket bytes, so that idle connections own none. */

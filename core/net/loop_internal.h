@@ -10,9 +10,9 @@
 /* What connections and listeners share with their loop; not for anybody else. */
 
 enum {
-    LOOP_BLOCK_SIZE = 256 << 10,   /* one batch of socket bytes */
-    LOOP_BLOCKS_KEPT_MAX = 16,     /* free blocks a loop keeps for the next use */
-    LOOP_SCRATCH_SIZE = 64 << 10,  /* plaintext that is parsed in place */
+    LOOP_BLOCK_SIZE = 256 << 10,  /* one batch of socket bytes */
+    LOOP_BLOCKS_KEPT_MAX = 16,    /* free blocks a loop keeps for the next use */
+    LOOP_SCRATCH_SIZE = 64 << 10, /* plaintext that is parsed in place */
 };
 
 struct loop_block {
@@ -52,9 +52,9 @@ struct loop {
     struct loop_call *posted_head, *posted_tail;
     size_t posted_n;
 
-    struct loop_timer *timers; /* pairing heap, earliest at the root */
-    int64_t armed_ms;          /* what `timer` is set to, -1: not running */
-    struct loop_deferred deferred;   /* list heads */
+    struct loop_timer *timers;     /* pairing heap, earliest at the root */
+    int64_t armed_ms;              /* what `timer` is set to, -1: not running */
+    struct loop_deferred deferred; /* list heads */
     struct loop_resident residents;
     struct loop_signal *signals;
     struct loop_block *blocks;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * TLS contexts. A `struct tls` remembers what it was made from, so that tls_reload() can make a new SSL_CTX and put it in
- * place; sessions made from the old one keep it alive through OpenSSL's own reference count. The mutex is held only to
- * read or swap the pointer.
+ * TLS contexts. A `struct tls` remembers what it was made from, so that tls_reload() can make a new SSL_CTX and put it
+ * in place; sessions made from the old one keep it alive through OpenSSL's own reference count. The mutex is held only
+ * to read or swap the pointer.
  *
- * Sessions resume through stateless tickets; the server cache is off, so connections share nothing that locks. Tickets of
- * an older context do not open under a newer one, so a reload also ends resumption of what the old truststore let in. */
+ * Sessions resume through stateless tickets; the server cache is off, so connections share nothing that locks. Tickets
+ * of an older context do not open under a newer one, so a reload also ends resumption of what the old truststore let
+ * in. */
 #include "core/net/tls_internal.h"
 
 #include "core/base/fs.h"
@@ -107,7 +108,8 @@ static enum err use_chain(SSL_CTX *ctx, BIO *bio, const char *path, int64_t *not
     X509 *cert = next_cert(bio);
 
     if (!cert)
-        return reason_set(why, ERR_BAD_CONFIG, "%s: %s", path, tls_error_text(text, sizeof text, "no certificate in it"));
+        return reason_set(why, ERR_BAD_CONFIG, "%s: %s", path,
+                          tls_error_text(text, sizeof text, "no certificate in it"));
     *not_after = tls_cert_not_after(cert);
     if (SSL_CTX_use_certificate(ctx, cert) != 1) {
         X509_free(cert);
@@ -167,14 +169,16 @@ static enum err use_truststore(SSL_CTX *ctx, bool server, const char *path, stru
     enum err err = pem_open(path, &bytes, &bio, why);
 
     while (!err && (cert = next_cert(bio))) {
-        bool ok = n < CA_MAX && X509_STORE_add_cert(store, cert) == 1 && (!server || SSL_CTX_add_client_CA(ctx, cert) == 1);
+        bool ok =
+            n < CA_MAX && X509_STORE_add_cert(store, cert) == 1 && (!server || SSL_CTX_add_client_CA(ctx, cert) == 1);
         X509_free(cert);
         n++;
         if (!ok)
             err = reason_set(why, ERR_BAD_CONFIG, "%s: %s", path, tls_error_text(text, sizeof text, "cannot be used"));
     }
     if (!err && (n == 0 || ERR_peek_error()))
-        err = reason_set(why, ERR_BAD_CONFIG, "%s: %s", path, tls_error_text(text, sizeof text, "no certificate in it"));
+        err =
+            reason_set(why, ERR_BAD_CONFIG, "%s: %s", path, tls_error_text(text, sizeof text, "no certificate in it"));
     BIO_free(bio);
     buf_free(&bytes);
     return err;
@@ -192,8 +196,8 @@ static enum err use_protocols(SSL_CTX *ctx, const char *list, struct reason *why
         else if (slice_eq_str(word, "TLSv1.3"))
             v13 = true;
         else if (n)
-            return reason_set(why, ERR_BAD_CONFIG, "ssl.enabled.protocols: \"%.*s\" is neither TLSv1.2 nor TLSv1.3", (int)n,
-                              p);
+            return reason_set(why, ERR_BAD_CONFIG, "ssl.enabled.protocols: \"%.*s\" is neither TLSv1.2 nor TLSv1.3",
+                              (int)n, p);
         p += n;
         p += strspn(p, ", ");
     }
@@ -273,7 +277,8 @@ static enum err context_make(const struct tls *t, SSL_CTX **out, int64_t *not_af
         return reason_set(why, ERR_NO_MEMORY, "no memory for a TLS context");
     ERR_clear_error();
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(ctx,
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1) != 1)
         err = reason_set(why, ERR_TLS, "cannot set up a TLS context");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What a certificate says, in the words Java uses: Kafka's principals and mapping rules are written against
- * X500Principal.getName(), so the printed subject must agree byte for byte. RFC 2253: RDNs from last to first, joined by
- * commas; CN, C, L, ST, O, OU, STREET, DC and UID by keyword, every other attribute as OID=#hex of its DER. */
+ * X500Principal.getName(), so the printed subject must agree byte for byte. RFC 2253: RDNs from last to first, joined
+ * by commas; CN, C, L, ST, O, OU, STREET, DC and UID by keyword, every other attribute as OID=#hex of its DER. */
 #include "core/net/tls.h"
 
 #include <arpa/inet.h>
@@ -13,9 +13,9 @@ static const struct {
     int nid;
     const char *keyword;
 } keywords[] = {
-    {NID_commonName, "CN"},       {NID_countryName, "C"},         {NID_localityName, "L"},
+    {NID_commonName, "CN"},          {NID_countryName, "C"},      {NID_localityName, "L"},
     {NID_stateOrProvinceName, "ST"}, {NID_organizationName, "O"}, {NID_organizationalUnitName, "OU"},
-    {NID_streetAddress, "STREET"}, {NID_domainComponent, "DC"},   {NID_userId, "UID"},
+    {NID_streetAddress, "STREET"},   {NID_domainComponent, "DC"}, {NID_userId, "UID"},
 };
 
 static const char *keyword_of(const ASN1_OBJECT *type)

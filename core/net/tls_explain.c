@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * OpenSSL's errors in one line each that says what to do about it: whose certificate is wrong and why, which side refused.
- * Three sources, in this order: our own verdict on the peer's certificate, an alert the peer sent, OpenSSL's reason. */
+ * OpenSSL's errors in one line each that says what to do about it: whose certificate is wrong and why, which side
+ * refused. Three sources, in this order: our own verdict on the peer's certificate, an alert the peer sent, OpenSSL's
+ * reason. */
 #include "core/net/tls_internal.h"
 
 #include <openssl/err.h>
@@ -113,7 +114,8 @@ enum conn_close tls_explain(SSL *ssl, bool handshake_done, char *text, size_t ca
     int reason = ERR_GET_REASON(e);
     long verdict = SSL_get_verify_result(ssl);
     const char *words = e ? reason_words(reason) : NULL;
-    /* With TLS 1.3 a client is done before the server has judged its certificate: the verdict comes as an alert later. */
+    /* With TLS 1.3 a client is done before the server has judged its certificate: the verdict comes as an alert later.
+     */
     enum conn_close why =
         !handshake_done || (e && is_handshake_alert(reason)) ? CONN_CLOSE_TLS_HANDSHAKE : CONN_CLOSE_TLS_RECORD;
 

@@ -21,8 +21,8 @@ static enum err check_pem(const struct settings *s, const char *prefix, const ch
 
     if (!type || !strcasecmp(type, "PEM"))
         return ERR_OK;
-    return reason_set(why, ERR_BAD_CONFIG, "%s%s=%s: only PEM is supported (convert with keytool and openssl pkcs12)", prefix,
-                      key, type);
+    return reason_set(why, ERR_BAD_CONFIG, "%s%s=%s: only PEM is supported (convert with keytool and openssl pkcs12)",
+                      prefix, key, type);
 }
 
 enum err tls_opts_from_settings(struct tls_opts *out, const struct settings *s, const char *prefix, struct reason *why)
@@ -51,8 +51,8 @@ enum err tls_opts_from_settings(struct tls_opts *out, const struct settings *s, 
         return reason_set(why, ERR_BAD_CONFIG, "%sssl.client.auth=%s is not none, requested or required", prefix, word);
     word = get(s, prefix, "ssl.endpoint.identification.algorithm");
     if (word && strcasecmp(word, "https") != 0)
-        return reason_set(why, ERR_BAD_CONFIG, "%sssl.endpoint.identification.algorithm=%s is neither https nor empty", prefix,
-                          word);
+        return reason_set(why, ERR_BAD_CONFIG, "%sssl.endpoint.identification.algorithm=%s is neither https nor empty",
+                          prefix, word);
     out->skip_hostname = !word;
     return ERR_OK;
 }

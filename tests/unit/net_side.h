@@ -150,11 +150,11 @@ static inline struct conn_opts side_opts(struct side *s, struct loop *l)
 }
 
 /* Rounds of the loop until the condition holds; far more rounds than any test needs means it never will. */
-#define RUN_UNTIL(l, condition)                                                                                          \
-    do {                                                                                                                 \
-        for (int rounds_ = 0; !(condition) && rounds_ < 2000000; rounds_++)                                              \
-            loop_run_once((l), true);                                                                                    \
-        assert_true(condition);                                                                                          \
+#define RUN_UNTIL(l, condition)                                                                                        \
+    do {                                                                                                               \
+        for (int rounds_ = 0; !(condition) && rounds_ < 2000000; rounds_++)                                            \
+            loop_run_once((l), true);                                                                                  \
+        assert_true(condition);                                                                                        \
     } while (0)
 
 /* A few rounds without waiting: for "nothing more happens". */

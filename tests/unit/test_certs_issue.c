@@ -76,7 +76,8 @@ static int verify(X509 *ca, X509 *cert, int purpose)
 static void test_issue(void **state)
 {
     static const char *const sans[] = {"DNS:localhost", "IP:127.0.0.1", "IP:::1", NULL};
-    const struct certs_request server = {.common_name = "gateway", .organization = "Castellan", .sans = sans, .server = true};
+    const struct certs_request server = {
+        .common_name = "gateway", .organization = "Castellan", .sans = sans, .server = true};
     const struct certs_request client = {.common_name = "alice", .client = true, .days = 10};
     const struct certs_request expired = {.common_name = "old", .client = true, .days = -2};
     struct reason why;

@@ -341,7 +341,8 @@ static void test_raw(void **state)
     loop_free(l);
 }
 
-/* Streaming: a long frame passes from one pair to another without being collected; what others write waits behind it. */
+/* Streaming: a long frame passes from one pair to another without being collected; what others write waits behind it.
+ */
 struct relay {
     struct loop *l;
     struct side in, out, far; /* bare fd -> in ~> out -> far */
@@ -552,7 +553,8 @@ static void test_host_port(void **state)
     assert_string_equal(hp.host, "::1");
     assert_int_equal(host_port_parse(&hp, slice_str(":0"), &why), ERR_OK);
     assert_string_equal(hp.host, "");
-    static const char *const wrong[] = {"", "host", "host:", "host:65536", "host:-1", "::1:80", "[::1]", "[::1]80", "h:12x"};
+    static const char *const wrong[] = {"",       "host",  "host:",   "host:65536", "host:-1",
+                                        "::1:80", "[::1]", "[::1]80", "h:12x"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         assert_int_equal(host_port_parse(&hp, slice_str(wrong[i]), &why), ERR_BAD_CONFIG);
 }
