@@ -89,7 +89,7 @@ enum err plog_close(struct plog *l, struct reason *why)
     enum err e = l->failed ? reason_set(why, ERR_KAFKA_STORAGE_ERROR, "%s had failed before", l->dir) : ERR_OK;
     struct segment *s = plog_active(l);
 
-    if (!e && s->tail_dirty)
+    if (!e && (s->tail_dirty || l->config.preallocate))
         e = io_truncate(l->env, s->fd, s->size, why);
     if (!e)
         e = plog_flush(l, why);

@@ -4,6 +4,7 @@
  * how far back recovery must look. */
 #include "broker/log/log_dir.h"
 #include "broker/log/checkpoint.h"
+#include "broker/log/dir_meta.h"
 #include "broker/log/io.h"
 #include "core/base/fs.h"
 #include "core/base/log.h"
@@ -58,72 +59,6 @@ static const struct checkpoint_kind kinds[] = {
     {"cleaner-offset-checkpoint", plog_cleaned_to},
 };
 enum { RECOVERY_POINT, LOG_START, HIGH_WATERMARK, CLEANED_TO, KINDS };
-
-/* ---- meta.properties ---- */
-
-static struct slice property(struct slice text, const char *key)
-{
-    size_t n = strlen(key);
-
-    while (text.n) {
-        const uint8_t *end = memchr(text.p, '\n', text.n);
-        struct slice line = slice_of(text.p, end ? (size_t)(end - text.p) : text.n);
-        text = slice_of(text.p + line.n + (end ? 1 : 0), text.n - line.n - (end ? 1 : 0));
-        while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == ' '))
-            line.n--;
-        if (line.n > n && line.p[n] == '=' && memcmp(line.p, key, n) == 0)
-            return slice_of(line.p + n + 1, line.n - n - 1);
-    }
-    return SLICE_NULL;
-}
-
-static enum err check_meta(struct log_dir *d, const struct log_dir_args *args, struct slice text, struct reason *why)
-{
-    struct slice cluster = property(text, "cluster.id"), directory = property(text, "directory.id");
-    struct slice node = property(text, "node.id");
-    char wanted[16];
-
-    if (slice_is_null(node))
-        node = property(text, "broker.id");
-    snprintf(wanted, sizeof wanted, "%d", args->node_id);
-    if (!slice_eq_str(cluster, args->cluster_id))
-        return reason_set(why, ERR_INCONSISTENT_CLUSTER_ID, "%s belongs to cluster %.*s, not to %s", d->path,
-                          SLICE_FMT(cluster), args->cluster_id);
-    if (!slice_eq_str(node, wanted))
-        return reason_set(why, ERR_BAD_CONFIG, "%s belongs to node %.*s, not to %s", d->path, SLICE_FMT(node), wanted);
-    if (!uuid_parse(directory, d->id))
-        return reason_set(why, ERR_BAD_CONFIG, "%s/meta.properties has no usable directory.id", d->path);
-    return ERR_OK;
-}
-
-static enum err load_meta(struct log_dir *d, const struct log_dir_args *args, struct reason *why)
-{
-    struct io_path path;
-    struct buf text;
-    char id[23];
-    enum err e = io_join(&path, d->path, "meta.properties", why);
-
-    buf_init(&text, 0);
-    if (!e)
-        e = io_read_file(d->env, path.s, &text, why);
-    if (!e) {
-        e = check_meta(d, args, buf_slice(&text), why);
-    } else if (e == ERR_NOT_FOUND) {
-        do {
-            d->env->random(d->env, d->id, sizeof d->id);
-        } while (d->id[0] == 0); /* Kafka keeps small ids for itself */
-        d->id[6] = (uint8_t)((d->id[6] & 0x0f) | 0x40);
-        d->id[8] = (uint8_t)((d->id[8] & 0x3f) | 0x80);
-        uuid_text(d->id, id);
-        buf_printf(&text, "#\ncluster.id=%s\ndirectory.id=%s\nnode.id=%d\nversion=1\n", args->cluster_id, id,
-                   args->node_id);
-        e = buf_error(&text);
-        if (!e)
-            e = io_write_file(d->env, path.s, buf_slice(&text), true, why);
-    }
-    buf_free(&text);
-    return e;
-}
 
 static enum err take_lock(struct log_dir *d, struct reason *why)
 {
@@ -338,7 +273,7 @@ enum err log_dir_open(struct log_dir **out, const struct log_dir_args *args, str
     if (!e)
         e = take_lock(d, why);
     if (!e)
-        e = load_meta(d, args, why);
+        e = dir_meta_load(args, d->id, why);
     if (!e)
         e = io_join(&marker, d->path, CLEAN_SHUTDOWN, why);
     if (!e) {

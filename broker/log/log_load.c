@@ -334,6 +334,8 @@ enum err plog_load(struct plog *l, const struct plog_open_args *args, struct rea
             segment_free(s);
             e = reason_set(why, ERR_NO_MEMORY, "no memory for a log");
         }
+        if (!e && l->config.preallocate)
+            segment_preallocate(s, l->config.segment_bytes);
         if (!e)
             e = io_sync_dir(l->env, l->dir, why);
     }

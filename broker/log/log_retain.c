@@ -14,7 +14,7 @@ enum err plog_roll(struct plog *l, int64_t now_ms, struct reason *why)
 
     if (!old->size)
         return ERR_OK;
-    if (old->tail_dirty) {
+    if (old->tail_dirty || l->config.preallocate) {
         e = io_truncate(l->env, old->fd, old->size, why);
         if (e)
             return e;
@@ -42,6 +42,8 @@ enum err plog_roll(struct plog *l, int64_t now_ms, struct reason *why)
     }
     if (e)
         return e;
+    if (l->config.preallocate)
+        segment_preallocate(s, l->config.segment_bytes);
     l->recovery_point = l->end_offset;
     l->unflushed_records = 0;
     return ERR_OK;

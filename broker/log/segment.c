@@ -78,6 +78,13 @@ enum err segment_create_as(struct segment **out, const char *dir, struct env *en
     return ERR_OK;
 }
 
+void segment_preallocate(struct segment *s, int64_t bytes)
+{
+    /* The file's size stays, so nobody sees zeros. File systems that cannot do it go without. */
+    if (fallocate(s->fd, FALLOC_FL_KEEP_SIZE, 0, bytes))
+        log_debug("%s: no space reserved for segment %lld", s->dir, (long long)s->base_offset);
+}
+
 static enum err load_aborted(struct segment *s, struct reason *why)
 {
     struct buf bytes;

@@ -44,6 +44,7 @@ enum err segment_rename(struct segment *s, const char *tail, struct reason *why)
 enum err segment_open(struct segment **out, const char *dir, struct env *env, int64_t base_offset, bool active,
                       struct reason *why) MUST_CHECK;
 void segment_free(struct segment *s);
+void segment_preallocate(struct segment *s, int64_t bytes); /* a hint: reserves space past the end of the file */
 /* Read every batch: check it, rebuild both indexes, cut what does not hold. *cut: bytes dropped. */
 enum err segment_recover(struct segment *s, int32_t index_interval, int64_t *cut, struct reason *why) MUST_CHECK;
 /* Write out indexes and aborted transactions; with seal also let go of the memory. */
