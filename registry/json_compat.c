@@ -2,16 +2,20 @@
  * The comparison of two JSON Schemas: the hub through which every pair of subschemas goes. A pair is compared once; its
  * differences are kept with paths relative to the pair and put below whatever path asks for them. A pair met again
  * while it is being compared (a recursive schema) is taken for compatible at first; if that turns out wrong, the whole
- * comparison is repeated with what was found about such pairs, until nothing changes. Work, depth and the number of
- * differences are limited. Pure: everything lives in the result's arena. */
+ * comparison is repeated with what was found about such pairs, until nothing changes. A pair met too deep in the stack is
+ * put off to the end of the round and settled in the same way. Work and the number of differences are limited. Pure: everything lives in the result's arena. */
 #include "registry/json_compat_diff.h"
 
 enum pair_state { PAIR_NEW, PAIR_OPEN, PAIR_DONE };
 
 struct diff_pair {
     enum pair_state state;
-    bool incompatible, was_incompatible;
-    struct diff_list found, before; /* this pass, the pass before */
+    bool incompatible, was_incompatible; /* this pass, any pass before */
+    bool put_off;
+    struct diff_list found, before;
+    struct shape *older, *newer;
+    struct shapes *older_shapes, *newer_shapes;
+    struct diff_pair *next; /* put off */
 };
 
 static const struct {
@@ -259,6 +263,30 @@ static struct diff_pair *pair_of(struct diff *d, const struct shape *a, const st
     return p;
 }
 
+static void put_off(const struct diff_at *at, struct diff_pair *p, struct shape *a, struct shape *b)
+{
+    if (p->put_off)
+        return;
+    p->put_off = true;
+    p->older = a;
+    p->newer = b;
+    p->older_shapes = at->older;
+    p->newer_shapes = at->newer;
+    p->next = at->diff->put_off;
+    at->diff->put_off = p;
+}
+
+static void compare_now(const struct diff_at *at, struct diff_pair *p, struct shape *a, struct shape *b)
+{
+    struct diff_at inner = {.diff = at->diff, .out = &p->found, .older = at->older, .newer = at->newer};
+    p->state = PAIR_OPEN;
+    at->diff->depth++;
+    compare_shapes(&inner, a, b);
+    at->diff->depth--;
+    p->state = PAIR_DONE;
+    p->incompatible = !diff_list_is_compatible(at->diff, &p->found);
+}
+
 /* What the pair's differences are, as far as known now. */
 static const struct diff_list *compare_pair(const struct diff_at *at, struct shape *a, struct shape *b)
 {
@@ -267,26 +295,14 @@ static const struct diff_list *compare_pair(const struct diff_at *at, struct sha
     struct diff_pair *p = diff_spend(d, 1) ? pair_of(d, a, b) : NULL;
     if (!p)
         return &none;
+    if (p->state == PAIR_NEW && d->depth < JSON_COMPAT_DEPTH_MAX)
+        compare_now(at, p, a, b);
     if (p->state == PAIR_DONE)
         return &p->found;
-    if (p->state == PAIR_OPEN) {
-        if (p->was_incompatible)
-            return &p->before;
-        d->optimistic = true;
-        return &none;
-    }
-    if (d->depth == JSON_COMPAT_DEPTH_MAX) {
-        diff_fail(d, ERR_LIMIT_EXCEEDED, "subschemas are nested deeper than can be compared");
-        return &none;
-    }
-    struct diff_at inner = {.diff = d, .out = &p->found, .older = at->older, .newer = at->newer};
-    p->state = PAIR_OPEN;
-    d->depth++;
-    compare_shapes(&inner, a, b);
-    d->depth--;
-    p->state = PAIR_DONE;
-    p->incompatible = !diff_list_is_compatible(d, &p->found);
-    return &p->found;
+    if (p->state == PAIR_NEW)
+        put_off(at, p, a, b);
+    d->optimistic = true;
+    return p->was_incompatible ? &p->before : &none;
 }
 
 /* References are followed to what they name; a chain of nothing but references means anything goes. */
@@ -336,20 +352,33 @@ bool diff_shapes_apart(const struct diff_at *at, struct shape *older, struct sha
     return at->diff->error == ERR_OK && diff_list_is_compatible(at->diff, out);
 }
 
-/* Ready the pairs for another pass; true when the last one told something new about which are incompatible. */
+/* Ready the pairs for another pass; true when the last one found pairs incompatible that were not known to be. */
 static bool next_pass(struct diff *d)
 {
     bool news = false;
     for (struct map_entry *e = map_first(&d->pairs); e; e = map_next(&d->pairs, e)) {
         struct diff_pair *p = e->value;
-        news |= p->incompatible != p->was_incompatible;
-        p->was_incompatible = p->incompatible;
-        p->before = p->found;
+        news |= p->incompatible && !p->was_incompatible;
+        if (p->incompatible) {
+            p->was_incompatible = true;
+            p->before = p->found;
+        }
         p->found = (struct diff_list){0};
-        p->incompatible = false;
+        p->incompatible = p->put_off = false;
         p->state = PAIR_NEW;
     }
     return news;
+}
+
+static void settle_put_off(struct diff *d)
+{
+    while (d->put_off && d->error == ERR_OK) {
+        struct diff_pair *p = d->put_off;
+        struct diff_at at = {.diff = d, .older = p->older_shapes, .newer = p->newer_shapes};
+        d->put_off = p->next;
+        if (p->state == PAIR_NEW)
+            compare_now(&at, p, p->older, p->newer);
+    }
 }
 
 static void run(struct diff *d, struct diff_list *out, const struct json_schema *older, const struct json_schema *newer)
@@ -359,6 +388,7 @@ static void run(struct diff *d, struct diff_list *out, const struct json_schema 
         *out = (struct diff_list){0};
         d->optimistic = false;
         diff_nodes(&at, older->root, newer->root);
+        settle_put_off(d);
         if (!d->optimistic || !next_pass(d))
             return;
         if (pass == JSON_COMPAT_PASSES_MAX)

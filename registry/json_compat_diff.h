@@ -16,6 +16,8 @@ struct diff_path {
     struct slice segment;
 };
 
+struct diff_pair;
+
 struct diff {
     enum json_compat_policy policy;
     struct shapes shapes[2]; /* of the two schemas; `not` swaps which side is older */
@@ -23,7 +25,8 @@ struct diff {
     struct arena *arena;
     uint64_t work;
     uint32_t depth;
-    bool optimistic; /* a cycle was cut on the assumption that it is compatible */
+    bool optimistic; /* a pair's differences were used before they were known for sure */
+    struct diff_pair *put_off;
     struct json_regex_scratch regex;
     enum err error;
     struct reason *why;

@@ -299,8 +299,10 @@ enum err json_compile_fill(struct json_loader *l, struct json_node *n)
     enum err e;
     n->boolean = n->value->kind != J_OBJECT;
     n->accept = n->value->kind == J_TRUE;
-    if (n->boolean || (e = compile_refs(l, n)) != ERR_OK)
-        return n->boolean ? ERR_OK : e;
+    if (n->boolean)
+        return ERR_OK;
+    if ((e = compile_refs(l, n)) != ERR_OK)
+        return e;
     /* Drafts 4 to 7: "All other properties in a "$ref" object MUST be ignored." */
     if (n->ref && n->resource->draft <= JSON_DRAFT_7)
         return ERR_OK;

@@ -102,7 +102,7 @@ static void test_large_object(void **state)
     assert_int_equal(json_text_parse(&v, buf_slice(&b), &a, NULL), ERR_OK);
     assert_int_equal(v->n, 100);
     for (int i = 0; i < 100; i++) {
-        char name[8], want[8];
+        char name[16], want[16];
         snprintf(name, sizeof name, "k%d", i);
         snprintf(want, sizeof want, "%d", i + 100);
         assert_true(slice_eq_str(v->u.object.members[i].name, name));
