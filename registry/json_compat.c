@@ -2,8 +2,9 @@
  * The comparison of two JSON Schemas: the hub through which every pair of subschemas goes. A pair is compared once; its
  * differences are kept with paths relative to the pair and put below whatever path asks for them. A pair met again
  * while it is being compared (a recursive schema) is taken for compatible at first; if that turns out wrong, the whole
- * comparison is repeated with what was found about such pairs, until nothing changes. A pair met too deep in the stack is
- * put off to the end of the round and settled in the same way. Work and the number of differences are limited. Pure: everything lives in the result's arena. */
+ * comparison is repeated with what was found about such pairs, until nothing changes. A pair met too deep in the stack
+ * is put off to the end of the round and settled in the same way. Work and the number of differences are limited. Pure:
+ * everything lives in the result's arena. */
 #include "registry/json_compat_diff.h"
 
 enum pair_state { PAIR_NEW, PAIR_OPEN, PAIR_DONE };

@@ -275,18 +275,15 @@ void diff_objects(const struct diff_at *at, const struct json_node *older, const
     compare_properties(at, a, b);
     compare_dependencies(at, a, b);
     struct diff_at here = below(at, &path, slice_str("additionalProperties"));
-    compare_additional(&here, !diff_is_false(a->additional), !diff_is_false(b->additional), additional_schema(a),
-                       additional_schema(b),
-                       (struct diff_rest){JSON_DIFF_ADDITIONAL_PROPERTIES_ADDED,
-                                          JSON_DIFF_ADDITIONAL_PROPERTIES_REMOVED,
-                                          JSON_DIFF_ADDITIONAL_PROPERTIES_EXTENDED,
-                                          JSON_DIFF_ADDITIONAL_PROPERTIES_NARROWED});
+    compare_additional(
+        &here, !diff_is_false(a->additional), !diff_is_false(b->additional), additional_schema(a), additional_schema(b),
+        (struct diff_rest){JSON_DIFF_ADDITIONAL_PROPERTIES_ADDED, JSON_DIFF_ADDITIONAL_PROPERTIES_REMOVED,
+                           JSON_DIFF_ADDITIONAL_PROPERTIES_EXTENDED, JSON_DIFF_ADDITIONAL_PROPERTIES_NARROWED});
     here = below(at, &path, slice_str("unevaluatedProperties"));
-    diff_unevaluated(&here, a->unevaluated, b->unevaluated,
-                     (struct diff_rest){JSON_DIFF_UNEVALUATED_PROPERTIES_ADDED,
-                                        JSON_DIFF_UNEVALUATED_PROPERTIES_REMOVED,
-                                        JSON_DIFF_UNEVALUATED_PROPERTIES_EXTENDED,
-                                        JSON_DIFF_UNEVALUATED_PROPERTIES_NARROWED});
+    diff_unevaluated(
+        &here, a->unevaluated, b->unevaluated,
+        (struct diff_rest){JSON_DIFF_UNEVALUATED_PROPERTIES_ADDED, JSON_DIFF_UNEVALUATED_PROPERTIES_REMOVED,
+                           JSON_DIFF_UNEVALUATED_PROPERTIES_EXTENDED, JSON_DIFF_UNEVALUATED_PROPERTIES_NARROWED});
     diff_count(at, "maxProperties", a->max, b->max,
                (struct diff_change){JSON_DIFF_MAX_PROPERTIES_ADDED, JSON_DIFF_MAX_PROPERTIES_REMOVED,
                                     JSON_DIFF_MAX_PROPERTIES_INCREASED, JSON_DIFF_MAX_PROPERTIES_DECREASED});

@@ -45,8 +45,8 @@ static struct shape *add_part(struct builder *b, enum shape_kind kind)
 static bool has_strings(const struct json_node *n)
 {
     const struct json_string_rules *r = n->string;
-    return r && (r->min != JSON_COUNT_NONE || r->max != JSON_COUNT_NONE || r->pattern ||
-                 n->resource->draft <= JSON_DRAFT_7);
+    return r &&
+           (r->min != JSON_COUNT_NONE || r->max != JSON_COUNT_NONE || r->pattern || n->resource->draft <= JSON_DRAFT_7);
 }
 
 static struct shape *type_shape(struct builder *b, unsigned type)

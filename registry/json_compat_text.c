@@ -3,8 +3,23 @@
  * quote included. In them %r is the schema that reads, %w the one that wrote, %p the path. */
 #include "registry/json_compat.h"
 
-enum text { NONE, KEYWORD, INCREASED, DECREASED, CHANGED, FEWER, MORE, TYPE, ADDED_TO_OPEN, REQUIRED_IN_UNOPEN,
-            REMOVED_FROM_CLOSED, REMOVED_NOT_COVERED, ADDED_NOT_COVERED, RESERVED_REMOVED, RESERVED_CONFLICT };
+enum text {
+    NONE,
+    KEYWORD,
+    INCREASED,
+    DECREASED,
+    CHANGED,
+    FEWER,
+    MORE,
+    TYPE,
+    ADDED_TO_OPEN,
+    REQUIRED_IN_UNOPEN,
+    REMOVED_FROM_CLOSED,
+    REMOVED_NOT_COVERED,
+    ADDED_NOT_COVERED,
+    RESERVED_REMOVED,
+    RESERVED_CONFLICT
+};
 
 static const char *const texts[] = {
     [NONE] = "",
@@ -27,8 +42,9 @@ static const char *const texts[] = {
                           "not covered by its partially open content model",
     [RESERVED_REMOVED] = "The %r schema has reserved property '%p' removed from its metadata which is present in the "
                          "%w schema.",
-    [RESERVED_CONFLICT] = "The %r schema has property at path '%p' that conflicts with the reserved properties which is "
-                          "missing in the %w schema.",
+    [RESERVED_CONFLICT] =
+        "The %r schema has property at path '%p' that conflicts with the reserved properties which is "
+        "missing in the %w schema.",
 };
 
 static const enum text text_of[] = {

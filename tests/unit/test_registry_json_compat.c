@@ -82,7 +82,8 @@ static void test_verdicts(void **state)
          "NOT_TYPE_EXTENDED #/not"},
         {"{\"items\":[{\"type\":\"string\"}],\"additionalItems\":false}", "{\"items\":[],\"additionalItems\":false}",
          "ITEM_REMOVED_FROM_CLOSED_CONTENT_MODEL #/items/0", "ITEM_REMOVED_FROM_CLOSED_CONTENT_MODEL #/items/0"},
-        {"{\"$ref\":\"#/definitions/a\",\"definitions\":{\"a\":{\"type\":\"string\"}}}", "{\"type\":\"string\"}", "", ""},
+        {"{\"$ref\":\"#/definitions/a\",\"definitions\":{\"a\":{\"type\":\"string\"}}}", "{\"type\":\"string\"}", "",
+         ""},
         {"false", "{\"type\":\"string\"}", "", ""},
         {"{\"type\":\"string\"}", "true", "", ""},
         {"{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"type\":\"object\"}",
@@ -260,7 +261,8 @@ static void test_face(void **state)
     assert_int_equal(schema_parse(&without, &schema_type_json, slice_str(text), NULL, 0, NULL, &why), ERR_MALFORMED);
     assert_non_null(strstr(why.text, "product.json"));
     assert_int_equal(schema_canonical(s, &b), ERR_OK);
-    assert_int_equal(strncmp(buf_cstr(&b), "{\"title\":\"Order\",\"type\":\"object\",\"properties\":{\"mail\":", 50), 0);
+    assert_int_equal(strncmp(buf_cstr(&b), "{\"title\":\"Order\",\"type\":\"object\",\"properties\":{\"mail\":", 50),
+                     0);
     buf_clear(&b);
     assert_int_equal(schema_normalized(s, &b), ERR_OK);
     assert_int_equal(strncmp(buf_cstr(&b), "{\"properties\":{\"lines\":{\"items\":", 32), 0);
@@ -335,8 +337,8 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verdicts), cmocka_unit_test(test_recursion), cmocka_unit_test(test_entangled),
-        cmocka_unit_test(test_text),     cmocka_unit_test(test_karapace),  cmocka_unit_test(test_face),
+        cmocka_unit_test(test_verdicts),    cmocka_unit_test(test_recursion), cmocka_unit_test(test_entangled),
+        cmocka_unit_test(test_text),        cmocka_unit_test(test_karapace),  cmocka_unit_test(test_face),
         cmocka_unit_test(test_bad_schemas), cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
