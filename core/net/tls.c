@@ -282,7 +282,7 @@ static enum err context_make(const struct tls *t, SSL_CTX **out, int64_t *not_af
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1) != 1)
         err = reason_set(why, ERR_TLS, "cannot set up a TLS context");
-    SSL_CTX_set_verify(ctx, verify_mode(t), NULL);
+    SSL_CTX_set_verify(ctx, verify_mode(t), tls_on_verify);
     if (!err)
         err = use_protocols(ctx, o->protocols, why);
     if (!err && o->ciphers && *o->ciphers)

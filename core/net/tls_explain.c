@@ -5,8 +5,41 @@
 #include "core/net/tls_internal.h"
 
 #include <openssl/err.h>
-#include <stdio.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
+#include <stdio.h>
+
+/* A refused certificate never becomes the session's peer certificate, so the verification callback keeps it aside. */
+static int refused_index = -1;
+static pthread_once_t refused_once = PTHREAD_ONCE_INIT;
+
+static void free_refused(void *parent, void *cert, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    X509_free(cert);
+}
+
+static void make_refused_index(void)
+{
+    refused_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_refused);
+}
+
+int tls_on_verify(int ok, X509_STORE_CTX *ctx)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+    X509 *cert = X509_STORE_CTX_get0_cert(ctx); /* the peer's own, whichever of its chain is wrong */
+
+    pthread_once(&refused_once, make_refused_index);
+    if (ok || !ssl || !cert || refused_index < 0 || SSL_get_ex_data(ssl, refused_index))
+        return ok;
+    if (SSL_set_ex_data(ssl, refused_index, cert) == 1)
+        X509_up_ref(cert);
+    return ok;
+}
 
 static void subject_text(X509 *cert, char *text, size_t cap)
 {
@@ -21,7 +54,7 @@ static void subject_text(X509 *cert, char *text, size_t cap)
 
 static void explain_verdict(SSL *ssl, long verdict, char *text, size_t cap)
 {
-    X509 *cert = SSL_get0_peer_certificate(ssl);
+    X509 *cert = refused_index >= 0 ? SSL_get_ex_data(ssl, refused_index) : NULL;
     char who[160];
 
     subject_text(cert, who, sizeof who);

@@ -10,6 +10,8 @@
 enum err tls_session_new(struct tls *t, bool server, const char *name, SSL **out) MUST_CHECK;
 /* After a failed OpenSSL call: which close reason it is, and one clear line. Empties OpenSSL's error queue. */
 enum conn_close tls_explain(SSL *ssl, bool handshake_done, char *text, size_t cap);
+/* For SSL_CTX_set_verify(): changes no verdict, remembers the refused certificate for tls_explain(). */
+int tls_on_verify(int ok, X509_STORE_CTX *ctx);
 /* The newest OpenSSL error as text, queue emptied; `fallback` when there is none. */
 const char *tls_error_text(char *text, size_t cap, const char *fallback);
 
