@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * TLS between two connections on one loop, over loopback through a listener: what must work, and for each thing that must
- * not, the one clear line that says why. */
+ * TLS between two connections on one loop, over loopback through a listener: what must work, and for each thing that
+ * must not, the one clear line that says why. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,8 +32,12 @@ static const char *in_dir(const char *name)
 static void issue(const char *ca, const char *name, bool server, int days)
 {
     static const char *const sans[] = {"DNS:localhost", "IP:127.0.0.1", NULL};
-    const struct certs_request r = {
-        .common_name = name, .organization = "Test", .sans = server ? sans : NULL, .server = server, .client = !server, .days = days};
+    const struct certs_request r = {.common_name = name,
+                                    .organization = "Test",
+                                    .sans = server ? sans : NULL,
+                                    .server = server,
+                                    .client = !server,
+                                    .days = days};
     struct reason why;
 
     assert_int_equal(certs_issue(dir, ca, dir, name, &r, &why), ERR_OK);
@@ -121,7 +125,8 @@ static void pair_close(struct pair *p)
 
 static struct tls_opts server_opts(enum tls_client_auth auth)
 {
-    return (struct tls_opts){.keystore = in_dir("server.keystore.pem"), .truststore = in_dir("ca.pem"), .client_auth = auth};
+    return (struct tls_opts){
+        .keystore = in_dir("server.keystore.pem"), .truststore = in_dir("ca.pem"), .client_auth = auth};
 }
 
 static struct tls_opts client_opts(const char *keystore)
@@ -205,16 +210,18 @@ static void test_refusals(void **state)
     refused(&stale, &anonymous, "localhost", "the peer says our certificate has expired", CONN_CLOSE_TLS_HANDSHAKE,
             "the peer's certificate has expired");
     distrust.truststore = in_dir("other.pem");
-    refused(&none, &distrust, "localhost", "the peer does not trust the CA of our certificate", CONN_CLOSE_TLS_HANDSHAKE,
-            "signed by an unknown CA");
+    refused(&none, &distrust, "localhost", "the peer does not trust the CA of our certificate",
+            CONN_CLOSE_TLS_HANDSHAKE, "signed by an unknown CA");
     refused(&none, &anonymous, "::1", "our certificate is bad or for another host", CONN_CLOSE_TLS_HANDSHAKE,
             "the peer's certificate is for another host");
     v12.protocols = "TLSv1.2";
     v13.protocols = "TLSv1.3";
-    refused(&v13, &v12, "localhost", "no shared TLS version", CONN_CLOSE_TLS_HANDSHAKE, "does not speak our TLS versions");
+    refused(&v13, &v12, "localhost", "no shared TLS version", CONN_CLOSE_TLS_HANDSHAKE,
+            "does not speak our TLS versions");
     few.ciphers = "TLS_AES_128_GCM_SHA256";
     few_server.ciphers = "TLS_AES_256_GCM_SHA384";
-    refused(&few_server, &few, "localhost", "no shared cipher suite", CONN_CLOSE_TLS_HANDSHAKE, "no shared cipher suite");
+    refused(&few_server, &few, "localhost", "no shared cipher suite", CONN_CLOSE_TLS_HANDSHAKE,
+            "no shared cipher suite");
     refused(&none, NULL, "localhost", "plain text on a TLS port", CONN_CLOSE_TLS_PLAINTEXT, "");
 }
 
@@ -476,11 +483,16 @@ static void test_connect_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshakes),       cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_tls_to_plain_port), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_reload),           cmocka_unit_test(test_large_and_small),
-        cmocka_unit_test(test_pause_over_tls),   cmocka_unit_test(test_handshake_timeout),
-        cmocka_unit_test(test_listener),         cmocka_unit_test(test_out_of_descriptors),
+        cmocka_unit_test(test_handshakes),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_tls_to_plain_port),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_large_and_small),
+        cmocka_unit_test(test_pause_over_tls),
+        cmocka_unit_test(test_handshake_timeout),
+        cmocka_unit_test(test_listener),
+        cmocka_unit_test(test_out_of_descriptors),
         cmocka_unit_test(test_connect_failures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
