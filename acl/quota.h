@@ -48,12 +48,13 @@ struct quota_limits {
 
 /* --- DescribeClientQuotas --- */
 enum quota_match { QUOTA_MATCH_EXACT = 0, QUOTA_MATCH_DEFAULT = 1, QUOTA_MATCH_SPECIFIED = 2 };
+struct quota_filter_part {
+    bool used;
+    enum quota_match match;
+    struct slice name; /* QUOTA_MATCH_EXACT */
+};
 struct quota_filter {
-    struct {
-        bool used;
-        enum quota_match match;
-        struct slice name; /* QUOTA_MATCH_EXACT */
-    } user, client_id, ip;
+    struct quota_filter_part user, client_id, ip;
     bool strict; /* no further entity types than the components' */
 };
 /* One component from the wire; Kafka's texts, ERR_INVALID_REQUEST or ERR_UNSUPPORTED_VERSION (unknown type). */

@@ -4,23 +4,24 @@
 
 #include "acl/quota.h"
 
-/* How much each quota's tags used lately, and for how long they must wait. Rates are Kafka's: a window of `samples`
- * samples of `sample_ms` each (quota.window.num = 11, quota.window.size.seconds = 1); the time to wait is what brings
- * the rate of the window back to the bound (KIP-219: answer at once with throttle_time_ms, then mute the channel that
- * long). controller_mutation_rate is Kafka's token bucket (KIP-599).
+/* How much each quota's tags used lately, and for how long they must wait (KIP-219: answer at once with
+ * throttle_time_ms, then mute the channel that long). Token buckets that may go into debt: quota.window.num = 11
+ * samples of quota.window.size.seconds = 1 allow a burst of 10 s worth of the bound (controller mutations: 11 s,
+ * KIP-599), as Kafka's window does; after that a client that obeys gets exactly its bound, whatever the size of its
+ * requests.
  *
  * One object serves all workers of a gateway, so that a user's connections on several workers share one limit: it is
  * cut into QUOTA_METER_SHARDS parts, each with its own short lock; only clients that have a limit come here. At most
- * QUOTA_METERS_MAX meters are kept; one that was idle for QUOTA_METER_IDLE_MS is forgotten (its window is empty by
- * then, so nothing is lost). When all places are taken by live meters, a new client shares its shard's one overflow
- * meter. */
+ * QUOTA_METERS_MAX meters are kept; one whose bucket is full again is forgotten, which loses nothing. When all places
+ * are taken by live meters, a new client shares its shard's one overflow meter. */
 enum {
     QUOTA_WINDOW_SAMPLES = 11,
     QUOTA_WINDOW_SAMPLE_MS = 1000,
-    QUOTA_WINDOW_SAMPLES_MAX = 64,
+    QUOTA_WINDOW_SAMPLES_MAX = 3600,
     QUOTA_METER_SHARDS = 16,
     QUOTA_METERS_MAX = 65536,
-    QUOTA_METER_IDLE_MS = 60000,
+    QUOTA_METER_SWEEP_MS = 60000,    /* full buckets are looked for this often, when new clients come */
+    QUOTA_THROTTLE_MAX_MS = 3600000, /* a throttle_time_ms is never longer */
 };
 
 struct quota_meters;
@@ -43,7 +44,7 @@ int64_t quota_record(struct quota_meters *m, const struct quota_bound *b, double
 void quota_unrecord(struct quota_meters *m, const struct quota_bound *b, double value, int64_t now_ms);
 /* How long would a client have to wait now, without recording anything? */
 int64_t quota_peek(struct quota_meters *m, const struct quota_bound *b, int64_t now_ms);
-/* The most bytes that a full window allows: caps Fetch's max_bytes (KIP-219), so one response cannot overdraw by more.
+/* The most that a full window allows: caps Fetch's max_bytes (KIP-219), so one response cannot overdraw by more.
  */
 double quota_window_max(const struct quota_meters *m, const struct quota_bound *b);
 /* controller_mutation_rate. strict (KIP-599: CreateTopics >= 6, CreatePartitions >= 3, DeleteTopics >= 5): when tokens
@@ -56,6 +57,6 @@ static inline double quota_request_value(int64_t ns)
     return (double)ns * 100.0 / 1e9;
 }
 
-size_t quota_meters_count(const struct quota_meters *m);
+size_t quota_meters_count(struct quota_meters *m);
 
 #endif
