@@ -97,7 +97,8 @@ void pending_release(struct pending *p);
 void session_flush(struct session *s);
 
 /* ---- upstream.c ---- */
-/* Send on the session's connection to the cluster; `then` NULL: relay the answer. s NULL: the client left. */
+struct upstream;
+typedef void (*upstream_done)(struct pending *p, void *then, enum err err, struct slice body, struct kafka_client *k);
 void upstream_send(struct session *s, struct pending *p, int16_t api_key, int16_t version, struct slice client_id,
                    struct slice body, bool no_answer, pending_response_fn then);
 void upstreams_close(struct session *s);

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The registry over HTTP and HTTPS with libmicrohttpd.
+ *
+ * A request, happy path: MHD hands over the raw target (on_uri), then the body in pieces, then calls for the answer:
+ * identify -> negotiate -> route -> read under the lock, or submit a change and suspend the connection until it was
+ * committed. The connection is suspended before the change is submitted, so that its completion can only resume it.
+ * Ownership: struct request belongs to the connection, freed in on_completed; its answer's bytes are given to MHD.
+ * Each listener has its own pool of threads with epoll; nothing blocks in them but a first password check. */
+#include "registry/http.h"
+
+#include "core/base/fs.h"
+#include "core/base/log.h"
+#include "core/base/metrics.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { LISTENERS_MAX = 8, HOST_MAX = 256, TARGET_MAX = 64 * 1024 };
+
+#define TYPE_V1    "application/vnd.schemaregistry.v1+json"
+#define TYPE_PLAIN "application/vnd.schemaregistry+json"
+#define TYPE_JSON  "application/json"
+
+struct listener {
+    struct MHD_Daemon *daemon;
+    bool tls;
+    char address[HOST_MAX + 32];
+};
+
+struct http {
+    struct http_config config;
+    struct listener listeners[LISTENERS_MAX];
+    size_t n;
+    struct buf key, trust;      /* PEM, NUL-terminated */
+    struct metric *requests[6]; /* by first digit of the status */
+};
+
+enum phase { PHASE_BODY, PHASE_SUBMITTED, PHASE_ANSWERED };
+
+struct request {
+    struct http *http;
+    struct MHD_Connection *connection;
+    struct rest_request rest;
+    struct answer answer;
+    struct buf body, principal;
+    char host[INET6_ADDRSTRLEN];
+    const char *content_type;
+    const struct rest_route *route;
+    struct change *change;
+    char *target;
+    atomic_int phase;
+    bool seen, too_large;
+};
+
+/* --- negotiation --- */
+
+static bool type_is(const char *type, size_t n, const char *want)
+{
+    return n == strlen(want) && strncasecmp(type, want, n) == 0;
+}
+
+static const char *known_type(const char *type, size_t n)
+{
+    if (type_is(type, n, TYPE_V1))
+        return TYPE_V1;
+    if (type_is(type, n, TYPE_PLAIN))
+        return TYPE_PLAIN;
+    return type_is(type, n, TYPE_JSON) ? TYPE_JSON : NULL;
+}
+
+static bool is_wildcard(const char *type, size_t n)
+{
+    return type_is(type, n, "*/*") || type_is(type, n, "application/*");
+}
+
+/* The best of what we make by the client's quality values; ours breaks ties (v1, plain, JSON). NULL: none. */
+static const char *negotiate(const char *accept)
+{
+    static const double ours[] = {1.0, 0.9, 0.5};
+    static const char *const types[] = {TYPE_V1, TYPE_PLAIN, TYPE_JSON};
+    const char *best = NULL;
+    double best_score = 0;
+    if (!accept || !*accept)
+        return TYPE_V1;
+    while (*accept) {
+        const char *end = strchrnul(accept, ',');
+        const char *from = accept;
+        while (*from == ' ')
+            from++;
+        const char *semi = memchr(from, ';', (size_t)(end - from));
+        size_t n = (size_t)((semi ? semi : end) - from);
+        while (n && from[n - 1] == ' ')
+            n--;
+        double q = 1.0;
+        const char *qs = semi ? strstr(semi, "q=") : NULL;
+        if (qs && qs < end)
+            q = strtod(qs + 2, NULL);
+        for (int i = 0; i < 3; i++) {
+            bool fits = is_wildcard(from, n) || known_type(from, n) == types[i];
+            if (fits && q > 0 && q * ours[i] > best_score) {
+                best_score = q * ours[i];
+                best = types[i];
+            }
+        }
+        accept = *end ? end + 1 : end;
+    }
+    return best;
+}
+
+static bool accepts_body(const char *type)
+{
+    if (!type)
+        return true;
+    size_t n = strcspn(type, ";");
+    while (n && type[n - 1] == ' ')
+        n--;
+    return n == 0 || known_type(type, n) || type_is(type, n, "application/octet-stream");
+}
+
+/* --- the request --- */
+
+static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *connection)
+{
+    struct request *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->http = ctx;
+    r->connection = connection;
+    rest_request_init(&r->rest);
+    answer_init(&r->answer);
+    buf_init(&r->body, REST_BODY_MAX);
+    buf_init(&r->principal, 0);
+    atomic_init(&r->phase, PHASE_BODY);
+    r->content_type = TYPE_V1;
+    r->target = strdup(uri);
+    return r;
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **con_cls,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct request *r = *con_cls;
+    (void)ctx, (void)connection, (void)code;
+    if (!r)
+        return;
+    rest_change_free(r->change);
+    rest_request_free(&r->rest);
+    answer_free(&r->answer);
+    buf_free(&r->body);
+    buf_free(&r->principal);
+    free(r->target);
+    free(r);
+    *con_cls = NULL;
+}
+
+static enum MHD_Result send_answer(struct request *r)
+{
+    struct answer *a = &r->answer;
+    if (buf_error(&a->body))
+        (void)!answer_error(a, 500, "Internal Server Error: %s", err_text(buf_error(&a->body)));
+    struct MHD_Response *response = MHD_create_response_from_buffer(a->body.n, a->body.p, MHD_RESPMEM_MUST_FREE);
+    if (!response)
+        return MHD_NO;
+    buf_init(&a->body, 0); /* MHD owns the bytes now */
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                            a->content_type ? a->content_type : r->content_type);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept");
+    if (a->authenticate) {
+        char text[HOST_MAX];
+        snprintf(text, sizeof text, "Basic realm=\"%s\"", r->http->config.realm);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, text);
+    }
+    enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)a->status, response);
+    MHD_destroy_response(response);
+    int digit = a->status / 100;
+    if (digit >= 1 && digit <= 5)
+        metric_add(r->http->requests[digit], 1);
+    atomic_store(&r->phase, PHASE_ANSWERED);
+    return result;
+}
+
+static bool may(void *ctx, enum rest_right right, struct slice subject)
+{
+    struct request *r = ctx;
+    return auth_allowed(r->http->config.auth, buf_slice(&r->principal), slice_str(r->host), right, subject);
+}
+
+static void note_host(struct request *r)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *sa = info ? info->client_addr : NULL;
+    if (sa && sa->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)sa)->sin_addr, r->host, sizeof r->host);
+    else if (sa && sa->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)sa)->sin6_addr, r->host, sizeof r->host);
+}
+
+/* The verified client certificate's subject (RFC 4514 text), or false. *bad: a certificate was given and is no good. */
+static bool certificate_subject(struct request *r, char *dn, size_t cap, bool *bad)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    unsigned n = 0, status = 0;
+    gnutls_x509_crt_t crt;
+    *bad = false;
+    if (!info || !info->tls_session || r->http->config.client_auth == CLIENT_AUTH_NONE)
+        return false;
+    gnutls_session_t session = info->tls_session;
+    const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &n);
+    if (!chain || !n)
+        return false;
+    *bad = gnutls_certificate_verify_peers2(session, &status) < 0 || status != 0;
+    if (*bad || gnutls_x509_crt_init(&crt) < 0)
+        return false;
+    bool ok =
+        gnutls_x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) >= 0 && gnutls_x509_crt_get_dn(crt, dn, &cap) >= 0;
+    gnutls_x509_crt_deinit(crt);
+    return ok;
+}
+
+static enum err refuse_unknown(struct request *r)
+{
+    r->answer.authenticate = r->http->config.client_auth != CLIENT_AUTH_REQUIRED;
+    return answer_error(&r->answer, 401, "Unauthorized");
+}
+
+static enum err identify(struct request *r)
+{
+    struct auth *auth = r->http->config.auth;
+    char dn[1024];
+    bool bad = false, has_dn = certificate_subject(r, dn, sizeof dn, &bad);
+    if (rest_route_is_public(r->route))
+        return ERR_OK;
+    if (bad || (!has_dn && r->http->config.client_auth == CLIENT_AUTH_REQUIRED))
+        return refuse_unknown(r);
+    if (!auth)
+        return ERR_OK;
+    const char *header = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    if (auth_identify(auth, header, has_dn ? dn : NULL, &r->principal))
+        return refuse_unknown(r);
+    r->rest.allowed = may;
+    r->rest.allowed_ctx = r;
+    return ERR_OK;
+}
+
+static enum err check_types(struct request *r)
+{
+    const char *accept = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+    const char *type = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    const char *best = negotiate(accept);
+    if (!best && !rest_route_is_public(r->route) && strcmp(rest_route_name(r->route), "metrics"))
+        return answer_error(&r->answer, 406, "HTTP 406 Not Acceptable");
+    r->content_type = best ? best : TYPE_JSON;
+    if (r->body.n && !accepts_body(type))
+        return answer_error(&r->answer, 415, "HTTP 415 Unsupported Media Type");
+    return ERR_OK;
+}
+
+static void change_done(void *ctx)
+{
+    struct request *r = ctx;
+    MHD_resume_connection(r->connection);
+}
+
+static enum MHD_Result serve(struct request *r)
+{
+    struct http *h = r->http;
+    enum err e = ERR_OK;
+    if (!r->target)
+        return MHD_NO;
+    note_host(r);
+    if (r->too_large)
+        e = answer_error(&r->answer, 413, "The request body is larger than %d bytes", REST_BODY_MAX);
+    if (!e)
+        e = rest_request_target(&r->rest, slice_str(r->target), &r->answer);
+    if (!e) {
+        r->route = rest_route(&r->rest, &r->answer);
+        e = r->route ? ERR_OK : ERR_CONFLICT;
+    }
+    if (!e)
+        e = identify(r);
+    if (!e)
+        e = check_types(r);
+    if (e)
+        return send_answer(r);
+    r->rest.body = buf_slice(&r->body);
+    pthread_rwlock_rdlock(h->config.lock);
+    rest_run(r->route, h->config.rest, &r->rest, &r->answer, &r->change);
+    pthread_rwlock_unlock(h->config.lock);
+    if (!r->change)
+        return send_answer(r);
+    atomic_store(&r->phase, PHASE_SUBMITTED);
+    MHD_suspend_connection(r->connection);
+    h->config.submit(h->config.submit_ctx, r->change, change_done, r);
+    return MHD_YES;
+}
+
+static enum rest_method method_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum rest_method method;
+    } methods[] = {
+        {"GET", REST_GET}, {"POST", REST_POST}, {"PUT", REST_PUT}, {"DELETE", REST_DELETE}, {"HEAD", REST_GET}};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (!strcmp(name, methods[i].name))
+            return methods[i].method;
+    return REST_OTHER;
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_n, void **con_cls)
+{
+    struct request *r = *con_cls;
+    (void)ctx, (void)connection, (void)url, (void)version;
+    if (!r)
+        return MHD_NO;
+    switch ((enum phase)atomic_load(&r->phase)) {
+    case PHASE_ANSWERED:
+        return MHD_YES;
+    case PHASE_SUBMITTED: /* resumed: the change is done */
+        return send_answer(r);
+    case PHASE_BODY:
+        break;
+    }
+    if (!r->seen) { /* the first call comes with the headers alone */
+        r->seen = true;
+        return MHD_YES;
+    }
+    r->rest.method = method_of(method);
+    if (*upload_n) {
+        if (r->body.n + *upload_n > REST_BODY_MAX)
+            r->too_large = true;
+        else
+            buf_put(&r->body, upload, *upload_n);
+        *upload_n = 0;
+        return MHD_YES;
+    }
+    return serve(r);
+}
+
+/* --- listeners --- */
+
+static enum err parse_listener(struct slice s, bool *tls, char *host, char *port, struct reason *why)
+{
+    *tls = slice_starts(s, slice_str("https://"));
+    size_t skip = *tls ? 8 : 7;
+    if (!*tls && !slice_starts(s, slice_str("http://")))
+        return reason_set(why, ERR_BAD_CONFIG, "listener '%.*s' must begin with http:// or https://", SLICE_FMT(s));
+    s = slice_of(s.p + skip, s.n - skip);
+    const uint8_t *colon = memrchr(s.p, ':', s.n);
+    size_t host_n = colon ? (size_t)(colon - s.p) : 0;
+    size_t port_n = colon ? s.n - host_n - 1 : 0;
+    if (!colon || !port_n || port_n > 5 || host_n >= HOST_MAX)
+        return reason_set(why, ERR_BAD_CONFIG, "listener '%.*s' has no port", SLICE_FMT(s));
+    if (host_n >= 2 && s.p[0] == '[') {
+        memcpy(host, s.p + 1, host_n - 2);
+        host[host_n - 2] = 0;
+    } else {
+        memcpy(host, s.p, host_n);
+        host[host_n] = 0;
+    }
+    memcpy(port, colon + 1, port_n);
+    port[port_n] = 0;
+    return ERR_OK;
+}
+
+static enum err open_socket(const char *host, const char *port, int *fd, int *bound_port, struct reason *why)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *list = NULL;
+    int one = 1, failed = 0;
+    if (!strcmp(host, "localhost"))
+        host = "127.0.0.1";
+    int code = getaddrinfo(*host ? host : NULL, port, &hints, &list);
+    if (code)
+        return reason_set(why, ERR_BAD_CONFIG, "listener %s:%s: %s", host, port, gai_strerror(code));
+    *fd = -1;
+    for (struct addrinfo *ai = list; ai && *fd < 0; ai = ai->ai_next) {
+        *fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, ai->ai_protocol);
+        if (*fd < 0)
+            continue;
+        setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        if (bind(*fd, ai->ai_addr, ai->ai_addrlen) || listen(*fd, SOMAXCONN)) {
+            failed = errno;
+            close(*fd);
+            *fd = -1;
+        }
+    }
+    freeaddrinfo(list);
+    if (*fd < 0)
+        return reason_set(why, err_from_errno(failed), "listener %s:%s: %s", host, port, strerror(failed));
+    struct sockaddr_storage ss;
+    socklen_t n = sizeof ss;
+    getsockname(*fd, (struct sockaddr *)&ss, &n);
+    *bound_port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
+                                                 : ((struct sockaddr_in *)&ss)->sin_port);
+    return ERR_OK;
+}
+
+static enum err start_daemon(struct http *h, struct listener *l, int fd, struct reason *why)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (l->tls ? MHD_USE_TLS : 0);
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_SECONDS, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, TARGET_MAX, NULL},
+        {h->config.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
+         h->config.threads > 1 ? (intptr_t)h->config.threads : 1024, NULL},
+        {l->tls ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0, l->tls ? buf_cstr(&h->key) : NULL},
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, l->tls ? buf_cstr(&h->key) : NULL},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
+        {h->trust.n && h->config.client_auth != CLIENT_AUTH_NONE ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
+         h->trust.n ? buf_cstr(&h->trust) : NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    l->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_URI_LOG_CALLBACK, on_uri, h,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    if (!l->daemon) {
+        close(fd);
+        return reason_set(why, l->tls ? ERR_TLS : ERR_IO, "%s: cannot serve (wrong key or certificate?)", l->address);
+    }
+    return ERR_OK;
+}
+
+static enum err start_listener(struct http *h, struct slice text, struct reason *why)
+{
+    char host[HOST_MAX], port[8];
+    int fd = -1, bound = 0;
+    struct listener *l = &h->listeners[h->n];
+    if (h->n == LISTENERS_MAX)
+        return reason_set(why, ERR_BAD_CONFIG, "more than %d listeners", LISTENERS_MAX);
+    enum err e = parse_listener(text, &l->tls, host, port, why);
+    if (!e && l->tls && !h->key.n)
+        e = reason_set(why, ERR_BAD_CONFIG, "an https listener needs ssl.keystore.location");
+    if (!e)
+        e = open_socket(host, port, &fd, &bound, why);
+    if (e)
+        return e;
+    snprintf(l->address, sizeof l->address, "%s://%s:%d", l->tls ? "https" : "http", *host ? host : "0.0.0.0", bound);
+    e = start_daemon(h, l, fd, why);
+    if (!e)
+        h->n++;
+    return e;
+}
+
+static enum err read_pem(struct buf *out, const char *path, struct reason *why)
+{
+    return path ? fs_read_file(path, out, why) : ERR_OK;
+}
+
+enum err http_start(struct http **out, const struct http_config *config, struct reason *why)
+{
+    struct http *h = calloc(1, sizeof *h);
+    if (!h)
+        return reason_set(why, ERR_NO_MEMORY, "out of memory");
+    h->config = *config;
+    buf_init(&h->key, 1024 * 1024);
+    buf_init(&h->trust, 1024 * 1024);
+    for (int i = 1; i <= 5; i++) {
+        char labels[32];
+        snprintf(labels, sizeof labels, "status=\"%dxx\"", i);
+        h->requests[i] = metrics_counter("castellan_registry_requests_total", labels, "Requests answered, by status");
+    }
+    enum err e = read_pem(&h->key, config->keystore, why);
+    if (!e)
+        e = read_pem(&h->trust, config->truststore, why);
+    struct slice rest = slice_str(config->listeners);
+    while (!e && rest.n) {
+        const uint8_t *comma = memchr(rest.p, ',', rest.n);
+        size_t n = comma ? (size_t)(comma - rest.p) : rest.n;
+        struct slice one = slice_of(rest.p, n);
+        while (one.n && one.p[0] == ' ')
+            one = slice_of(one.p + 1, one.n - 1);
+        e = start_listener(h, one, why);
+        rest = slice_of(rest.p + n + (comma != NULL), rest.n - n - (comma != NULL));
+    }
+    if (e)
+        http_stop(h);
+    else
+        *out = h;
+    return e;
+}
+
+void http_stop(struct http *h)
+{
+    if (!h)
+        return;
+    for (size_t i = 0; i < h->n; i++)
+        MHD_stop_daemon(h->listeners[i].daemon);
+    buf_wipe_free(&h->key);
+    buf_free(&h->trust);
+    free(h);
+}
+
+const char *http_address(const struct http *h, size_t i)
+{
+    return i < h->n ? h->listeners[i].address : NULL;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_REGISTRY_HTTP_H
+#define CASTELLAN_REGISTRY_HTTP_H
+
+#include "registry/auth.h"
+
+/* The HTTP side: listeners, TLS, content negotiation, who is asking; then rest.h decides. */
+struct http;
+
+enum http_client_auth { CLIENT_AUTH_NONE, CLIENT_AUTH_REQUESTED, CLIENT_AUTH_REQUIRED };
+
+/* What carries a change to its commit: calls done(ctx) exactly once, from any thread, the change's answer filled. */
+typedef void (*http_submit_fn)(void *ctx, struct change *c, void (*done)(void *ctx), void *done_ctx);
+
+struct http_config {
+    const char *listeners;  /* "https://localhost:8081,http://127.0.0.1:0" */
+    const char *keystore;   /* PEM, key and chain */
+    const char *truststore; /* PEM; may be NULL */
+    enum http_client_auth client_auth;
+    unsigned threads;
+    const char *realm;
+    struct auth *auth; /* NULL: everybody may do everything */
+    const struct rest_server *rest;
+    pthread_rwlock_t *lock; /* held for reading while a request reads the store */
+    http_submit_fn submit;
+    void *submit_ctx;
+};
+
+enum { HTTP_CONNECTIONS_MAX = 4096, HTTP_IDLE_SECONDS = 60 };
+
+enum err http_start(struct http **out, const struct http_config *config, struct reason *why) MUST_CHECK;
+void http_stop(struct http *h); /* waits for requests in flight; NULL is fine */
+/* The addresses served, in order of the configuration: "http://127.0.0.1:40123"; NULL past the end. */
+const char *http_address(const struct http *h, size_t i);
+
+#endif

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The registry's process: settings, the ledger over `_schemas`, the state behind its lock, the listeners.
+ *
+ * Threads: HTTP threads read the store under the read lock; the ledger's reader applies committed records under the
+ * write lock; the ledger's writer takes decisions on store + overlay under the read lock. The overlay belongs to the
+ * writer alone. Order at start: ledgers, then wait until they are read, then listeners, then READY; so nobody is
+ * answered from half a state. At stop: listeners first, so that no change is submitted to a closing ledger. */
+#include "registry/registry.h"
+
+#include "core/base/fs.h"
+#include "core/base/log.h"
+#include "core/base/metrics.h"
+#include "core/base/ready.h"
+#include "core/base/settings.h"
+#include "registry/http.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { KAFKA_SETTINGS_MAX = 64, MODELS_CACHED = 2000, START_LOG_MS = 10000 };
+
+static const struct setting_row rows[] = {
+    {"listeners", SETTING_STRING, "http://localhost:8081", 0, 0, "where to serve: http:// and https:// addresses"},
+    {"host.name", SETTING_STRING, NULL, 0, 0, "accepted for compatibility; not used"},
+    {"kafkastore.bootstrap.servers", SETTING_STRING, NULL, 0, 0, "the cluster that holds the schemas"},
+    {"kafkastore.topic", SETTING_STRING, "_schemas", 0, 0, "the topic that holds them"},
+    {"kafkastore.topic.replication.factor", SETTING_INT, NULL, 1, 100,
+     "accepted for compatibility; the broker's default is used"},
+    {"kafkastore.timeout.ms", SETTING_INT, "15000", 100, 600000, "how long a change may take"},
+    {"kafkastore.init.timeout.ms", SETTING_INT, NULL, 0, 3600000,
+     "accepted for compatibility; start-up waits for ever"},
+    {"kafkastore.group.id", SETTING_STRING, NULL, 0, 0, "accepted for compatibility; no consumer group is used"},
+    {"kafkastore.security.protocol", SETTING_STRING, NULL, 0, 0, "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"},
+    {"kafkastore.ssl.keystore.type", SETTING_STRING, "PEM", 0, 0, "PEM"},
+    {"kafkastore.ssl.keystore.location", SETTING_STRING, NULL, 0, 0, "key and certificate chain towards the brokers"},
+    {"kafkastore.ssl.key.password", SETTING_PASSWORD, NULL, 0, 0, "password of that key"},
+    {"kafkastore.ssl.truststore.type", SETTING_STRING, "PEM", 0, 0, "PEM"},
+    {"kafkastore.ssl.truststore.location", SETTING_STRING, NULL, 0, 0, "the authority of the brokers' certificates"},
+    {"kafkastore.ssl.endpoint.identification.algorithm", SETTING_STRING, "https", 0, 0,
+     "https, or empty for no name check"},
+    {"kafkastore.sasl.mechanism", SETTING_STRING, NULL, 0, 0, "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"},
+    {"kafkastore.sasl.username", SETTING_STRING, NULL, 0, 0, "SASL user towards the brokers"},
+    {"kafkastore.sasl.password", SETTING_PASSWORD, NULL, 0, 0, "its password"},
+    {"ssl.keystore.type", SETTING_STRING, "PEM", 0, 0, "PEM"},
+    {"ssl.keystore.location", SETTING_STRING, NULL, 0, 0, "key and certificate chain of the https listeners"},
+    {"ssl.truststore.type", SETTING_STRING, "PEM", 0, 0, "PEM"},
+    {"ssl.truststore.location", SETTING_STRING, NULL, 0, 0, "the authority of clients' certificates"},
+    {"ssl.client.authentication", SETTING_STRING, "NONE", 0, 0, "NONE, REQUESTED, REQUIRED"},
+    {"ssl.principal.mapping.rules", SETTING_STRING, NULL, 0, 0, "from certificate subjects to principals"},
+    {"authentication.method", SETTING_STRING, "BASIC", 0, 0, "BASIC, or NONE for certificates alone"},
+    {"authentication.realm", SETTING_STRING, "castellan", 0, 0, "realm of the Basic challenge"},
+    {"super.users", SETTING_STRING, NULL, 0, 0, "principals that may do everything, separated by ';'"},
+    {"schema.registry.group.id", SETTING_STRING, "schema-registry", 0, 0, "name of this registry cluster"},
+    {"schema.compatibility.level", SETTING_STRING, "backward", 0, 0, "level where nothing is configured"},
+    {"mode.mutability", SETTING_BOOL, "true", 0, 0, "may modes be changed"},
+    {"schema.reject.empty.subject", SETTING_BOOL, "false", 0, 0, "refuse the empty subject"},
+    {"schema.search.default.limit", SETTING_INT, "1000", 1, INT32_MAX, "schemas in a list without limit"},
+    {"schema.search.max.limit", SETTING_INT, "1000", 1, INT32_MAX, "most schemas in a list"},
+    {"subject.search.default.limit", SETTING_INT, "20000", 1, INT32_MAX, "subjects in a list without limit"},
+    {"subject.search.max.limit", SETTING_INT, "20000", 1, INT32_MAX, "most subjects in a list"},
+    {"castellan.registry.compat.version", SETTING_STRING, "8.1", 0, 0, "whose answers: 7.9, 8.0, 8.1, 8.2"},
+    {"castellan.registry.authentication", SETTING_STRING, NULL, 0, 0, "none: everybody may do everything (tests)"},
+    {"castellan.registry.threads", SETTING_INT, "2", 1, 64, "HTTP threads for each listener"},
+    {"castellan.registry.address.file", SETTING_STRING, NULL, 0, 0, "written with the addresses served, one a line"},
+    {"castellan.ledger", SETTING_STRING, "kafka", 0, 0, "kafka; memory keeps nothing and is for tests"},
+    {"log.level", SETTING_STRING, "info", 0, 0, "debug, info, warn, error"},
+    {NULL, SETTING_STRING, NULL, 0, 0, NULL},
+};
+
+struct registry {
+    struct settings *settings;
+    struct api_settings api;
+    struct rest_server rest;
+    struct store store, overlay;
+    bool overlay_used;
+    pthread_rwlock_t lock;
+    struct ledger *ledger;
+    struct auth *auth;
+    struct http *http;
+    const char *kafka[KAFKA_SETTINGS_MAX];
+    struct metric *records, *skipped;
+};
+
+/* --- the ledger's side --- */
+
+static void on_record(void *user, const struct ledger_record *r)
+{
+    struct registry *g = user;
+    struct reason why;
+    pthread_rwlock_wrlock(&g->lock);
+    enum err e = store_apply(&g->store, r->key, r->value, r->timestamp_ms, &why);
+    pthread_rwlock_unlock(&g->lock);
+    metric_add(g->records, 1);
+    if (e) {
+        metric_add(g->skipped, 1);
+        log_warn("%s: record at offset %lld skipped: %s", settings_string(g->settings, "kafkastore.topic"),
+                 (long long)r->offset, why.text);
+    }
+}
+
+static void on_reset(void *user)
+{
+    struct registry *g = user;
+    pthread_rwlock_wrlock(&g->lock);
+    const char *level = g->store.default_level;
+    store_free(&g->store);
+    store_init(&g->store, NULL);
+    g->store.default_level = level;
+    pthread_rwlock_unlock(&g->lock);
+}
+
+static void on_speculate(void *user, const struct ledger_record *r)
+{
+    struct registry *g = user;
+    struct reason why;
+    if (!r) {
+        if (g->overlay_used)
+            store_free(&g->overlay);
+        g->overlay_used = false;
+        return;
+    }
+    pthread_rwlock_rdlock(&g->lock);
+    if (!g->overlay_used)
+        store_init(&g->overlay, &g->store);
+    g->overlay_used = true;
+    if (store_apply(&g->overlay, r->key, r->value, r->timestamp_ms, &why))
+        log_error("a record of ours is not understood: %s", why.text);
+    pthread_rwlock_unlock(&g->lock);
+}
+
+struct submitted {
+    struct registry *registry;
+    struct change *change;
+    void (*done)(void *ctx);
+    void *done_ctx;
+};
+
+static void emit(void *ctx, struct slice key, struct slice value)
+{
+    ledger_view_emit(ctx, key, value);
+}
+
+static enum err decide(void *ctx, struct ledger_view *view)
+{
+    struct submitted *s = ctx;
+    struct registry *g = s->registry;
+    pthread_rwlock_rdlock(&g->lock);
+    enum err e = change_decide(s->change, g->overlay_used ? &g->overlay : &g->store, &g->api, emit, view);
+    pthread_rwlock_unlock(&g->lock);
+    return e;
+}
+
+static void answer_failure(struct change *c, const struct ledger_result *r)
+{
+    if (r->err == ERR_MESSAGE_TOO_LARGE)
+        (void)!answer_error(c->answer, API_TOO_LARGE, "Register operation failed because schema is too large");
+    else if (r->err == ERR_TIMEOUT)
+        (void)!answer_error(c->answer, API_TIMEOUT, "Register operation timed out: %s", r->why.text);
+    else
+        (void)!answer_error(c->answer, API_STORE,
+                            "Register schema operation failed while writing to the Kafka store: %s",
+                            r->why.text[0] ? r->why.text : err_text(r->err));
+}
+
+static void decided(void *ctx, const struct ledger_result *r)
+{
+    struct submitted *s = ctx;
+    if (r->err && !(r->err == ERR_CONFLICT && s->change->answer->error_code))
+        answer_failure(s->change, r);
+    s->done(s->done_ctx);
+    free(s);
+}
+
+static void submit(void *ctx, struct change *c, void (*done)(void *ctx), void *done_ctx)
+{
+    struct registry *g = ctx;
+    struct submitted *s = calloc(1, sizeof *s);
+    enum err e = s ? ERR_OK : ERR_NO_MEMORY;
+    if (!e) {
+        *s = (struct submitted){g, c, done, done_ctx};
+        e = ledger_submit(g->ledger, decide, decided, s);
+    }
+    if (e) {
+        struct ledger_result r = {.err = e};
+        free(s);
+        answer_failure(c, &r);
+        done(done_ctx);
+    }
+}
+
+static bool is_ready(void *ctx)
+{
+    struct registry *g = ctx;
+    return ledger_is_ready(g->ledger) && auth_is_ready(g->auth);
+}
+
+/* --- settings --- */
+
+static void kafka_setting(struct registry *g, size_t *n, const char *key, const char *value)
+{
+    if (value && *n + 3 < KAFKA_SETTINGS_MAX) {
+        g->kafka[(*n)++] = key;
+        g->kafka[(*n)++] = value;
+    }
+}
+
+static void read_kafka(struct registry *g)
+{
+    const struct settings *s = g->settings;
+    const char *keystore = settings_string(s, "kafkastore.ssl.keystore.location");
+    const char *truststore = settings_string(s, "kafkastore.ssl.truststore.location");
+    const char *protocol = settings_string(s, "kafkastore.security.protocol");
+    const char *name_check = settings_string(s, "kafkastore.ssl.endpoint.identification.algorithm");
+    size_t n = 0;
+    kafka_setting(g, &n, "bootstrap.servers", settings_string(s, "kafkastore.bootstrap.servers"));
+    kafka_setting(g, &n, "security.protocol", protocol ? protocol : truststore ? "SSL" : NULL);
+    kafka_setting(g, &n, "ssl.ca.location", truststore);
+    kafka_setting(g, &n, "ssl.certificate.location", keystore);
+    kafka_setting(g, &n, "ssl.key.location", keystore);
+    kafka_setting(g, &n, "ssl.key.password", settings_string(s, "kafkastore.ssl.key.password"));
+    kafka_setting(g, &n, "ssl.endpoint.identification.algorithm", *name_check ? name_check : "none");
+    kafka_setting(g, &n, "sasl.mechanism", settings_string(s, "kafkastore.sasl.mechanism"));
+    kafka_setting(g, &n, "sasl.username", settings_string(s, "kafkastore.sasl.username"));
+    kafka_setting(g, &n, "sasl.password", settings_string(s, "kafkastore.sasl.password"));
+}
+
+static enum err read_level(struct registry *g, struct reason *why)
+{
+    enum compat_level level;
+    const char *text = settings_string(g->settings, "schema.compatibility.level");
+    if (!compat_level_parse(slice_str(text), &level))
+        return reason_set(why, ERR_BAD_CONFIG, "schema.compatibility.level: '%s' is no compatibility level", text);
+    g->store.default_level = compat_level_name(level);
+    return ERR_OK;
+}
+
+static enum err read_api(struct registry *g, struct reason *why)
+{
+    static const char *const shapes[] = {"7.9", "8.0", "8.1", "8.2"};
+    const struct settings *s = g->settings;
+    const char *shape = settings_string(s, "castellan.registry.compat.version");
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (!strcmp(shape, shapes[i]))
+            g->api.shape = 79 + (int)i;
+    if (!g->api.shape)
+        return reason_set(why, ERR_BAD_CONFIG, "castellan.registry.compat.version: '%s' is not one of 7.9 8.0 8.1 8.2",
+                          shape);
+    g->api.mode_mutability = settings_bool(s, "mode.mutability");
+    g->api.reject_empty_subject = settings_bool(s, "schema.reject.empty.subject");
+    g->api.schema_limit_default = (int)settings_int(s, "schema.search.default.limit");
+    g->api.schema_limit_max = (int)settings_int(s, "schema.search.max.limit");
+    g->api.list_limit_default = settings_has(s, "subject.search.default.limit")
+                                    ? (int)settings_int(s, "subject.search.default.limit")
+                                    : INT32_MAX;
+    g->api.list_limit_max = (int)settings_int(s, "subject.search.max.limit");
+    g->api.models = model_cache_new(MODELS_CACHED);
+    return g->api.models ? read_level(g, why) : reason_set(why, ERR_NO_MEMORY, "out of memory");
+}
+
+static bool is_memory(const struct registry *g)
+{
+    return !strcmp(settings_string(g->settings, "castellan.ledger"), "memory");
+}
+
+static enum err open_ledger(struct registry *g, struct reason *why)
+{
+    struct ledger_config config = {
+        .topic = settings_string(g->settings, "kafkastore.topic"),
+        .create = true,
+        .check_policy = true,
+        .submit_timeout_ms = (int)settings_int(g->settings, "kafkastore.timeout.ms"),
+        .kafka = g->kafka,
+    };
+    struct ledger_hooks hooks = {.user = g, .apply = on_record, .reset = on_reset, .speculate = on_speculate};
+    if (is_memory(g)) {
+        log_warn("castellan.ledger=memory: schemas are lost at exit; for tests only");
+        return ledger_memory_new(&g->ledger, &config, &hooks, why);
+    }
+    if (!settings_has(g->settings, "kafkastore.bootstrap.servers"))
+        return reason_set(why, ERR_BAD_CONFIG, "kafkastore.bootstrap.servers is missing");
+    return ledger_open(&g->ledger, &config, &hooks, why);
+}
+
+static enum err open_auth(struct registry *g, struct reason *why)
+{
+    const char *choice = settings_string(g->settings, "castellan.registry.authentication");
+    struct auth_config config = {
+        .basic = !strcasecmp(settings_string(g->settings, "authentication.method"), "BASIC"),
+        .super_users = settings_string(g->settings, "super.users"),
+        .mapping_rules = settings_string(g->settings, "ssl.principal.mapping.rules"),
+        .memory = is_memory(g),
+        .kafka = g->kafka,
+    };
+    if (choice && !strcmp(choice, "none")) {
+        log_warn("castellan.registry.authentication=none: EVERYBODY MAY READ AND CHANGE EVERY SCHEMA; for tests only");
+        return ERR_OK;
+    }
+    return auth_new(&g->auth, &config, why);
+}
+
+static enum err wait_ready(struct registry *g, struct reason *why)
+{
+    enum err e;
+    while ((e = ledger_wait_ready(g->ledger, START_LOG_MS, why)) == ERR_TIMEOUT)
+        log_warn("still waiting for the topic %s", settings_string(g->settings, "kafkastore.topic"));
+    return e;
+}
+
+static enum err start_http(struct registry *g, struct reason *why)
+{
+    const struct settings *s = g->settings;
+    const char *client = settings_string(s, "ssl.client.authentication");
+    struct http_config config = {
+        .listeners = settings_string(s, "listeners"),
+        .keystore = settings_string(s, "ssl.keystore.location"),
+        .truststore = settings_string(s, "ssl.truststore.location"),
+        .client_auth = !strcasecmp(client, "REQUIRED")    ? CLIENT_AUTH_REQUIRED
+                       : !strcasecmp(client, "REQUESTED") ? CLIENT_AUTH_REQUESTED
+                                                          : CLIENT_AUTH_NONE,
+        .threads = (unsigned)settings_int(s, "castellan.registry.threads"),
+        .realm = settings_string(s, "authentication.realm"),
+        .auth = g->auth,
+        .rest = &g->rest,
+        .lock = &g->lock,
+        .submit = submit,
+        .submit_ctx = g,
+    };
+    g->rest = (struct rest_server){
+        &g->store, &g->api, slice_str(""), slice_str(settings_string(s, "schema.registry.group.id")), is_ready, g};
+    return http_start(&g->http, &config, why);
+}
+
+static enum err tell_addresses(struct registry *g, struct reason *why)
+{
+    const char *path = settings_string(g->settings, "castellan.registry.address.file");
+    struct buf b;
+    buf_init(&b, 0);
+    for (size_t i = 0; http_address(g->http, i); i++) {
+        log_info("serving at %s", http_address(g->http, i));
+        buf_printf(&b, "%s\n", http_address(g->http, i));
+    }
+    enum err e = path ? fs_write_file(path, buf_slice(&b), 0644, why) : ERR_OK;
+    buf_free(&b);
+    return e;
+}
+
+static enum err registry_start(struct registry *g, struct reason *why)
+{
+    read_kafka(g);
+    enum err e = read_api(g, why);
+    if (!e)
+        e = open_ledger(g, why);
+    if (!e)
+        e = open_auth(g, why);
+    if (!e)
+        e = wait_ready(g, why);
+    if (!e)
+        e = start_http(g, why);
+    if (!e)
+        e = tell_addresses(g, why);
+    return e;
+}
+
+static void registry_stop(struct registry *g)
+{
+    http_stop(g->http);
+    ledger_close(g->ledger);
+    auth_free(g->auth);
+    if (g->overlay_used)
+        store_free(&g->overlay);
+    store_free(&g->store);
+    model_cache_free(g->api.models);
+    pthread_rwlock_destroy(&g->lock);
+    settings_free(g->settings);
+}
+
+static void set_log_level(const struct settings *s)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++)
+        if (!strcasecmp(settings_string(s, "log.level"), names[i]))
+            log_set_level((enum log_level)i);
+}
+
+int registry_main(const char *config_path)
+{
+    struct registry g = {0};
+    struct reason why = {0};
+    sigset_t stop;
+    int sig = 0, status = 0;
+    log_set_role("registry");
+    if (settings_load(&g.settings, config_path, rows, &why)) {
+        log_error("%s", why.text);
+        return 2;
+    }
+    set_log_level(g.settings);
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stop, NULL); /* before any thread is made */
+    signal(SIGPIPE, SIG_IGN);
+    pthread_rwlock_init(&g.lock, NULL);
+    store_init(&g.store, NULL);
+    g.records = metrics_counter("castellan_registry_records_total", NULL, "Records of the schemas topic applied");
+    g.skipped = metrics_counter("castellan_registry_records_skipped_total", NULL, "Records not understood");
+    enum err e = registry_start(&g, &why);
+    if (e) {
+        log_error("%s", why.text);
+        status = e == ERR_BAD_CONFIG ? 2 : 1;
+    } else {
+        ready_notify();
+        sigwait(&stop, &sig);
+        log_info("stopping");
+    }
+    registry_stop(&g);
+    return status;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_REGISTRY_REST_INTERNAL_H
+#define CASTELLAN_REGISTRY_REST_INTERNAL_H
+
+#include "registry/rest.h"
+
+/* One request being served. */
+struct rest_call {
+    const struct rest_server *server;
+    const struct store *store;
+    const struct api_settings *settings;
+    struct rest_request *request;
+    struct answer *answer;
+    struct change *change; /* made by handlers that write */
+    struct slice subject;  /* {subject}, normal form, alias replaced where the route says so; null when none */
+};
+
+typedef enum err (*rest_handler)(struct rest_call *c);
+
+struct slice rest_param(const struct rest_request *r, const char *name); /* null when absent */
+bool rest_flag(const struct rest_request *r, const char *name);
+/* An integer parameter; ERR_CONFLICT: answered 404, as the reference's framework does. */
+enum err rest_int(struct rest_call *c, const char *name, int32_t fallback, int32_t *out) MUST_CHECK;
+enum err rest_page(struct rest_call *c, int limit_default, int limit_max, int32_t *offset, int32_t *limit) MUST_CHECK;
+struct slice rest_qualify(struct rest_call *c, struct slice subject); /* with the path's context; normal form */
+struct slice rest_alias(struct rest_call *c, struct slice subject);
+bool rest_allowed(const struct rest_call *c, enum rest_right right, struct slice subject);
+enum err rest_require(struct rest_call *c, enum rest_right right, struct slice subject) MUST_CHECK; /* answers 403 */
+enum err rest_body(struct rest_call *c, json_t **out) MUST_CHECK;                                   /* answers 400 */
+enum err rest_version(struct rest_call *c, struct slice text, int32_t *out) MUST_CHECK;             /* answers 42202 */
+enum err rest_not_found(struct rest_call *c) MUST_CHECK; /* the framework's plain 404 */
+
+enum err get_root(struct rest_call *c);
+enum err get_schemas(struct rest_call *c);
+enum err get_types(struct rest_call *c);
+enum err get_id(struct rest_call *c);
+enum err get_id_schema(struct rest_call *c);
+enum err get_id_subjects(struct rest_call *c);
+enum err get_id_versions(struct rest_call *c);
+enum err get_guid(struct rest_call *c);
+enum err get_guid_ids(struct rest_call *c);
+enum err get_subjects(struct rest_call *c);
+enum err post_lookup(struct rest_call *c);
+enum err get_subject_metadata(struct rest_call *c);
+enum err get_versions(struct rest_call *c);
+enum err get_version(struct rest_call *c);
+enum err get_version_schema(struct rest_call *c);
+enum err get_referenced_by(struct rest_call *c);
+enum err post_compatibility(struct rest_call *c);
+enum err get_config(struct rest_call *c);
+enum err get_mode(struct rest_call *c);
+enum err get_contexts(struct rest_call *c);
+enum err get_metadata_id(struct rest_call *c);
+enum err get_metadata_version(struct rest_call *c);
+enum err get_metadata_deployment(struct rest_call *c);
+enum err get_live(struct rest_call *c);
+enum err get_ready(struct rest_call *c);
+enum err get_metrics(struct rest_call *c);
+
+enum err post_version(struct rest_call *c);
+enum err post_tags(struct rest_call *c);
+enum err delete_subject(struct rest_call *c);
+enum err delete_version(struct rest_call *c);
+enum err put_config_route(struct rest_call *c);
+enum err delete_config(struct rest_call *c);
+enum err put_mode(struct rest_call *c);
+enum err delete_mode(struct rest_call *c);
+enum err delete_context(struct rest_call *c);
+
+#endif

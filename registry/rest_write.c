@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Requests that change something: checked as far as the request alone allows, then made into a change that is decided
+ * on the ledger's thread. What is already so is answered at once. */
+#include "registry/rest_internal.h"
+
+#include <stdlib.h>
+
+static struct change *new_change(struct rest_call *c, enum change_kind kind)
+{
+    struct change *n = calloc(1, sizeof *n);
+    if (!n)
+        return NULL;
+    n->kind = kind;
+    n->subject = c->subject;
+    n->shown = c->subject;
+    n->draft.id = -1;
+    n->answer = c->answer;
+    c->change = n;
+    return n;
+}
+
+static enum err invalid_subject(struct rest_call *c)
+{
+    return answer_error(c->answer, API_INVALID_SUBJECT, "The specified subject '%.*s' is not a valid.",
+                        SLICE_FMT(c->subject));
+}
+
+static bool is_registrable(struct rest_call *c)
+{
+    if (!subject_is_valid(c->subject, false))
+        return false;
+    struct slice name = subject_parse(c->subject).name;
+    return !c->settings->reject_empty_subject || (name.n && !slice_eq_str(name, "*"));
+}
+
+static enum err check_rules(struct rest_call *c, const struct draft *d)
+{
+    struct reason why = {0};
+    if (d->rules && contract_rules_validate(d->rules, &why))
+        return answer_error(c->answer, API_INVALID_RULES, "%s", why.text);
+    return ERR_OK;
+}
+
+enum err post_version(struct rest_call *c)
+{
+    json_t *body = NULL;
+    struct change *n = new_change(c, CHANGE_REGISTER);
+    if (!n)
+        return ERR_NO_MEMORY;
+    n->normalize = rest_flag(c->request, "normalize");
+    n->force = rest_flag(c->request, "force");
+    enum err e = rest_body(c, &body);
+    if (!e)
+        e = draft_read(&n->draft, body, c->answer);
+    json_decref(body);
+    if (!e)
+        e = check_rules(c, &n->draft);
+    if (!e && !is_registrable(c))
+        e = invalid_subject(c);
+    if (!e)
+        e = rest_require(c, RIGHT_WRITE, c->subject);
+    if (!e && change_is_settled(n, c->store, c->settings)) {
+        rest_change_free(n);
+        c->change = NULL;
+    }
+    return e;
+}
+
+/* POST .../tags: the same schema again as a new version, with other metadata and rules. Tags inside the schema's text
+ * are not edited. */
+enum err post_tags(struct rest_call *c)
+{
+    json_t *body = NULL;
+    int32_t version;
+    enum err e = rest_version(c, c->request->segments[3], &version);
+    if (!e)
+        e = rest_require(c, RIGHT_WRITE, c->subject);
+    if (!e)
+        e = rest_body(c, &body);
+    const struct subject *u = store_subject(c->store, c->subject);
+    const struct version *v = e ? NULL : version == -1 ? subject_latest(u, false) : subject_version(u, version);
+    if (!e && !subject_has(u, false))
+        e = answer_error(c->answer, API_SUBJECT_NOT_FOUND, "Subject '%.*s' not found.", SLICE_FMT(c->subject));
+    if (!e && (!v || v->deleted))
+        e = answer_error(c->answer, API_VERSION_NOT_FOUND, "Version %d not found.", (int)version);
+    if (!e &&
+        (json_array_size(json_object_get(body, "tagsToAdd")) || json_array_size(json_object_get(body, "tagsToRemove"))))
+        e = answer_error(c->answer, API_INVALID_SCHEMA, "Editing tags inside a schema is not supported");
+    json_t *merge = json_object_get(body, "rulesToMerge"), *remove = json_object_get(body, "rulesToRemove");
+    if (!e && (merge || remove) && json_object_get(body, "ruleSet"))
+        e = answer_error(c->answer, API_INVALID_RULES,
+                         "ruleSet should be omitted if specifying rulesToMerge or rulesToRemove");
+    struct change *n = e ? NULL : new_change(c, CHANGE_REGISTER);
+    if (!e && n) {
+        json_t *request = json_object();
+        json_t *metadata = json_object_get(body, "metadata");
+        json_t *old = metadata ? json_incref(metadata) : contract_parse(v->content->metadata);
+        json_t *rules = contract_parse(v->content->rules);
+        json_t *merged =
+            merge || remove ? contract_rules_merge(rules, merge) : json_incref(json_object_get(body, "ruleSet"));
+        if (remove) {
+            json_t *left = contract_rules_without(merged, remove);
+            json_decref(merged);
+            merged = left;
+        }
+        json_t *newer = json_object_get(body, "newVersion");
+        json_object_set_new(request, "schema", json_stringn((const char *)v->content->text.p, v->content->text.n));
+        json_object_set_new(request, "schemaType", json_string(schema_type_name(v->content->type)));
+        json_object_set_new(request, "version", json_is_integer(newer) ? json_incref(newer) : json_integer(-1));
+        json_t *refs = json_array();
+        for (size_t i = 0; i < v->content->reference_count; i++) {
+            const struct schema_ref *r = &v->content->references[i];
+            json_array_append_new(refs,
+                                  json_pack("{s:s%,s:s%,s:i}", "name", (const char *)r->name.p, r->name.n, "subject",
+                                            (const char *)r->subject.p, r->subject.n, "version", (int)r->version));
+        }
+        json_object_set_new(request, "references", refs);
+        if (old)
+            json_object_set_new(request, "metadata", old);
+        if (merged)
+            json_object_set_new(request, "ruleSet", merged);
+        json_decref(rules);
+        e = draft_read(&n->draft, request, c->answer);
+        json_decref(request);
+        if (!e)
+            e = check_rules(c, &n->draft);
+    }
+    json_decref(body);
+    return e;
+}
+
+enum err delete_subject(struct rest_call *c)
+{
+    enum err e = rest_require(c, RIGHT_DELETE, c->subject);
+    struct change *n = e ? NULL : new_change(c, CHANGE_DELETE_SUBJECT);
+    if (n)
+        n->permanent = rest_flag(c->request, "permanent");
+    return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err delete_version(struct rest_call *c)
+{
+    int32_t version;
+    enum err e = rest_version(c, c->request->segments[3], &version);
+    if (!e)
+        e = rest_require(c, RIGHT_DELETE, c->subject);
+    struct change *n = e ? NULL : new_change(c, CHANGE_DELETE_VERSION);
+    if (n) {
+        n->version = version;
+        n->permanent = rest_flag(c->request, "permanent");
+    }
+    return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err put_config_route(struct rest_call *c)
+{
+    json_t *body = NULL;
+    enum err e = rest_body(c, &body);
+    if (!e && c->subject.n && !subject_is_valid(c->subject, true))
+        e = invalid_subject(c);
+    if (!e)
+        e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
+    struct change *n = e ? NULL : new_change(c, CHANGE_SET_CONFIG);
+    if (n)
+        n->config = body;
+    else
+        json_decref(body);
+    return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err delete_config(struct rest_call *c)
+{
+    enum err e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
+    if (e)
+        return e;
+    return new_change(c, CHANGE_DELETE_CONFIG) ? ERR_OK : ERR_NO_MEMORY;
+}
+
+static enum err read_mode(struct rest_call *c, enum mode *m)
+{
+    json_t *body = NULL;
+    enum err e = rest_body(c, &body);
+    const json_t *v = json_object_get(body, "mode");
+    *m = MODE_NONE;
+    if (!e && json_is_string(v) && !mode_parse(slice_of(json_string_value(v), json_string_length(v)), m))
+        e = answer_error(c->answer, API_INVALID_MODE,
+                         "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT, FORWARD");
+    if (!e && !v)
+        e = answer_error(c->answer, API_INVALID_MODE,
+                         "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT, FORWARD");
+    json_decref(body);
+    return e;
+}
+
+enum err put_mode(struct rest_call *c)
+{
+    enum mode m;
+    enum err e = read_mode(c, &m);
+    if (!e && c->subject.n && !subject_is_valid(c->subject, true))
+        e = invalid_subject(c);
+    bool global = !c->subject.n || slice_eq_str(subject_parse(c->subject).context, SUBJECT_GLOBAL_CONTEXT);
+    if (!e && m == MODE_FORWARD && !global)
+        e = answer_error(c->answer, API_INVALID_MODE, "Forward mode only supported on global level");
+    if (!e)
+        e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
+    struct change *n = e ? NULL : new_change(c, CHANGE_SET_MODE);
+    if (n) {
+        n->mode = m;
+        n->force = rest_flag(c->request, "force");
+    }
+    return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err delete_mode(struct rest_call *c)
+{
+    enum err e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
+    struct change *n = e ? NULL : new_change(c, CHANGE_DELETE_MODE);
+    if (n)
+        n->recursive = rest_flag(c->request, "recursive");
+    return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err delete_context(struct rest_call *c)
+{
+    struct slice name = c->request->segments[1];
+    const char *qualified =
+        arena_printf(&c->request->arena, name.n && name.p[0] == ':' ? "%.*s" : ":%.*s:", SLICE_FMT(name));
+    if (!qualified)
+        return ERR_NO_MEMORY;
+    c->subject = slice_str(qualified);
+    enum err e = rest_require(c, RIGHT_DELETE, c->subject);
+    struct change *n = e ? NULL : new_change(c, CHANGE_DELETE_CONTEXT);
+    if (n)
+        n->shown = name;
+    return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Records of `_schemas`, both directions. Writing follows the reference byte for byte (compaction compares keys as
+ * bytes); reading is lenient: older members missing, foreign members present, magic 0 or 1, members in any order.
+ * A raw key that is not the canonical one is remembered, so that a tombstone can be written for it too. */
+#include "registry/json_text.h"
+#include "registry/store_internal.h"
+
+#include <stdlib.h>
+
+const char *const config_members[] = {"alias",
+                                      "aliasForDeks",
+                                      "normalize",
+                                      "validateFields",
+                                      "validateNewSchemas",
+                                      "validateRules",
+                                      "compatibilityLevel",
+                                      "compatibilityPolicy",
+                                      "compatibilityGroup",
+                                      "defaultMetadata",
+                                      "overrideMetadata",
+                                      "defaultRuleSet",
+                                      "overrideRuleSet",
+                                      NULL};
+
+/* --- writing --- */
+
+static void put_subject_member(struct buf *out, struct slice subject)
+{
+    if (slice_is_null(subject) || subject.n == 0)
+        return;
+    buf_put_str(out, "\"subject\":");
+    json_text_print_string(out, subject);
+    buf_put_str(out, ",");
+}
+
+static void put_key(struct buf *out, const char *keytype, struct slice subject)
+{
+    buf_printf(out, "{\"keytype\":\"%s\",", keytype);
+    put_subject_member(out, subject);
+    buf_put_str(out, "\"magic\":0}");
+}
+
+void record_schema_key(struct buf *out, struct slice subject, int32_t version)
+{
+    buf_put_str(out, "{\"keytype\":\"SCHEMA\",\"subject\":");
+    json_text_print_string(out, subject);
+    buf_printf(out, ",\"version\":%d,\"magic\":1}", (int)version);
+}
+
+void record_schema_value(struct buf *out, struct slice subject, const struct version *v, bool deleted)
+{
+    const struct content *c = v->content;
+    buf_put_str(out, "{\"subject\":");
+    json_text_print_string(out, subject);
+    buf_printf(out, ",\"version\":%d,\"id\":%d,\"schemaType\":\"%s\"", (int)v->version, (int)v->id,
+               schema_type_name(c->type));
+    for (size_t i = 0; i < c->reference_count; i++) {
+        buf_put_str(out, i ? ",{\"name\":" : ",\"references\":[{\"name\":");
+        json_text_print_string(out, c->references[i].name);
+        buf_put_str(out, ",\"subject\":");
+        json_text_print_string(out, c->references[i].subject);
+        buf_printf(out, ",\"version\":%d}%s", (int)c->references[i].version, i + 1 == c->reference_count ? "]" : "");
+    }
+    if (!slice_is_null(c->metadata)) {
+        buf_put_str(out, ",\"metadata\":");
+        buf_put_slice(out, c->metadata);
+    }
+    if (!slice_is_null(c->rules)) {
+        buf_put_str(out, ",\"ruleSet\":");
+        buf_put_slice(out, c->rules);
+    }
+    buf_put_str(out, ",\"schema\":");
+    json_text_print_string(out, c->text);
+    buf_printf(out, ",\"deleted\":%s}", deleted ? "true" : "false");
+}
+
+void record_config_key(struct buf *out, struct slice subject)
+{
+    put_key(out, "CONFIG", subject);
+}
+
+void config_put_members(struct buf *out, const json_t *config, const char *level)
+{
+    bool any = false;
+    for (size_t i = 0; config_members[i]; i++) {
+        const json_t *v = json_object_get(config, config_members[i]);
+        if (!v)
+            continue;
+        buf_printf(out, "%s\"%s\":", any ? "," : "",
+                   strcmp(config_members[i], "compatibilityLevel") ? config_members[i] : level);
+        if (json_is_string(v))
+            json_text_print_string(out, slice_of(json_string_value(v), json_string_length(v)));
+        else
+            contract_put(out, v);
+        any = true;
+    }
+}
+
+void record_config_value(struct buf *out, struct slice subject, const json_t *config)
+{
+    buf_put_str(out, "{");
+    size_t at = out->n;
+    put_subject_member(out, subject);
+    size_t after = out->n;
+    config_put_members(out, config, "compatibilityLevel");
+    if (after != at && out->n == after)
+        out->n--; /* only the subject: no comma after it */
+    buf_put_str(out, "}");
+}
+
+void record_mode_key(struct buf *out, struct slice subject)
+{
+    put_key(out, "MODE", subject);
+}
+
+void record_mode_value(struct buf *out, struct slice subject, enum mode m)
+{
+    buf_put_str(out, "{");
+    put_subject_member(out, subject);
+    buf_printf(out, "\"mode\":\"%s\"}", mode_name(m));
+}
+
+void record_delete_subject_key(struct buf *out, struct slice subject)
+{
+    put_key(out, "DELETE_SUBJECT", subject);
+}
+
+void record_delete_subject_value(struct buf *out, struct slice subject, int32_t version)
+{
+    buf_put_str(out, "{\"subject\":");
+    json_text_print_string(out, subject);
+    buf_printf(out, ",\"version\":%d}", (int)version);
+}
+
+void record_clear_subject_key(struct buf *out, struct slice subject)
+{
+    put_key(out, "CLEAR_SUBJECT", subject);
+}
+
+void record_clear_subject_value(struct buf *out, struct slice subject)
+{
+    buf_put_str(out, "{");
+    if (subject.n) {
+        buf_put_str(out, "\"subject\":");
+        json_text_print_string(out, subject);
+    }
+    buf_put_str(out, "}");
+}
+
+void record_context_key(struct buf *out, struct slice context)
+{
+    buf_put_str(out, "{\"keytype\":\"CONTEXT\",\"tenant\":\"default\",\"context\":");
+    json_text_print_string(out, context);
+    buf_put_str(out, ",\"magic\":0}");
+}
+
+void record_context_value(struct buf *out, struct slice context)
+{
+    buf_put_str(out, "{\"tenant\":\"default\",\"context\":");
+    json_text_print_string(out, context);
+    buf_put_str(out, "}");
+}
+
+/* --- reading --- */
+
+static struct slice text_member(const json_t *v, const char *name)
+{
+    const json_t *m = json_object_get(v, name);
+    return json_is_string(m) ? slice_of(json_string_value(m), json_string_length(m)) : SLICE_NULL;
+}
+
+static bool int_member(const json_t *v, const char *name, int32_t *out)
+{
+    const json_t *m = json_object_get(v, name);
+    json_int_t i = json_integer_value(m);
+    if (!json_is_integer(m) || i < INT32_MIN || i > INT32_MAX)
+        return false;
+    *out = (int32_t)i;
+    return true;
+}
+
+/* Remember the raw form of a key when it is not the canonical one; forget all forms when the record is gone. */
+static void note_raw_key(struct store *s, struct slice canonical, struct slice raw, bool tombstone)
+{
+    if (s->base || slice_eq(canonical, raw))
+        return;
+    json_t *list = map_get(&s->raw_keys, canonical);
+    json_t *form = json_stringn((const char *)raw.p, raw.n);
+    if (!form)
+        return;
+    size_t at = 0;
+    while (at < json_array_size(list) && !json_equal(json_array_get(list, at), form))
+        at++;
+    if (tombstone) {
+        if (at < json_array_size(list))
+            json_array_remove(list, at);
+    } else {
+        if (!list) {
+            list = json_array();
+            if (map_put(&s->raw_keys, canonical, list, NULL))
+                json_decref(list), list = NULL;
+        }
+        if (list && at == json_array_size(list))
+            json_array_append(list, form);
+    }
+    json_decref(form);
+}
+
+static enum err read_references(const json_t *value, struct schema_ref **out, size_t *n)
+{
+    const json_t *list = json_object_get(value, "references");
+    *n = json_array_size(list);
+    *out = calloc(*n + 1, sizeof **out);
+    if (!*out)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < *n; i++) {
+        const json_t *r = json_array_get(list, i);
+        (*out)[i].name = text_member(r, "name");
+        (*out)[i].subject = text_member(r, "subject");
+        if (slice_is_null((*out)[i].name) || slice_is_null((*out)[i].subject) ||
+            !int_member(r, "version", &(*out)[i].version))
+            return ERR_MALFORMED;
+    }
+    return ERR_OK;
+}
+
+static enum err read_content(struct store *s, const json_t *value, struct content **out, struct reason *why)
+{
+    struct schema_ref *references = NULL;
+    size_t n = 0;
+    json_t *metadata = NULL, *rules = NULL;
+    enum schema_type type;
+    struct slice text = text_member(value, "schema");
+    struct slice type_name = text_member(value, "schemaType");
+    if (slice_is_null(text) || !schema_type_parse(type_name, &type))
+        return reason_set(why, ERR_MALFORMED, "schema record without a schema, or of unknown type '%.*s'",
+                          SLICE_FMT(type_name));
+    enum err e = read_references(value, &references, &n);
+    if (!e)
+        e = contract_metadata(&metadata, json_object_get(value, "metadata"), why);
+    if (!e)
+        e = contract_rules(&rules, json_object_get(value, "ruleSet"), why);
+    if (!e) {
+        struct content *c = content_new(type, text, references, n, metadata, rules);
+        *out = c ? store_intern(s, c) : NULL;
+        e = *out ? ERR_OK : ERR_NO_MEMORY;
+    }
+    free(references);
+    json_decref(metadata);
+    json_decref(rules);
+    return e ? reason_set(why, e, "schema record: %s", err_text(e)) : ERR_OK;
+}
+
+static void remove_version(struct store *s, struct slice name, int32_t version)
+{
+    if (!subject_version(store_subject(s, name), version))
+        return; /* a tombstone may outlive its record */
+    struct subject *u = store_subject_for_write(s, name);
+    for (size_t i = 0; u && i < u->n; i++) {
+        if (u->versions[i].version != version)
+            continue;
+        store_release(s, u->versions[i].content);
+        memmove(u->versions + i, u->versions + i + 1, (u->n - i - 1) * sizeof *u->versions);
+        u->n--;
+        return;
+    }
+}
+
+static enum err put_version(struct store *s, struct slice name, const struct version *v)
+{
+    struct subject *u = store_subject_for_write(s, name);
+    if (!u)
+        return ERR_NO_MEMORY;
+    size_t at = u->n;
+    while (at > 0 && u->versions[at - 1].version >= v->version)
+        at--;
+    if (at < u->n && u->versions[at].version == v->version) {
+        store_release(s, u->versions[at].content);
+    } else {
+        if (u->n == u->cap) {
+            size_t cap = u->cap ? u->cap * 2 : 1;
+            struct version *list = realloc(u->versions, cap * sizeof *list);
+            if (!list)
+                return ERR_NO_MEMORY;
+            u->versions = list;
+            u->cap = cap;
+        }
+        memmove(u->versions + at + 1, u->versions + at, (u->n - at) * sizeof *u->versions);
+        u->n++;
+    }
+    u->versions[at] = *v;
+    enum err e = store_note_id(s, u, &u->versions[at]);
+    return e ? e : store_note_references(s, u, &u->versions[at]);
+}
+
+static enum err apply_schema(struct store *s, const json_t *key, const json_t *value, int64_t timestamp_ms,
+                             struct reason *why)
+{
+    struct version v = {.timestamp_ms = timestamp_ms};
+    struct slice subject = text_member(key, "subject");
+    if (slice_is_null(subject) || !int_member(key, "version", &v.version))
+        return reason_set(why, ERR_MALFORMED, "schema key without subject or version");
+    if (!value) {
+        remove_version(s, subject, v.version);
+        return ERR_OK;
+    }
+    if (!int_member(value, "id", &v.id))
+        return reason_set(why, ERR_MALFORMED, "schema record without id");
+    v.deleted = json_is_true(json_object_get(value, "deleted"));
+    enum err e = read_content(s, value, &v.content, why);
+    if (e)
+        return e;
+    e = put_version(s, subject, &v);
+    if (e)
+        content_unref(v.content);
+    return e;
+}
+
+static enum err apply_delete_subject(struct store *s, const json_t *key, const json_t *value, struct reason *why)
+{
+    struct slice subject = text_member(key, "subject");
+    int32_t upto = INT32_MAX; /* Redpanda's has no version */
+    if (slice_is_null(subject))
+        return reason_set(why, ERR_MALFORMED, "DELETE_SUBJECT key without subject");
+    if (!value || !store_subject(s, subject))
+        return ERR_OK;
+    (void)int_member(value, "version", &upto);
+    struct subject *u = store_subject_for_write(s, subject);
+    if (!u)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < u->n; i++)
+        if (u->versions[i].version <= upto)
+            u->versions[i].deleted = true;
+    return ERR_OK;
+}
+
+static enum err apply_config(struct store *s, struct slice scope, json_t *value)
+{
+    json_t *old = NULL, *config = NULL;
+    if (value) {
+        config = json_object();
+        for (size_t i = 0; config_members[i]; i++) {
+            json_t *v = json_object_get(value, config_members[i]);
+            if (v && !json_is_null(v))
+                json_object_set(config, config_members[i], v);
+        }
+    } else if (s->base) {
+        config = json_null();
+    }
+    if (!config) {
+        json_decref(map_remove(&s->configs, scope));
+        return ERR_OK;
+    }
+    enum err e = map_put(&s->configs, scope, config, (void **)&old);
+    if (e)
+        json_decref(config);
+    else
+        json_decref(old);
+    return e;
+}
+
+static enum err apply_mode(struct store *s, struct slice scope, const json_t *value, struct reason *why)
+{
+    enum mode m = MODE_NONE;
+    if (value && !mode_parse(text_member(value, "mode"), &m))
+        return reason_set(why, ERR_MALFORMED, "unknown mode");
+    if (!value && !s->base) {
+        map_remove(&s->modes, scope);
+        return ERR_OK;
+    }
+    return map_put(&s->modes, scope, (void *)(intptr_t)m, NULL);
+}
+
+static enum err apply_context(struct store *s, const json_t *key, const json_t *value, struct reason *why)
+{
+    struct slice name = text_member(key, "context");
+    if (slice_is_null(name))
+        return reason_set(why, ERR_MALFORMED, "CONTEXT key without context");
+    struct context *c = store_context_for_write(s, name);
+    if (!c)
+        return ERR_NO_MEMORY;
+    c->declared = value != NULL;
+    return ERR_OK;
+}
+
+enum key_kind { KEY_SCHEMA, KEY_CONFIG, KEY_MODE, KEY_DELETE_SUBJECT, KEY_CONTEXT, KEY_OTHER, KEY_UNKNOWN };
+
+static enum key_kind kind_of(const json_t *key)
+{
+    static const struct {
+        const char *name;
+        enum key_kind kind;
+    } kinds[] = {{"SCHEMA", KEY_SCHEMA},       {"CONFIG", KEY_CONFIG},
+                 {"MODE", KEY_MODE},           {"DELETE_SUBJECT", KEY_DELETE_SUBJECT},
+                 {"CONTEXT", KEY_CONTEXT},     {"NOOP", KEY_OTHER},
+                 {"CLEAR_SUBJECT", KEY_OTHER}, {"ASSOC", KEY_OTHER}};
+    struct slice name = text_member(key, "keytype");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (slice_eq_str(name, kinds[i].name))
+            return kinds[i].kind;
+    return KEY_UNKNOWN;
+}
+
+static void canonical_key(struct buf *out, enum key_kind kind, const json_t *key)
+{
+    int32_t version = 0;
+    struct slice subject = text_member(key, "subject");
+    if (kind == KEY_SCHEMA && int_member(key, "version", &version))
+        record_schema_key(out, subject, version);
+    else if (kind == KEY_CONFIG)
+        record_config_key(out, subject);
+    else if (kind == KEY_MODE)
+        record_mode_key(out, subject);
+}
+
+static enum err apply_parsed(struct store *s, enum key_kind kind, const json_t *key, json_t *value,
+                             int64_t timestamp_ms, struct reason *why)
+{
+    struct slice subject = text_member(key, "subject");
+    struct slice scope = slice_is_null(subject) ? slice_str("") : subject;
+    switch (kind) {
+    case KEY_SCHEMA:
+        return apply_schema(s, key, value, timestamp_ms, why);
+    case KEY_CONFIG:
+        return apply_config(s, scope, value);
+    case KEY_MODE:
+        return apply_mode(s, scope, value, why);
+    case KEY_DELETE_SUBJECT:
+        return apply_delete_subject(s, key, value, why);
+    case KEY_CONTEXT:
+        return apply_context(s, key, value, why);
+    case KEY_OTHER:
+        return ERR_OK;
+    case KEY_UNKNOWN:
+        break;
+    }
+    return reason_set(why, ERR_MALFORMED, "unknown keytype");
+}
+
+enum err store_apply(struct store *s, struct slice key, struct slice value, int64_t timestamp_ms, struct reason *why)
+{
+    json_error_t at;
+    enum err e;
+    json_t *k = json_loadb((const char *)key.p, key.n, JSON_ALLOW_NUL, &at);
+    json_t *v = NULL;
+    if (!json_is_object(k)) {
+        e = reason_set(why, ERR_MALFORMED, "the key is not a JSON object");
+        goto out;
+    }
+    if (!slice_is_null(value)) {
+        v = json_loadb((const char *)value.p, value.n, JSON_ALLOW_NUL, &at);
+        if (!json_is_object(v)) {
+            e = reason_set(why, ERR_MALFORMED, "the value is not a JSON object");
+            goto out;
+        }
+    }
+    enum key_kind kind = kind_of(k);
+    e = apply_parsed(s, kind, k, v, timestamp_ms, why);
+    if (!e) {
+        struct buf canonical;
+        buf_init(&canonical, 0);
+        canonical_key(&canonical, kind, k);
+        if (canonical.n)
+            note_raw_key(s, buf_slice(&canonical), key, !v);
+        buf_free(&canonical);
+    }
+out:
+    if (e)
+        s->skipped++;
+    json_decref(k);
+    json_decref(v);
+    return e;
+}

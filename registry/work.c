@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What is done with a schema before it is written or looked up: resolving what it refers to, parsing, the contract that
+ * applies, and the judgement against earlier versions. Reads the store, writes nothing.
+ * Models of stored schemas are cached by identity; a schema with references is resolved relative to its subject's
+ * context, so the context is part of its cache key. */
+#include "registry/draft.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REFERENCES_MAX = 2000, REFERENCE_DEPTH_MAX = 200 };
+
+/* --- references --- */
+
+struct sources {
+    struct schema_ref_text *list;
+    size_t n, cap;
+    struct map seen; /* names */
+};
+
+static void sources_free(struct sources *r)
+{
+    map_free(&r->seen, NULL);
+    free(r->list);
+}
+
+static enum err sources_add(struct sources *r, struct slice name, const struct subject *u, const struct version *v,
+                            struct reason *why)
+{
+    if (r->n >= REFERENCES_MAX)
+        return reason_set(why, ERR_LIMIT_EXCEEDED, "more than %d references", REFERENCES_MAX);
+    if (r->n == r->cap) {
+        size_t cap = r->cap ? r->cap * 2 : 8;
+        struct schema_ref_text *list = realloc(r->list, cap * sizeof *list);
+        if (!list)
+            return reason_set(why, ERR_NO_MEMORY, "out of memory");
+        r->list = list;
+        r->cap = cap;
+    }
+    r->list[r->n++] = (struct schema_ref_text){name, u->name, v->version, v->content->text};
+    return ERR_OK;
+}
+
+static enum err resolve(struct sources *out, const struct store *s, struct slice parent, struct schema_ref *refs,
+                        size_t n, bool live, bool pin, int depth, struct reason *why)
+{
+    struct buf target;
+    enum err e = ERR_OK;
+    buf_init(&target, 0);
+    if (depth > REFERENCE_DEPTH_MAX)
+        e = reason_set(why, ERR_LIMIT_EXCEEDED, "references are nested deeper than %d", REFERENCE_DEPTH_MAX);
+    for (size_t i = 0; i < n && !e; i++) {
+        buf_clear(&target);
+        subject_put_from_parent(&target, parent, refs[i].subject);
+        const struct subject *u = store_subject(s, buf_slice(&target));
+        const struct version *v =
+            refs[i].version == -1 ? subject_latest(u, false) : subject_version(u, refs[i].version);
+        if (!v || (live && v->deleted)) {
+            e = reason_set(why, ERR_INVALID_RECORD, "No schema reference found for subject \"%.*s\" and version %d",
+                           SLICE_FMT(buf_slice(&target)), (int)refs[i].version);
+            break;
+        }
+        if (pin)
+            refs[i].version = v->version;
+        if (map_has(&out->seen, refs[i].name))
+            continue;
+        e = map_put(&out->seen, refs[i].name, out, NULL);
+        if (!e)
+            e = resolve(out, s, u->name, (struct schema_ref *)v->content->references, v->content->reference_count,
+                        false, false, depth + 1, why);
+        if (!e)
+            e = sources_add(out, refs[i].name, u, v, why);
+    }
+    buf_free(&target);
+    return e;
+}
+
+enum err work_model(struct model_cache *cache, const struct store *s, struct slice subject, const struct content *c,
+                    struct model **out, struct reason *why)
+{
+    struct buf key;
+    struct sources r = {0};
+    enum err e;
+    buf_init(&key, 0);
+    buf_u8(&key, (uint8_t)c->type);
+    buf_put(&key, c->guid, GUID_SIZE);
+    if (c->reference_count)
+        buf_put_slice(&key, subject_parse(subject).context);
+    *out = model_cache_get(cache, buf_slice(&key));
+    if (*out) {
+        buf_free(&key);
+        return ERR_OK;
+    }
+    map_init(&r.seen);
+    e = resolve(&r, s, subject, (struct schema_ref *)c->references, c->reference_count, false, false, 0, why);
+    if (!e)
+        e = model_new(out, c->type, c->text, r.list, r.n, false, why);
+    if (!e)
+        model_cache_put(cache, buf_slice(&key), *out);
+    sources_free(&r);
+    buf_free(&key);
+    return e;
+}
+
+/* --- preparing --- */
+
+void work_free(struct work *w)
+{
+    model_unref(w->model);
+    content_unref(w->content);
+    *w = (struct work){0};
+}
+
+static void put_nullable(struct buf *out, const json_t *v)
+{
+    if (v)
+        contract_put(out, v);
+    else
+        buf_put_str(out, "null");
+}
+
+/* The reference's words: it prints the whole schema entity. */
+static enum err refuse_schema(struct answer *a, struct slice subject, const struct draft *d, const char *details)
+{
+    struct buf b, refs;
+    buf_init(&b, 0);
+    buf_init(&refs, 0);
+    for (size_t i = 0; i < d->reference_count; i++)
+        buf_printf(&refs, "%s{name='%.*s', subject='%.*s', version=%d}", i ? ", " : "",
+                   SLICE_FMT(d->references[i].name), SLICE_FMT(d->references[i].subject),
+                   (int)d->references[i].version);
+    struct slice type = slice_is_null(d->type) ? slice_str("AVRO") : d->type;
+    buf_printf(&b, "Invalid schema {subject=%.*s,version=%d,id=%d,schemaType=%.*s,references=[%.*s],metadata=",
+               SLICE_FMT(subject), (int)d->version, (int)d->id, SLICE_FMT(type), SLICE_FMT(buf_slice(&refs)));
+    put_nullable(&b, d->metadata);
+    buf_put_str(&b, ",ruleSet=");
+    put_nullable(&b, d->rules);
+    buf_put_str(&b, ",schema=");
+    buf_put_slice(&b, d->text);
+    buf_printf(&b, "} with refs [%.*s] of type %.*s, details: %s", SLICE_FMT(buf_slice(&refs)), SLICE_FMT(type),
+               details);
+    enum err e = answer_error_text(a, API_INVALID_SCHEMA, buf_slice(&b));
+    buf_free(&b);
+    buf_free(&refs);
+    return e;
+}
+
+enum err work_prepare(struct work *w, const struct store *s, struct slice subject, const struct draft *d,
+                      const json_t *metadata, const json_t *rules, bool normalize, bool fresh, struct answer *a)
+{
+    struct sources r = {0};
+    struct reason why = {0};
+    struct buf text;
+    enum schema_type type;
+    *w = (struct work){0};
+    if (!schema_type_parse(d->type, &type))
+        return answer_error(a, API_INVALID_SCHEMA, "Invalid schema type %.*s", SLICE_FMT(d->type));
+    buf_init(&text, 0);
+    map_init(&r.seen);
+    struct schema_ref *refs = calloc(d->reference_count + 1, sizeof *refs);
+    enum err e = refs ? ERR_OK : ERR_NO_MEMORY;
+    if (!e && d->reference_count)
+        memcpy(refs, d->references, d->reference_count * sizeof *refs);
+    if (!e)
+        e = resolve(&r, s, subject, refs, d->reference_count, fresh, true, 0, &why);
+    if (!e)
+        e = model_new(&w->model, type, d->text, r.list, r.n, fresh, &why);
+    if (!e)
+        e = normalize ? schema_normalized(w->model->schema, &text) : schema_canonical(w->model->schema, &text);
+    if (!e) {
+        w->content = content_new(type, buf_slice(&text), refs, d->reference_count, metadata, rules);
+        e = w->content ? ERR_OK : ERR_NO_MEMORY;
+    }
+    if (e)
+        e = refuse_schema(a, subject, d, why.text[0] ? why.text : err_text(e));
+    free(refs);
+    sources_free(&r);
+    buf_free(&text);
+    return e;
+}
+
+void work_contract(const struct scope *c, const struct draft *d, const struct content *previous, int32_t new_version,
+                   json_t **metadata, json_t **rules)
+{
+    json_t *given = d->metadata ? json_incref(d->metadata) : previous ? contract_parse(previous->metadata) : NULL;
+    json_t *given_rules = d->rules ? json_incref(d->rules) : previous ? contract_parse(previous->rules) : NULL;
+    json_t *lower = contract_metadata_merge(json_object_get(c->config, "defaultMetadata"), given);
+    *metadata = contract_metadata_merge(lower, json_object_get(c->config, "overrideMetadata"));
+    json_decref(lower);
+    lower = contract_rules_merge(json_object_get(c->config, "defaultRuleSet"), given_rules);
+    *rules = contract_rules_merge(lower, json_object_get(c->config, "overrideRuleSet"));
+    json_decref(lower);
+    json_decref(given);
+    json_decref(given_rules);
+    if (new_version > 0 && (d->version != 0 || contract_property(*metadata, "confluent:version"))) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", (int)new_version);
+        json_t *with = contract_with_property(*metadata, "confluent:version", text);
+        json_decref(*metadata);
+        *metadata = with;
+    }
+}
+
+bool work_alike(const struct content *asked, const struct content *stored)
+{
+    if (asked->type != stored->type || !slice_eq(asked->text, stored->text))
+        return false;
+    if (asked->reference_count && asked->reference_count != stored->reference_count)
+        return false;
+    for (size_t i = 0; i < asked->reference_count; i++) {
+        const struct schema_ref *x = &asked->references[i], *y = &stored->references[i];
+        if (x->version != y->version || !slice_eq(x->name, y->name) || !slice_eq(x->subject, y->subject))
+            return false;
+    }
+    json_t *m = contract_parse(asked->metadata), *n = contract_parse(stored->metadata);
+    bool alike = contract_metadata_alike(m, n) && slice_eq(asked->rules, stored->rules);
+    json_decref(m);
+    json_decref(n);
+    return alike;
+}
+
+/* --- compatibility --- */
+
+/* Properties named in confluent:reserved, comma-separated. */
+static bool reserved_has(const char *list, const char *item, size_t n)
+{
+    while (list && *list) {
+        const char *end = strchrnul(list, ',');
+        const char *from = list;
+        size_t len = (size_t)(end - list);
+        while (len && *from == ' ')
+            from++, len--;
+        while (len && from[len - 1] == ' ')
+            len--;
+        if (len == n && memcmp(from, item, n) == 0)
+            return true;
+        list = *end ? end + 1 : end;
+    }
+    return false;
+}
+
+static void each_reserved(const char *list, const char *other, bool only_missing, const struct model *m,
+                          const char *format, struct compat_result *out)
+{
+    while (list && *list) {
+        const char *end = strchrnul(list, ',');
+        const char *from = list;
+        size_t len = (size_t)(end - list);
+        char text[400];
+        while (len && *from == ' ')
+            from++, len--;
+        while (len && from[len - 1] == ' ')
+            len--;
+        bool say =
+            len && (only_missing ? !reserved_has(other, from, len) : schema_has_field(m->schema, slice_of(from, len)));
+        if (say) {
+            char name[256];
+            snprintf(name, sizeof name, "%.*s", (int)len, from);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+            snprintf(text, sizeof text, format, name);
+#pragma GCC diagnostic pop
+            (void)!compat_add_line(out, slice_str(text));
+        }
+        list = *end ? end + 1 : end;
+    }
+}
+
+static void check_reserved(const struct work *w, const struct content *previous, struct compat_result *out)
+{
+    json_t *now = contract_parse(w->content->metadata), *was = previous ? contract_parse(previous->metadata) : NULL;
+    const char *mine = contract_property(now, "confluent:reserved");
+    const char *theirs = contract_property(was, "confluent:reserved");
+    each_reserved(theirs, mine, true, w->model,
+                  "The new schema has reserved field %s removed from its metadata which is present in the old schema's "
+                  "metadata.",
+                  out);
+    each_reserved(mine, NULL, false, w->model, "The new schema has field that conflicts with the reserved field %s.",
+                  out);
+    json_decref(now);
+    json_decref(was);
+}
+
+static bool in_group(const struct content *a, const struct content *b, const char *group)
+{
+    if (!group)
+        return true;
+    json_t *m = contract_parse(a->metadata), *n = contract_parse(b->metadata);
+    const char *x = contract_property(m, group), *y = contract_property(n, group);
+    bool same = (!x && !y) || (x && y && !strcmp(x, y));
+    json_decref(m);
+    json_decref(n);
+    return same;
+}
+
+struct previous {
+    struct compat_previous *list; /* newest first */
+    struct model **models;
+    size_t n;
+};
+
+static void previous_free(struct previous *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        model_unref(p->models[i]);
+    free(p->list);
+    free(p->models);
+}
+
+/* The models of the versions that will be looked at. */
+static enum err load_previous(struct previous *p, struct model_cache *cache, const struct store *s,
+                              struct slice subject, const struct work *w, const struct version *const *versions,
+                              size_t n, bool all, const char *group, struct reason *why)
+{
+    enum err e = ERR_OK;
+    p->list = calloc(n + 1, sizeof *p->list);
+    p->models = calloc(n + 1, sizeof *p->models);
+    if (!p->list || !p->models)
+        return reason_set(why, ERR_NO_MEMORY, "out of memory");
+    for (size_t i = n; i > 0 && !e && (all || !p->n); i--) {
+        const struct version *v = versions[i - 1];
+        if (!in_group(w->content, v->content, group))
+            continue;
+        e = work_model(cache, s, subject, v->content, &p->models[p->n], why);
+        if (!e) {
+            p->list[p->n].version = v->version;
+            p->list[p->n].schema = p->models[p->n]->schema;
+            p->n++;
+        }
+    }
+    return e;
+}
+
+enum err work_compatible(struct model_cache *cache, const struct store *s, struct slice subject, const struct scope *c,
+                         const struct work *w, const struct version *const *versions, size_t n,
+                         struct compat_result *out, struct answer *a)
+{
+    enum compat_level level = COMPAT_BACKWARD;
+    enum compat_policy policy = COMPAT_STRICT;
+    struct previous p = {0};
+    struct reason why = {0};
+    bool validate = scope_flag(c, "validateFields");
+    enum err e = ERR_OK;
+    (void)compat_level_parse(slice_str(scope_level(c)), &level);
+    (void)compat_policy_parse(slice_str(scope_text(c, "compatibilityPolicy")), &policy);
+    if (validate)
+        check_reserved(w, n ? versions[n - 1]->content : NULL, out);
+    if (level != COMPAT_NONE) {
+        bool all = strstr(compat_level_name(level), "_TRANSITIVE") != NULL;
+        e = load_previous(&p, cache, s, subject, w, versions, n, all, scope_text(c, "compatibilityGroup"), &why);
+        if (!e)
+            e = compat_check(level, policy, w->model->schema, p.list, p.n, out, &why);
+    }
+    if (!e && out->n)
+        e = compat_add_config(out, validate, level);
+    previous_free(&p);
+    return e ? answer_error(a, API_INVALID_SCHEMA, "Invalid schema: %s", why.text[0] ? why.text : err_text(e)) : ERR_OK;
+}
