@@ -68,8 +68,9 @@ enum err receipt_canonical(const struct json_t *value, struct buf *out) MUST_CHE
 void receipt_commitment(uint8_t out[32], const uint8_t salt[RECEIPT_SALT_SIZE], struct slice tenant,
                         struct slice subject_class, struct slice subject);
 void receipt_entry_hash(uint8_t out[RECEIPT_HASH_SIZE], struct slice entry);
-/* The bundle for entry `index` of a ledger whose leaf hashes are given. */
-enum err receipt_bundle(const struct receipt_signer *s, struct slice receipt, const uint8_t salt[RECEIPT_SALT_SIZE],
+/* The bundle for entry `index` of a ledger whose leaf hashes are given; `salt` (RECEIPT_SALT_SIZE bytes) may be NULL.
+ */
+enum err receipt_bundle(const struct receipt_signer *s, struct slice receipt, const uint8_t *salt,
                         const uint8_t (*leaves)[RECEIPT_HASH_SIZE], uint64_t size, uint64_t index,
                         struct buf *out) MUST_CHECK;
 
