@@ -97,8 +97,7 @@ void pending_release(struct pending *p);
 void session_flush(struct session *s);
 
 /* ---- upstream.c ---- */
-struct upstream;
-typedef void (*upstream_done)(struct pending *p, void *then, enum err err, struct slice body, struct kafka_client *k);
+/* Send on the session's connection to the cluster; `then` NULL: relay the answer. s NULL: the client left. */
 void upstream_send(struct session *s, struct pending *p, int16_t api_key, int16_t version, struct slice client_id,
                    struct slice body, bool no_answer, pending_response_fn then);
 void upstreams_close(struct session *s);

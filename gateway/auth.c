@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Who is it: ApiVersions (allowed to everybody, KIP-511), SaslHandshake and SaslAuthenticate (KIP-43, KIP-152), and the
+ * bare tokens of SaslHandshake v0. The mechanisms are acl/sasl_server.h's. A failed authentication is answered with
+ * SASL_AUTHENTICATION_FAILED and Kafka's text, then the connection ends. An authenticated session may authenticate
+ * again as the same principal (KIP-368). */
+#include "core/base/log.h"
+#include "gateway/api.h"
+#include "gateway/handlers.h"
+#include "wire/api_versions.h"
+#include "wire/sasl_authenticate.h"
+#include "wire/sasl_handshake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- ApiVersions ---- */
+
+static bool software_name_is_valid(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = s.p[i];
+        bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!alnum && ((c != '-' && c != '.') || i == 0 || i + 1 == s.n))
+            return false;
+    }
+    return s.n > 0;
+}
+
+void handle_api_versions(struct pending *p)
+{
+    const struct api_versions_request *req = p->body;
+    struct cluster *cluster = &p->session->worker->gateway->cluster;
+    struct api_versions_response resp;
+    const struct api_row *row;
+    int32_t n = 0;
+
+    api_versions_response_init(&resp);
+    while (api_at((size_t)n))
+        n++;
+    if (!api_versions_response_api_version_array_alloc(&resp.api_keys, n, &p->arena)) {
+        pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
+        return;
+    }
+    resp.api_keys.n = 0;
+    if (!req) { /* a version nobody knows: a v0 answer that tells which ones are known */
+        resp.error_code = ERR_UNSUPPORTED_VERSION;
+        p->version = 0;
+    } else if (p->version >= 3 && (!software_name_is_valid(req->client_software_name) ||
+                                   !software_name_is_valid(req->client_software_version))) {
+        resp.error_code = ERR_INVALID_REQUEST;
+        pending_answer(p, &resp);
+        return;
+    }
+    for (size_t i = 0; (row = api_at(i)); i++) {
+        struct api_versions_response_api_version *a = &resp.api_keys.v[resp.api_keys.n];
+        if ((resp.error_code && row->key != WIRE_API_VERSIONS) ||
+            !api_versions(cluster, row, &a->min_version, &a->max_version))
+            continue;
+        a->api_key = row->key;
+        if (row->key == WIRE_PRODUCE)
+            a->min_version = 0; /* KAFKA-18659: old librdkafka decides its features by it */
+        resp.api_keys.n++;
+    }
+    resp.finalized_features_epoch = -1;
+    pending_answer(p, &resp);
+}
+
+/* ---- SASL ---- */
+
+static void count_auth(struct session *s, bool ok, const char *reason)
+{
+    char labels[128];
+    snprintf(labels, sizeof labels, "mechanism=\"%s\",result=\"%s\"", sasl_mechanism_name(s->mechanism),
+             ok ? "ok" : reason);
+    metric_add(metrics_counter("castellan_gateway_authentications_total", labels, "SASL authentications."), 1);
+}
+
+void handle_sasl_handshake(struct pending *p)
+{
+    const struct sasl_handshake_request *req = p->body;
+    struct session *s = p->session;
+    struct gateway *g = s->worker->gateway;
+    struct sasl_handshake_response resp;
+    enum sasl_mechanism m;
+    struct reason why = {0};
+
+    sasl_handshake_response_init(&resp);
+    resp.mechanisms.v = arena_array(&p->arena, SASL_MECHANISMS, sizeof *resp.mechanisms.v);
+    for (int i = 0; resp.mechanisms.v && i < SASL_MECHANISMS; i++)
+        if (g->mechanisms[i])
+            resp.mechanisms.v[resp.mechanisms.n++] = slice_str(sasl_mechanism_name((enum sasl_mechanism)i));
+    if (s->entrance->kind == ENTRANCE_SSL) {
+        resp.error_code = ERR_ILLEGAL_SASL_STATE;
+    } else if (!sasl_mechanism_parse(req->mechanism, &m) || !g->mechanisms[m]) {
+        log_warn("%s: unsupported SASL mechanism %.*s", conn_peer(s->conn), SLICE_FMT(req->mechanism));
+        resp.error_code = ERR_UNSUPPORTED_SASL_MECHANISM;
+    } else if (!s->worker->view || sasl_session_new(&s->sasl, m, s->worker->view->users, &why)) {
+        log_error("SASL cannot start: %s", why.code ? why.text : "the users are not loaded yet");
+        resp.error_code = ERR_BROKER_NOT_AVAILABLE;
+    } else {
+        s->mechanism = m;
+        if (s->phase == PHASE_READY) {
+            s->reauth_principal = s->principal;
+            s->principal = NULL;
+        }
+        s->phase = p->version == 0 ? PHASE_RAW_SASL : PHASE_SASL;
+    }
+    pending_answer(p, &resp);
+}
+
+static bool became_ready(struct session *s)
+{
+    struct buf name;
+    int64_t life = s->worker->gateway->reauth_ms;
+
+    buf_init(&name, CREDENTIAL_USER_MAX + 16);
+    principal_put_user(&name, sasl_session_user(s->sasl));
+    s->principal = strdup(buf_cstr(&name));
+    buf_free(&name);
+    sasl_session_free(s->sasl);
+    s->sasl = NULL;
+    if (!s->principal)
+        return false;
+    if (s->reauth_principal && strcmp(s->reauth_principal, s->principal) != 0) {
+        log_warn("%s: re-authentication as %s of a session of %s is refused", conn_peer(s->conn), s->principal,
+                 s->reauth_principal);
+        return false;
+    }
+    free(s->reauth_principal);
+    s->reauth_principal = NULL;
+    s->phase = PHASE_READY;
+    s->expires_ms = life > 0 ? loop_now_ms(s->worker->loop) + life : INT64_MAX;
+    conn_set_frame_max(s->conn, s->worker->gateway->frame_max);
+    return true;
+}
+
+/* One token; false when the session must end. *text is Kafka's words for the peer. */
+static bool take_token(struct session *s, struct slice token, struct buf *out, const char **text)
+{
+    enum sasl_state state = sasl_session_step(s->sasl, token, out);
+
+    *text = NULL;
+    switch (state) {
+    case SASL_STATE_MORE:
+        return true;
+    case SASL_STATE_DONE:
+        if (became_ready(s)) {
+            count_auth(s, true, "");
+            return true;
+        }
+        *text = "Authentication failed: cannot change principals during re-authentication";
+        return false;
+    case SASL_STATE_FAILED:
+        break;
+    }
+    *text = sasl_session_error(s->sasl);
+    count_auth(s, false, sasl_reason_name(sasl_session_reason(s->sasl)));
+    log_warn("%s: authentication of \"%.*s\" by %s failed: %s", conn_peer(s->conn),
+             SLICE_FMT(sasl_session_claimed(s->sasl)), sasl_mechanism_name(s->mechanism),
+             sasl_reason_name(sasl_session_reason(s->sasl)));
+    return false;
+}
+
+void handle_sasl_authenticate(struct pending *p)
+{
+    const struct sasl_authenticate_request *req = p->body;
+    struct session *s = p->session;
+    struct sasl_authenticate_response resp;
+    struct buf out;
+    const char *text;
+    bool ok;
+
+    sasl_authenticate_response_init(&resp);
+    resp.auth_bytes = slice_of("", 0);
+    if (s->phase != PHASE_SASL || !s->sasl) {
+        resp.error_code = ERR_ILLEGAL_SASL_STATE;
+        resp.error_message = slice_str("SaslAuthenticate request received without a SaslHandshake before it");
+        pending_answer(p, &resp);
+        session_close(s, CONN_CLOSE_AUTH_FAILED, "SaslAuthenticate out of order");
+        return;
+    }
+    buf_init(&out, 0);
+    ok = take_token(s, req->auth_bytes, &out, &text);
+    if (ok) {
+        resp.auth_bytes = buf_slice(&out);
+        if (s->phase == PHASE_READY)
+            resp.session_lifetime_ms = s->worker->gateway->reauth_ms;
+    } else {
+        resp.error_code = ERR_SASL_AUTHENTICATION_FAILED;
+        resp.error_message = slice_str(text);
+    }
+    pending_answer(p, &resp);
+    buf_wipe_free(&out);
+    if (!ok)
+        session_close(s, CONN_CLOSE_AUTH_FAILED, NULL);
+}
+
+void handle_raw_sasl(struct session *s, struct slice token)
+{
+    struct slice answer;
+    struct buf out;
+    const char *text;
+
+    buf_init(&out, 0);
+    if (!take_token(s, token, &out, &text)) {
+        session_close(s, CONN_CLOSE_AUTH_FAILED, text);
+        buf_wipe_free(&out);
+        return;
+    }
+    answer = buf_slice(&out);
+    if (conn_write_frame(s->conn, &answer, 1))
+        session_close(s, CONN_CLOSE_QUEUE_FULL, NULL);
+    buf_wipe_free(&out);
+}

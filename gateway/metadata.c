@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Where things are: Metadata, DescribeCluster, FindCoordinator, DescribeTopicPartitions. The cluster's addresses never
+ * reach a client: each node is told as the gateway's host with the node's own port (entrance port + 1 + place).
+ * Metadata also needs DESCRIBE on each topic, and CREATE (on the topic or the cluster) before a missing one may be made
+ * on demand; topics a principal may not describe are refused when named and left out when all are asked for. */
+#include "wire/metadata.h"
+#include "core/base/log.h"
+#include "gateway/handlers.h"
+#include "gateway/split.h"
+#include "wire/describe_cluster.h"
+#include "wire/describe_topic_partitions.h"
+#include "wire/find_coordinator.h"
+
+enum { OPERATIONS_ABSENT = INT32_MIN };
+
+/* ---- Addresses ---- */
+
+/* The gateway's own address for a node; a node not seen before gets its ports opened. -1: no room. */
+static int32_t rewrite(struct pending *p, int32_t id, struct slice *host, int32_t port)
+{
+    struct entrance *e = p->session->entrance;
+    struct gateway *g = p->session->worker->gateway;
+    bool is_new;
+    int place = cluster_learn(&g->cluster, id, *host, port, &is_new);
+
+    if (place < 0) {
+        log_error("node %d has no place: more than %d nodes", (int)id, CLUSTER_NODES_MAX);
+        return -1;
+    }
+    if (is_new)
+        gateway_node_learned(g, place);
+    *host = slice_str(e->advertised);
+    return e->port + 1 + place;
+}
+
+int32_t authorized_operations(const struct session *s, enum acl_type type, struct slice name)
+{
+    int32_t bits = 0;
+    for (int op = ACL_READ; op < ACL_OPERATIONS; op++)
+        if (acl_operation_supported(type, (enum acl_operation)op) && session_may(s, type, (enum acl_operation)op, name))
+            bits |= 1 << op;
+    return bits;
+}
+
+static bool decode(struct pending *p, enum err err, struct slice body, void *response)
+{
+    struct cursor c = cursor_of(body);
+
+    if (!p->session) { /* the client left while the cluster answered */
+        pending_silent(p);
+        return false;
+    }
+    if (!err)
+        err = p->api->response->decode(response, &c, p->version, &p->arena);
+    if (!err)
+        return true;
+    log_warn("the cluster's answer to %s cannot be used: %s", p->api->name, err_text(err));
+    pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer");
+    return false;
+}
+
+/* ---- Metadata ---- */
+
+struct refused_topics {
+    struct slice *names;
+    struct wire_uuid *ids; /* asked for by id */
+    int32_t n;
+    enum err err;
+};
+
+typedef struct metadata_response_metadata_response_topic topic_answer;
+
+static void refuse_topic(struct pending *p, topic_answer *out, struct slice name, const struct wire_uuid *id)
+{
+    metadata_response_metadata_response_topic_init(out);
+    out->name = id && p->version >= 12 ? SLICE_NULL : slice_is_null(name) ? slice_of("", 0) : name;
+    if (id)
+        out->topic_id = *id;
+    out->error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
+}
+
+/* Drop or refuse what the principal may not describe; learn the ids of the rest. */
+static void filter_topics(struct pending *p, const struct metadata_request *req, struct metadata_response *resp)
+{
+    int32_t kept = 0;
+
+    for (int32_t i = 0; i < resp->topics.n; i++) {
+        topic_answer *t = &resp->topics.v[i];
+        struct wire_uuid id = t->topic_id;
+        bool by_id = slice_is_null(t->name);
+        bool may = by_id || session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name);
+
+        if (!may && req->topics.n <= 0)
+            continue;
+        if (!may) /* asked for by id: the name stays unknown to it */
+            refuse_topic(p, t, t->name, p->version >= 10 && !wire_uuid_is_zero(&id) ? &id : NULL);
+        else if (!t->error_code && !by_id)
+            worker_learn_topic(p->session->worker, id.b, t->name);
+        if (may && req->include_topic_authorized_operations && !t->error_code && !by_id)
+            t->topic_authorized_operations = authorized_operations(p->session, ACL_TOPIC, t->name);
+        else
+            t->topic_authorized_operations = OPERATIONS_ABSENT;
+        resp->topics.v[kept++] = *t;
+    }
+    resp->topics.n = kept;
+}
+
+static void add_refused(struct pending *p, struct metadata_response *resp)
+{
+    const struct refused_topics *r = p->filter;
+    struct metadata_response_metadata_response_topic_array all;
+
+    if (!r || r->n == 0)
+        return;
+    if (!metadata_response_metadata_response_topic_array_alloc(&all, resp->topics.n + r->n, &p->arena))
+        return;
+    for (int32_t i = 0; i < resp->topics.n; i++)
+        all.v[i] = resp->topics.v[i];
+    for (int32_t i = 0; i < r->n; i++)
+        refuse_topic(p, &all.v[resp->topics.n + i], r->names[i], NULL);
+    resp->topics = all;
+}
+
+static void on_metadata(struct pending *p, enum err err, struct slice body)
+{
+    const struct metadata_request *req = p->body;
+    struct metadata_response resp;
+    int32_t kept = 0;
+
+    if (!decode(p, err, body, &resp))
+        return;
+    for (int32_t i = 0; i < resp.brokers.n; i++) {
+        struct metadata_response_metadata_response_broker *b = &resp.brokers.v[i];
+        b->port = rewrite(p, b->node_id, &b->host, b->port);
+        if (b->port >= 0)
+            resp.brokers.v[kept++] = *b;
+    }
+    resp.brokers.n = kept;
+    filter_topics(p, req, &resp);
+    add_refused(p, &resp);
+    resp.cluster_authorized_operations = OPERATIONS_ABSENT;
+    if (p->version >= 8 && p->version <= 10 && req->include_cluster_authorized_operations)
+        resp.cluster_authorized_operations =
+            session_may(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
+                ? authorized_operations(p->session, ACL_CLUSTER, slice_str(ACL_CLUSTER_NAME))
+                : 0;
+    pending_answer(p, &resp);
+}
+
+static void answer_only_refused(struct pending *p, struct metadata_request *req)
+{
+    /* the brokers must be told all the same: ask for no topic at all */
+    if (p->version == 0) /* in version 0 an empty list means all */
+        req->topics.n = 0;
+    pending_forward_struct(p, req, on_metadata);
+}
+
+void handle_metadata(struct pending *p)
+{
+    struct metadata_request *req = p->body;
+    struct refused_topics *r = arena_alloc(&p->arena, sizeof *r);
+    bool creates = (p->version < 4 || req->allow_auto_topic_creation) && req->topics.n > 0;
+    bool may_create_any = creates && session_may(p->session, ACL_CLUSTER, ACL_CREATE, slice_str(ACL_CLUSTER_NAME));
+    bool may_create = true;
+    int32_t kept = 0;
+
+    if (!r || (req->topics.n > 0 && !(r->names = arena_array(&p->arena, (size_t)req->topics.n, sizeof *r->names)))) {
+        pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
+        return;
+    }
+    for (int32_t i = 0; i < req->topics.n; i++) {
+        struct slice name = req->topics.v[i].name;
+        if (!slice_is_null(name) && !session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, name)) {
+            r->names[r->n++] = name;
+            continue;
+        }
+        if (creates && !may_create_any && !slice_is_null(name) && !session_may(p->session, ACL_TOPIC, ACL_CREATE, name))
+            may_create = false; /* then none of this request is made on demand: the flag stands for all */
+        req->topics.v[kept++] = req->topics.v[i];
+    }
+    p->filter = r;
+    if (req->topics.n > 0)
+        req->topics.n = kept;
+    if (!may_create && p->version >= 4)
+        req->allow_auto_topic_creation = false;
+    if (r->n == 0 && (may_create || p->version < 4))
+        pending_forward(p, on_metadata);
+    else if (kept == 0)
+        answer_only_refused(p, req);
+    else
+        pending_forward_struct(p, req, on_metadata);
+}
+
+/* ---- DescribeCluster ---- */
+
+static void on_cluster(struct pending *p, enum err err, struct slice body)
+{
+    const struct describe_cluster_request *req = p->body;
+    struct describe_cluster_response resp;
+    int32_t kept = 0;
+
+    if (!decode(p, err, body, &resp))
+        return;
+    for (int32_t i = 0; i < resp.brokers.n; i++) {
+        struct describe_cluster_response_describe_cluster_broker *b = &resp.brokers.v[i];
+        b->port = rewrite(p, b->broker_id, &b->host, b->port);
+        if (b->port >= 0)
+            resp.brokers.v[kept++] = *b;
+    }
+    resp.brokers.n = kept;
+    resp.cluster_authorized_operations = OPERATIONS_ABSENT;
+    if (req->include_cluster_authorized_operations)
+        resp.cluster_authorized_operations =
+            session_may(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
+                ? authorized_operations(p->session, ACL_CLUSTER, slice_str(ACL_CLUSTER_NAME))
+                : 0;
+    pending_answer(p, &resp);
+}
+
+void handle_describe_cluster(struct pending *p)
+{
+    pending_forward(p, on_cluster);
+}
+
+/* ---- FindCoordinator ---- */
+
+enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
+
+static enum err may_find(struct pending *p, int8_t type, struct slice key)
+{
+    if (type == KEY_TRANSACTION)
+        return session_may(p->session, ACL_TRANSACTIONAL_ID, ACL_DESCRIBE, key)
+                   ? ERR_OK
+                   : ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    if (type == KEY_GROUP)
+        return session_may(p->session, ACL_GROUP, ACL_DESCRIBE, key) ? ERR_OK : ERR_GROUP_AUTHORIZATION_FAILED;
+    return ERR_INVALID_REQUEST;
+}
+
+static void refuse_coordinator(struct find_coordinator_response_coordinator *c, struct slice key, enum err err)
+{
+    find_coordinator_response_coordinator_init(c);
+    c->key = key;
+    c->node_id = -1;
+    c->host = slice_of("", 0);
+    c->port = -1;
+    c->error_code = err_kafka(err);
+    c->error_message = slice_str(err_text(err));
+}
+
+struct refused_keys {
+    struct slice *keys;
+    enum err *errs;
+    int32_t n;
+};
+
+static void on_coordinator(struct pending *p, enum err err, struct slice body)
+{
+    const struct refused_keys *r = p->filter;
+    struct find_coordinator_response resp;
+    struct find_coordinator_response_coordinator_array all;
+
+    if (!decode(p, err, body, &resp))
+        return;
+    if (p->version < 4 && !resp.error_code)
+        resp.port = rewrite(p, resp.node_id, &resp.host, resp.port);
+    for (int32_t i = 0; i < resp.coordinators.n; i++)
+        if (!resp.coordinators.v[i].error_code)
+            resp.coordinators.v[i].port =
+                rewrite(p, resp.coordinators.v[i].node_id, &resp.coordinators.v[i].host, resp.coordinators.v[i].port);
+    if (r && r->n && find_coordinator_response_coordinator_array_alloc(&all, resp.coordinators.n + r->n, &p->arena)) {
+        for (int32_t i = 0; i < resp.coordinators.n; i++)
+            all.v[i] = resp.coordinators.v[i];
+        for (int32_t i = 0; i < r->n; i++)
+            refuse_coordinator(&all.v[resp.coordinators.n + i], r->keys[i], r->errs[i]);
+        resp.coordinators = all;
+    }
+    pending_answer(p, &resp);
+}
+
+static void find_one(struct pending *p, const struct find_coordinator_request *req)
+{
+    struct find_coordinator_response resp;
+    enum err err = may_find(p, req->key_type, req->key);
+
+    if (!err) {
+        pending_forward(p, on_coordinator);
+        return;
+    }
+    find_coordinator_response_init(&resp);
+    resp.error_code = err_kafka(err);
+    resp.error_message = slice_str(err_text(err));
+    resp.node_id = -1;
+    resp.host = slice_of("", 0);
+    resp.port = -1;
+    pending_answer(p, &resp);
+}
+
+void handle_find_coordinator(struct pending *p)
+{
+    struct find_coordinator_request *req = p->body;
+    struct refused_keys *r = arena_alloc(&p->arena, sizeof *r);
+    int32_t n = req->coordinator_keys.n > 0 ? req->coordinator_keys.n : 0, kept = 0;
+
+    if (p->version < 4) {
+        find_one(p, req);
+        return;
+    }
+    if (!r || !(r->keys = arena_array(&p->arena, (size_t)n, sizeof *r->keys)) ||
+        !(r->errs = arena_array(&p->arena, (size_t)n, sizeof *r->errs))) {
+        pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
+        return;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        enum err err = may_find(p, req->key_type, req->coordinator_keys.v[i]);
+        if (err) {
+            r->keys[r->n] = req->coordinator_keys.v[i];
+            r->errs[r->n++] = err;
+        } else {
+            req->coordinator_keys.v[kept++] = req->coordinator_keys.v[i];
+        }
+    }
+    p->filter = r;
+    if (r->n == 0) {
+        pending_forward(p, on_coordinator);
+        return;
+    }
+    req->coordinator_keys.n = kept;
+    if (kept) {
+        pending_forward_struct(p, req, on_coordinator);
+        return;
+    }
+    struct find_coordinator_response resp;
+    find_coordinator_response_init(&resp);
+    find_coordinator_response_coordinator_array_alloc(&resp.coordinators, r->n, &p->arena);
+    for (int32_t i = 0; i < resp.coordinators.n; i++)
+        refuse_coordinator(&resp.coordinators.v[i], r->keys[i], r->errs[i]);
+    pending_answer(p, &resp);
+}
+
+/* ---- DescribeTopicPartitions ---- */
+
+/* Asked for all topics, those that may not be described are left out. */
+static void drop_hidden(struct pending *p, void *response)
+{
+    struct describe_topic_partitions_response *resp = response;
+    const struct describe_topic_partitions_request *req = p->body;
+    int32_t kept = 0;
+
+    for (int32_t i = 0; i < resp->topics.n; i++) {
+        struct describe_topic_partitions_response_describe_topic_partitions_response_topic *t = &resp->topics.v[i];
+        bool may = t->error_code == ERR_TOPIC_AUTHORIZATION_FAILED || slice_is_null(t->name) ||
+                   session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name);
+        if (!may && req->topics.n == 0)
+            continue;
+        t->topic_authorized_operations =
+            t->error_code ? OPERATIONS_ABSENT : authorized_operations(p->session, ACL_TOPIC, t->name);
+        if (!t->error_code && !slice_is_null(t->name))
+            worker_learn_topic(p->session->worker, t->topic_id.b, t->name);
+        resp->topics.v[kept++] = *t;
+    }
+    resp->topics.n = kept;
+    if (resp->next_cursor && !session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, resp->next_cursor->topic_name))
+        resp->next_cursor->partition_index = 0; /* the name must stay: without it the client cannot go on */
+    pending_answer(p, response);
+}
+
+void handle_describe_topic_partitions(struct pending *p)
+{
+    split_run(p, drop_hidden);
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A client connection: frames in, phases, back-pressure, the end. What a request does is its handler's; the order of
+ * answers is pending.c's. A frame that cannot be a request (no header, unknown API, a version not served, wrong phase)
+ * closes the connection with one log line and a counter, as Kafka does. */
+#include "gateway/session.h"
+#include "core/base/log.h"
+#include "gateway/api.h"
+#include "gateway/handlers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void pending_free(struct pending *p)
+{
+    if (p->filter_free)
+        p->filter_free(p);
+    buf_free(&p->frame);
+    buf_free(&p->answer);
+    arena_free(&p->arena);
+    free(p);
+}
+
+struct slice session_principal(const struct session *s)
+{
+    return slice_str(s->principal);
+}
+
+struct slice session_user(const struct session *s)
+{
+    const char *colon = s->principal ? strchr(s->principal, ':') : NULL;
+    return slice_str(colon ? colon + 1 : "");
+}
+
+struct slice session_host(const struct session *s)
+{
+    return slice_str(conn_peer_host(s->conn));
+}
+
+bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
+{
+    struct acl_question q = {type, op, name, session_principal(s), session_host(s)};
+    return s->worker->view && acl_allowed(s->worker->view->acl, &q);
+}
+
+static void count_close(enum conn_close why)
+{
+    char labels[64];
+    snprintf(labels, sizeof labels, "reason=\"%s\"", conn_close_label(why));
+    metric_add(
+        metrics_counter("castellan_gateway_disconnects_total", labels, "Client connections that ended, by reason."), 1);
+}
+
+void session_close(struct session *s, enum conn_close why, const char *detail)
+{
+    if (s->phase == PHASE_CLOSING)
+        return;
+    s->phase = PHASE_CLOSING;
+    if (why == CONN_CLOSE_AUTH_FAILED) /* the answer that says so must still get out */
+        conn_close_after_flush(s->conn, why, detail);
+    else
+        conn_close(s->conn, why, detail);
+}
+
+/* ---- Frames ---- */
+
+static const char *check_request(struct session *s, struct pending *p)
+{
+    unsigned phase = s->phase == PHASE_READY ? API_READY : API_BEFORE_AUTH;
+    int16_t min, max;
+
+    if (!p->row || !p->api)
+        return "a request of an unknown API";
+    if (!(p->row->phases & phase))
+        return s->phase == PHASE_READY ? "a request that is not valid now" : "a request before authentication";
+    if (!api_versions(&s->worker->gateway->cluster, p->row, &min, &max))
+        return "a request of an API the cluster does not serve";
+    /* Produce is advertised from 0, but 0-2 are refused (KAFKA-18659) */
+    if (p->version < min || p->version > max || p->version < p->api->min)
+        return p->row->key == WIRE_API_VERSIONS ? NULL : "a request of a version that is not served";
+    p->body = wire_struct_new(p->api->request->body, &p->arena);
+    return p->body ? NULL : "out of memory";
+}
+
+static const char *parse_request(struct session *s, struct pending *p)
+{
+    struct cursor c = cursor_of(buf_slice(&p->frame));
+    struct request_header h;
+    const char *wrong;
+
+    if (wire_request_header_decode(&h, &c, &p->arena))
+        return "a request header does not parse";
+    p->row = api_find(h.request_api_key);
+    p->api = wire_api(h.request_api_key);
+    p->version = h.request_api_version;
+    p->correlation_id = h.correlation_id;
+    p->client_id = h.client_id;
+    p->body_bytes = slice_of(c.p, cursor_left(&c));
+    wrong = check_request(s, p);
+    if (wrong || !p->body)
+        return wrong;
+    if (p->api->request->decode(p->body, &c, p->version, &p->arena) || cursor_finish(&c))
+        return "a request body does not parse";
+    return NULL;
+}
+
+static struct pending *pending_new(struct session *s)
+{
+    struct pending *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->session = s;
+    arena_init(&p->arena, 0);
+    buf_init(&p->frame, 0);
+    buf_init(&p->answer, 0);
+    if (conn_take_frame(s->conn, &p->frame)) {
+        pending_free(p);
+        return NULL;
+    }
+    p->arrived_us = loop_env(s->worker->loop)->mono_us(loop_env(s->worker->loop));
+    *s->tail = p;
+    s->tail = &p->next;
+    s->pending_count++;
+    return p;
+}
+
+static void pause_if_many(struct session *s)
+{
+    bool want = s->busy || s->pending_count >= SESSION_PENDING_MAX;
+    if (want == s->paused || s->phase == PHASE_CLOSING)
+        return;
+    s->paused = want;
+    if (want)
+        conn_pause(s->conn);
+    else
+        conn_resume(s->conn);
+}
+
+static void on_frame(void *user, struct conn *conn, struct slice frame)
+{
+    struct session *s = user;
+    struct pending *p;
+    const char *wrong;
+
+    if (s->phase == PHASE_CLOSING)
+        return;
+    if (s->phase == PHASE_RAW_SASL) {
+        handle_raw_sasl(s, frame);
+        return;
+    }
+    p = pending_new(s);
+    if (!p) {
+        session_close(s, CONN_CLOSE_NO_MEMORY, NULL);
+        return;
+    }
+    wrong = parse_request(s, p);
+    if (wrong) {
+        log_warn("%s (%s): %s", conn_peer(conn), s->principal ? s->principal : "not authenticated", wrong);
+        pending_fail(p, CONN_CLOSE_PROTOCOL, wrong);
+        return;
+    }
+    if (s->phase == PHASE_READY && loop_now_ms(s->worker->loop) > s->expires_ms && p->row->key != WIRE_SASL_HANDSHAKE &&
+        p->row->key != WIRE_SASL_AUTHENTICATE && p->row->key != WIRE_API_VERSIONS) {
+        pending_fail(p, CONN_CLOSE_AUTH_EXPIRED, NULL);
+        return;
+    }
+    p->row->handle(p);
+    pause_if_many(s);
+}
+
+/* ---- Life ---- */
+
+static void set_principal_from_certificate(struct session *s)
+{
+    struct buf dn, name;
+    struct reason why = {0};
+    enum err err;
+
+    buf_init(&dn, PRINCIPAL_DN_MAX);
+    buf_init(&name, PRINCIPAL_DN_MAX + 8);
+    err = conn_peer_cert(s->conn) ? tls_cert_subject(conn_peer_cert(s->conn), &dn) : ERR_AUTH;
+    if (!err)
+        err = principal_from_dn(s->worker->gateway->principal_rules, buf_slice(&dn), &name, &why);
+    if (!err)
+        s->principal = strdup(buf_cstr(&name));
+    buf_free(&dn);
+    buf_free(&name);
+    if (err || !s->principal) {
+        log_warn("%s: no principal from the certificate: %s", conn_peer(s->conn),
+                 why.code ? why.text : err_text(ERR_AUTH));
+        session_close(s, CONN_CLOSE_AUTH_FAILED, "the certificate gives no principal");
+        return;
+    }
+    s->phase = PHASE_READY;
+    conn_set_frame_max(s->conn, s->worker->gateway->frame_max);
+}
+
+static void on_ready(void *user, struct conn *conn)
+{
+    struct session *s = user;
+    (void)conn;
+    s->phase = PHASE_NEW;
+    if (s->entrance->kind == ENTRANCE_SSL)
+        set_principal_from_certificate(s);
+}
+
+static void on_closed(void *user, struct conn *conn, enum conn_close why, const char *detail)
+{
+    struct session *s = user;
+
+    count_close(why);
+    if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_RESET && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_SHUTDOWN)
+        log_warn("%s (%s): %s%s%s", conn_peer(conn), s->principal ? s->principal : "not authenticated",
+                 conn_close_text(why), detail && *detail ? ": " : "", detail ? detail : "");
+    s->phase = PHASE_CLOSING;
+    for (struct pending *p = s->head, *next; p; p = next) {
+        next = p->next;
+        p->session = NULL; /* what is still under way frees itself when it comes back */
+        p->next = NULL;
+        if (p->done)
+            pending_free(p);
+    }
+    loop_timer_stop(&s->mute);
+    upstreams_close(s);
+    sasl_session_free(s->sasl);
+    if (s->next)
+        s->next->prev = s->prev;
+    *s->prev = s->next;
+    s->worker->session_count--;
+    free(s->principal);
+    free(s->reauth_principal);
+    free(s);
+}
+
+static const struct conn_ops ops = {.on_ready = on_ready, .on_frame = on_frame, .on_closed = on_closed};
+
+static void on_unmute(void *arg)
+{
+    struct session *s = arg;
+    s->muted = false;
+    conn_resume(s->conn);
+}
+
+void session_accept(struct worker *w, struct entrance *e, int place, struct accepted a)
+{
+    struct session *s = calloc(1, sizeof *s);
+    struct conn_opts o = {
+        .ops = &ops, .user = s, .tls = e->tls, .frame_max = CONN_FRAME_MAX_BEFORE_AUTH, .idle_ms = w->gateway->idle_ms};
+
+    if (!s) {
+        listener_drop(a);
+        return;
+    }
+    s->worker = w;
+    s->entrance = e;
+    s->place = place;
+    s->tail = &s->head;
+    s->expires_ms = INT64_MAX;
+    loop_timer_init(&s->mute, w->loop, on_unmute, s);
+    if (conn_accept(&s->conn, w->loop, a, &o)) {
+        free(s);
+        return;
+    }
+    metric_add(metrics_counter("castellan_gateway_connections_total", NULL, "Client connections accepted."), 1);
+    s->next = w->sessions;
+    s->prev = &w->sessions;
+    if (s->next)
+        s->next->prev = &s->next;
+    w->sessions = s;
+    w->session_count++;
+}
+
+void session_close_all(struct worker *w)
+{
+    for (struct session *s = w->sessions; s; s = s->next)
+        session_close(s, CONN_CLOSE_SHUTDOWN, NULL);
+}
+
+/* ---- Sending answers in order ---- */
+
+static void mute_for(struct session *s, int64_t ms)
+{
+    if (ms <= 0 || s->phase == PHASE_CLOSING)
+        return;
+    if (!s->muted)
+        conn_pause(s->conn);
+    s->muted = true;
+    loop_timer_start(&s->mute, ms);
+}
+
+void session_flush(struct session *s)
+{
+    while (s->head && s->head->done && s->phase != PHASE_CLOSING) {
+        struct pending *p = s->head;
+
+        if (!p->silent && conn_write_owned(s->conn, &p->answer)) {
+            session_close(s, CONN_CLOSE_QUEUE_FULL, NULL);
+            return;
+        }
+        s->head = p->next;
+        if (!s->head)
+            s->tail = &s->head;
+        s->pending_count--;
+        mute_for(s, p->throttle_ms);
+        pending_free(p);
+    }
+    pause_if_many(s);
+}
+
+void pending_hold(struct pending *p)
+{
+    if (!p->session || p->holds_session)
+        return;
+    p->holds_session = p->session->busy = true;
+    pause_if_many(p->session);
+}
+
+void pending_release(struct pending *p)
+{
+    if (!p->holds_session)
+        return;
+    p->holds_session = false;
+    if (!p->session)
+        return;
+    p->session->busy = false;
+    pause_if_many(p->session);
+}
+
+/* Done: sent when its turn comes, or freed when the client is gone. */
+void pending_finish(struct pending *p)
+{
+    p->done = true;
+    pending_release(p);
+    if (p->session)
+        session_flush(p->session);
+    else
+        pending_free(p);
+}
+
+void pending_fail(struct pending *p, enum conn_close why, const char *detail)
+{
+    struct session *s = p->session;
+    p->silent = true;
+    p->done = true;
+    if (!s) {
+        pending_free(p);
+        return;
+    }
+    session_close(s, why, detail); /* the request is freed with the session */
+}
