@@ -127,7 +127,8 @@ static enum err decide_delete_subject(struct change *c, struct decision *d)
                             SLICE_FMT(c->subject));
     enum err e = refuse_read_only(a, d->store, c->subject);
     int32_t highest = 0;
-    buf_put_str(&a->body, "[");
+    if (!e)
+        buf_put_str(&a->body, "[");
     for (size_t i = 0; i < u->n && !e; i++) {
         const struct version *v = &u->versions[i];
         if (v->deleted && !c->permanent)
