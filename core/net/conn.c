@@ -233,8 +233,6 @@ static void on_work(void *arg)
     }
     if (work & WORK_READY)
         conn_established(c);
-    if (work & WORK_FRAME_END && c->state == CONN_OPEN && c->ops->on_frame_end)
-        c->ops->on_frame_end(c->user, c, false);
     if (work & WORK_READ && c->state == CONN_OPEN && conn_wants_read(c))
         conn_read(c);
     if (work & WORK_DRAINED && c->state == CONN_OPEN && c->ops->on_drained)
@@ -512,6 +510,12 @@ void conn_set_ops(struct conn *c, const struct conn_ops *ops, void *user)
 {
     c->ops = ops;
     c->user = user;
+}
+
+void conn_set_stream(struct conn *c, uint32_t stream_above, uint32_t stream_peek)
+{
+    c->stream_above = stream_above;
+    c->stream_peek = stream_peek < CONN_STREAM_PEEK_MAX ? stream_peek : CONN_STREAM_PEEK_MAX;
 }
 
 struct loop *conn_loop(const struct conn *c)

@@ -97,6 +97,7 @@ void conn_resume(struct conn *c);
 enum err conn_take_frame(struct conn *c, struct buf *out) MUST_CHECK;
 void conn_set_frame_max(struct conn *c, uint32_t frame_max); /* live: after authentication */
 void conn_set_idle_ms(struct conn *c, int64_t idle_ms);
+void conn_set_stream(struct conn *c, uint32_t stream_above, uint32_t stream_peek); /* for the frames to come */
 
 /* Inside on_frame_start only: send the rest of this frame, from byte `skip` of it on, to `to` while it arrives. The
  * caller has written what goes before (a length, a rewritten head) with conn_write(to, ...) immediately before. What

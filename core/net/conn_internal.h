@@ -34,7 +34,7 @@ enum conn_state {
     CONN_CLOSED,
 };
 
-enum { WORK_READY = 1, WORK_FLUSH = 2, WORK_READ = 4, WORK_DRAINED = 8, WORK_CLOSED = 16, WORK_FRAME_END = 32 };
+enum { WORK_READY = 1, WORK_FLUSH = 2, WORK_READ = 4, WORK_DRAINED = 8, WORK_CLOSED = 16 };
 
 /* A piece of the write queue. A mark holds the place where a streamed frame's bytes go in. */
 struct chunk {
