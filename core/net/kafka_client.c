@@ -5,8 +5,8 @@
  * correlation id that is not the head's means the stream is not what we think, and the connection goes. A request that
  * times out takes the connection with it too: an answer that may still come could not be told from the next one's.
  *
- * Going down has one path: conn's on_closed fails what is in flight, calls on_down and frees. Everything else only closes
- * the connection and leaves the reason in `failed`. */
+ * Going down has one path: conn's on_closed fails what is in flight, calls on_down and frees. Everything else only
+ * closes the connection and leaves the reason in `failed`. */
 #include "core/net/kafka_client_internal.h"
 
 #include "core/wire/header.h"
@@ -64,7 +64,8 @@ static void on_timer(void *arg)
     for (const struct kafka_slot *s = k->first; s; s = s->next) {
         if (s->deadline_ms <= now) {
             const struct wire_api *api = wire_api(s->call.api_key);
-            kafka_client_fail(k, ERR_TIMEOUT, "%s did not answer %s in time", conn_peer(k->conn), api ? api->name : "a request");
+            kafka_client_fail(k, ERR_TIMEOUT, "%s did not answer %s in time", conn_peer(k->conn),
+                              api ? api->name : "a request");
             return;
         }
         if (s->deadline_ms < next)
@@ -86,7 +87,8 @@ static enum err may_send(const struct kafka_client *k, const struct kafka_call *
 }
 
 /* The slot is made before anything is written and joins the list after, so a failed send leaves no trace. */
-static enum err slot_new(struct kafka_client *k, const struct kafka_call *call, int16_t version, struct kafka_slot **out)
+static enum err slot_new(struct kafka_client *k, const struct kafka_call *call, int16_t version,
+                         struct kafka_slot **out)
 {
     struct kafka_slot *s;
 
@@ -119,7 +121,8 @@ static void slot_join(struct kafka_client *k, struct kafka_slot *s)
 }
 
 /* Length placeholder and header. */
-static enum err put_head(struct kafka_client *k, int16_t api_key, int16_t version, struct slice client_id, struct buf *out)
+static enum err put_head(struct kafka_client *k, int16_t api_key, int16_t version, struct slice client_id,
+                         struct buf *out)
 {
     struct request_header h;
     enum err err;
@@ -174,7 +177,8 @@ enum err kafka_client_send(struct kafka_client *k, const struct kafka_call *call
     return kafka_client_send_early(k, call, request);
 }
 
-enum err kafka_client_send_head(struct kafka_client *k, const struct kafka_call *call, struct slice client_id, size_t body_n)
+enum err kafka_client_send_head(struct kafka_client *k, const struct kafka_call *call, struct slice client_id,
+                                size_t body_n)
 {
     struct kafka_slot *slot = NULL;
     struct slice head;
@@ -236,7 +240,8 @@ static struct kafka_slot *slot_take(struct kafka_client *k)
     return s;
 }
 
-/* Reads the response header at the front of `frame`; the head of the line is whose it must be. False: connection closed. */
+/* Reads the response header at the front of `frame`; the head of the line is whose it must be. False: connection
+ * closed. */
 static bool read_header(struct kafka_client *k, struct slice frame, size_t *header_n)
 {
     struct response_header h;

@@ -71,9 +71,10 @@ enum err kafka_client_send_head(struct kafka_client *k, const struct kafka_call 
 /* Inside done: take the memory of the answer's frame; `body` tells where in `out` the body begins. */
 enum err kafka_client_take(struct kafka_client *k, struct buf *out, size_t *body_at) MUST_CHECK;
 
-/* Answers longer than `above` may be streamed: `start` sees the first bytes (at least `peek`, or all) of the answer's body,
- * and may call conn_stream_to(kafka_client_conn(k), to, s->header_n + skip), or conn_stream_discard(), and return
- * CONN_FRAME_STREAMED; then done comes with a null body when the frame is through (ERR_CANCELLED when `to` went away). */
+/* Answers longer than `above` may be streamed: `start` sees the first bytes (at least `peek`, or all) of the answer's
+ * body, and may call conn_stream_to(kafka_client_conn(k), to, s->header_n + skip), or conn_stream_discard(), and return
+ * CONN_FRAME_STREAMED; then done comes with a null body when the frame is through (ERR_CANCELLED when `to` went away).
+ */
 struct kafka_stream_start {
     int16_t api_key, version;
     uint32_t header_n; /* length of the response header inside the frame */

@@ -3,7 +3,8 @@
  *
  * ApiVersions goes out in our newest version. A node that does not know it answers error 35 in version 0 of the format,
  * with the versions it has (KIP-511), and we ask again with the newest of those, or 0. Each step sends one request and
- * names the next step as its callback; any failure ends in kafka_client_fail() with the node's own words where it has some. */
+ * names the next step as its callback; any failure ends in kafka_client_fail() with the node's own words where it has
+ * some. */
 #include "core/net/kafka_client_internal.h"
 
 #include "wire/api_versions.h"
@@ -91,7 +92,8 @@ static void scram_start(struct kafka_client *k)
     for (size_t i = 0; i < sizeof random; i++)
         snprintf(nonce + 2 * i, 3, "%02x", random[i]);
     buf_init(&token, 0);
-    if (scram_client_init(&k->scram, k->sasl == KAFKA_SASL_SCRAM_SHA_256 ? SCRAM_SHA_256 : SCRAM_SHA_512, slice_str(nonce)) ||
+    if (scram_client_init(&k->scram, k->sasl == KAFKA_SASL_SCRAM_SHA_256 ? SCRAM_SHA_256 : SCRAM_SHA_512,
+                          slice_str(nonce)) ||
         scram_client_first(&k->scram, buf_slice(&k->user), &token))
         kafka_client_fail(k, ERR_AUTH, "SCRAM cannot start");
     else
@@ -244,7 +246,8 @@ static void on_api_versions(void *user, struct kafka_client *k, enum err err, in
         return;
     }
     if (r.error_code) {
-        kafka_client_fail(k, ERR_UNSUPPORTED, "%s refuses ApiVersions: %s", conn_peer(k->conn), err_text((enum err)r.error_code));
+        kafka_client_fail(k, ERR_UNSUPPORTED, "%s refuses ApiVersions: %s", conn_peer(k->conn),
+                          err_text((enum err)r.error_code));
         return;
     }
     sasl_start(k);

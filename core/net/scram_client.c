@@ -2,8 +2,8 @@
  * SCRAM, the client's side: RFC 5802 with SHA-256 (RFC 7677) and SHA-512 (which Kafka adds), without channel binding.
  *
  * User names and passwords are taken as they are: Kafka does not apply SASLprep, so neither do we, or a password with
- * unusual characters would work with one and fail with the other. Only the escapes of section 5.1 (=2C for a comma, =3D for
- * an equals sign) are made. Every intermediate secret is wiped before the step returns. */
+ * unusual characters would work with one and fail with the other. Only the escapes of section 5.1 (=2C for a comma, =3D
+ * for an equals sign) are made. Every intermediate secret is wiped before the step returns. */
 #include "core/net/scram_client.h"
 
 #include <openssl/evp.h>
@@ -45,8 +45,8 @@ enum err scram_salt_password(enum scram_hash hash, struct slice password, struct
 {
     if (password.n > SCRAM_MESSAGE_MAX || salt.n > SALT_MAX || iterations > SCRAM_ITERATIONS_MAX)
         return ERR_LIMIT_EXCEEDED;
-    if (PKCS5_PBKDF2_HMAC(password.p ? (const char *)password.p : "", (int)password.n, salt.p, (int)salt.n, (int)iterations,
-                          digest_of(hash), (int)scram_digest_size(hash), out) != 1)
+    if (PKCS5_PBKDF2_HMAC(password.p ? (const char *)password.p : "", (int)password.n, salt.p, (int)salt.n,
+                          (int)iterations, digest_of(hash), (int)scram_digest_size(hash), out) != 1)
         return ERR_AUTH;
     return ERR_OK;
 }
@@ -85,7 +85,8 @@ static void base64_put(struct buf *out, const uint8_t *p, size_t n)
 
 /* ---- messages ---- */
 
-/* The value of attribute `key` at the front of *rest, which moves past it and its comma; null when another stands there. */
+/* The value of attribute `key` at the front of *rest, which moves past it and its comma; null when another stands
+ * there. */
 static struct slice take_attribute(struct slice *rest, char key)
 {
     const uint8_t *comma;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The SCRAM client against the exchange of RFC 7677, section 3, a SHA-512 exchange computed apart, and a server's tricks. */
+ * The SCRAM client against the exchange of RFC 7677, section 3, a SHA-512 exchange computed apart, and a server's
+ * tricks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,9 +33,11 @@ static void test_rfc_7677(void **state)
     assert_int_equal(scram_client_final(&s, slice_str("pencil"), slice_str(SERVER_FIRST), &out, &why), ERR_OK);
     assert_string_equal(buf_cstr(&out), "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
                                         "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
-    assert_int_equal(scram_client_verify(&s, slice_str("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="), &why), ERR_OK);
+    assert_int_equal(scram_client_verify(&s, slice_str("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="), &why),
+                     ERR_OK);
     /* Done is done. */
-    assert_int_equal(scram_client_verify(&s, slice_str("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="), &why), ERR_AUTH);
+    assert_int_equal(scram_client_verify(&s, slice_str("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="), &why),
+                     ERR_AUTH);
     scram_client_free(&s);
     buf_free(&out);
 }
@@ -55,9 +58,9 @@ static void test_bad_servers(void **state)
 {
     static const char *const first[] = {
         "",
-        "r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",      /* adds nothing to our nonce */
-        "r=XOprNGfwEbeRWgbNEkqOxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",   /* not our nonce */
-        "r=rOprNGfwEbeRWgbNEkqOxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4095",   /* too few */
+        "r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",    /* adds nothing to our nonce */
+        "r=XOprNGfwEbeRWgbNEkqOxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", /* not our nonce */
+        "r=rOprNGfwEbeRWgbNEkqOxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4095", /* too few */
         "r=rOprNGfwEbeRWgbNEkqOxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1",
         "r=rOprNGfwEbeRWgbNEkqOxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1000001", /* too many */
         "r=rOprNGfwEbeRWgbNEkqOxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=-5",
