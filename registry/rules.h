@@ -12,12 +12,12 @@ struct rules;
 enum rules_side { RULES_WRITE, RULES_READ };
 
 enum {
-    RULES_MAX = 200,                  /* conditions in one rule set */
-    RULES_EXPRESSION_MAX = 8 * 1024,  /* bytes of one expression */
-    RULES_NODES_MAX = 1000,           /* operators and operands of one expression */
-    RULES_DEPTH_MAX = 60,             /* parentheses, operators and calls inside one another */
-    RULES_STRING_MAX = 1024 * 1024,   /* bytes of a string an expression puts together */
-    RULES_STEPS_MAX = 1000000         /* steps of one evaluation */
+    RULES_MAX = 200,                 /* conditions in one rule set */
+    RULES_EXPRESSION_MAX = 8 * 1024, /* bytes of one expression */
+    RULES_NODES_MAX = 1000,          /* operators and operands of one expression */
+    RULES_DEPTH_MAX = 60,            /* parentheses, operators and calls inside one another */
+    RULES_STRING_MAX = 1024 * 1024,  /* bytes of a string an expression puts together */
+    RULES_STEPS_MAX = 1000000        /* steps of one evaluation */
 };
 
 /* `rule_set`: the rule set's JSON. Takes the enabled CONDITION rules of `domainRules` whose mode covers `side`.

@@ -37,8 +37,15 @@ enum cel_op {
     CEL_MATCHES
 };
 
-enum cel_kind { CEL_NULL, CEL_BOOL, CEL_INT, CEL_DOUBLE, CEL_STRING, CEL_JSON /* a list or map of the message */,
-                CEL_VALUES /* a list of the expression */ };
+enum cel_kind {
+    CEL_NULL,
+    CEL_BOOL,
+    CEL_INT,
+    CEL_DOUBLE,
+    CEL_STRING,
+    CEL_JSON /* a list or map of the message */,
+    CEL_VALUES /* a list of the expression */
+};
 
 struct cel_value {
     enum cel_kind kind;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Evaluating CEL over one message. An operand without a value (a field that is missing, types that do not go together)
  * makes the whole without a value, except that && and || take the answer from the other side where that side decides,
- * as CEL does. Integers overflow into no value. Steps are counted; strings put together live in an arena of the call. */
+ * as CEL does. Integers overflow into no value. Steps are counted; strings put together live in an arena of the call.
+ */
 #include "registry/rules_cel.h"
 
 #include "registry/json_number.h"

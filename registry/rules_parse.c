@@ -287,10 +287,10 @@ static struct cel_node *parse_member(struct parser *p)
 static struct cel_node *parse_unary(struct parser *p)
 {
     struct cel_node *n;
-    bool not;
+    bool not ;
     skip_blanks(p);
     not = p->at < p->text.n && p->text.p[p->at] == '!';
-    if (!not && !(p->at < p->text.n && p->text.p[p->at] == '-'))
+    if (!not &&!(p->at < p->text.n && p->text.p[p->at] == '-'))
         return parse_member(p);
     if (++p->depth > RULES_DEPTH_MAX)
         return bad(p, ERR_LIMIT_EXCEEDED, "an expression nested deeper than %d levels", RULES_DEPTH_MAX);
@@ -300,12 +300,13 @@ static struct cel_node *parse_unary(struct parser *p)
     return n ? new_node(p, not ? CEL_NOT : CEL_NEGATE, n, NULL) : NULL;
 }
 
-struct operator {
+struct operator
+{
     const char *token;
     enum cel_op op;
 };
 
-static struct cel_node *parse_left(struct parser *p, const struct operator *operators, size_t n_operators,
+static struct cel_node *parse_left(struct parser *p, const struct operator* operators, size_t n_operators,
                                    struct cel_node *(*operand)(struct parser *p))
 {
     struct cel_node *left = operand(p);

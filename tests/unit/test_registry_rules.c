@@ -8,9 +8,10 @@
 
 #include "registry/rules_cel.h"
 
-static const char message[] = "{\"id\":7,\"amount\":12.5,\"name\":\"J\xc3\xb8rgen\",\"empty\":\"\",\"vip\":true,\"none\":null,"
-                              "\"tags\":[\"a\",\"b\"],\"address\":{\"zip\":\"0150\",\"city\":\"Oslo\"},"
-                              "\"huge\":123456789012345678901234567890}";
+static const char message[] =
+    "{\"id\":7,\"amount\":12.5,\"name\":\"J\xc3\xb8rgen\",\"empty\":\"\",\"vip\":true,\"none\":null,"
+    "\"tags\":[\"a\",\"b\"],\"address\":{\"zip\":\"0150\",\"city\":\"Oslo\"},"
+    "\"huge\":123456789012345678901234567890}";
 
 /* "true", "false", "error" (no value), "refused" (does not parse) */
 static const char *result(const char *expression)
@@ -121,15 +122,20 @@ static void test_rule_sets(void **state)
     (void)state;
     static const char set[] =
         "{\"domainRules\":["
-        "{\"name\":\"off\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"WRITE\",\"expr\":\"false\",\"disabled\":true},"
+        "{\"name\":\"off\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"WRITE\",\"expr\":\"false\",\"disabled\":"
+        "true},"
         "{\"name\":\"onread\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"READ\",\"expr\":\"false\"},"
         "{\"name\":\"mask\",\"kind\":\"TRANSFORM\",\"type\":\"CEL_FIELD\",\"expr\":\"'x'\"},"
-        "{\"name\":\"far\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"WRITE\",\"expr\":\"message.l.all(x, x > 1)\"},"
+        "{\"name\":\"far\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"WRITE\",\"expr\":\"message.l.all(x, x > "
+        "1)\"},"
         "{\"name\":\"jsonata\",\"kind\":\"CONDITION\",\"type\":\"JSONATA\",\"mode\":\"WRITE\",\"expr\":\"x\"},"
-        "{\"name\":\"quiet\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"WRITE\",\"expr\":\"false\",\"onFailure\":\"NONE\"},"
-        "{\"name\":\"positive\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"WRITEREAD\",\"expr\":\"message.id > 0\","
+        "{\"name\":\"quiet\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"WRITE\",\"expr\":\"false\","
+        "\"onFailure\":\"NONE\"},"
+        "{\"name\":\"positive\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"WRITEREAD\",\"expr\":\"message.id > "
+        "0\","
         "\"onFailure\":\"DLQ,ERROR\"},"
-        "{\"name\":\"named\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"WRITE\",\"expr\":\"size(message.name) > 0\"}]}";
+        "{\"name\":\"named\",\"kind\":\"CONDITION\",\"type\":\"CEL\",\"mode\":\"WRITE\",\"expr\":\"size(message.name) "
+        "> 0\"}]}";
     struct rules *r;
     struct rules_verdict v;
     struct reason why = {0};
