@@ -71,6 +71,11 @@ size_t crypt_job_count(const struct crypt_job *j)
     return j->count;
 }
 
+const struct crypt_run *crypt_job_run(const struct crypt_job *j, size_t i)
+{
+    return &j->runs[i];
+}
+
 static void count_records(const struct record_crypt_counts *c)
 {
     metric_add(metrics_counter("castellan_crypt_records_total", "result=\"sealed\"", "Records by what was done."),

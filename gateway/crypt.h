@@ -12,9 +12,10 @@ enum crypt_run_state { CRYPT_RUN_NEW, CRYPT_RUN_IN_GROUP, CRYPT_RUN_DONE };
 struct crypt_run {
     enum crypt_run_state state;
     struct slice topic;
-    const struct policy *policy; /* set by crypt_policy(); NULL: none */
-    struct slice *records;       /* the field to replace */
-    enum err err;                /* why this run could not be sealed or opened */
+    const struct policy *policy;      /* set by crypt_policy(); NULL: none */
+    struct slice *records;            /* the field to replace */
+    int32_t tag_topic, tag_partition; /* the caller's own */
+    enum err err;                     /* why this run could not be sealed or opened */
     struct reason why;
 };
 
@@ -28,6 +29,7 @@ void crypt_job_free(struct crypt_job *j);
 /* A new run; the caller fills topic, policy and records. */
 struct crypt_run *crypt_job_add(struct crypt_job *j);
 size_t crypt_job_count(const struct crypt_job *j);
+const struct crypt_run *crypt_job_run(const struct crypt_job *j, size_t i);
 
 /* Seal (produce) or open (fetch) every run, then call done(p) exactly once, maybe before this returns. Each run's err
  * says how it went. */

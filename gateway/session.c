@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "gateway/api.h"
 #include "gateway/handlers.h"
+#include "gateway/pending.h"
 
 #include <stdio.h>
 #include <stdlib.h>

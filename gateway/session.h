@@ -61,6 +61,7 @@ struct pending {
     bool holds_session; /* session.busy is on its behalf */
     int64_t throttle_ms;
     int64_t arrived_us;
+    struct resolving *resolving;            /* while topic ids are looked up (topic_ids.c) */
     void *filter;                           /* the filter's own state, in the arena */
     void (*filter_free)(struct pending *p); /* NULL: nothing to free beyond the arena */
 };

@@ -6,11 +6,9 @@
 #include "gateway/split.h"
 #include "core/base/log.h"
 #include "gateway/split_plans.h"
-#include "wire/metadata.h"
+#include "gateway/topic_ids.h"
 
 #include <stdlib.h>
-
-enum { RESOLVE_VERSION = 12 };
 
 struct split {
     const struct split_plan *plan;
@@ -20,7 +18,6 @@ struct split {
     size_t element_size;
     int32_t count;
     int32_t refused;
-    void (*go)(struct pending *p); /* after the ids are resolved */
 };
 
 /* ---- Reaching into structs ---- */
@@ -76,64 +73,9 @@ static struct slice item_name(const struct pending *p, const struct split_items 
     return slice_str(known);
 }
 
-/* ---- Topic ids ---- */
-
 static struct split *split_of(struct pending *p)
 {
     return p->filter;
-}
-
-static void on_resolved(struct pending *p, enum err err, struct slice body)
-{
-    struct metadata_response resp;
-    struct cursor c = cursor_of(body);
-
-    if (!p->session) {
-        pending_silent(p);
-        return;
-    }
-    if (!err)
-        err = metadata_response_decode(&resp, &c, RESOLVE_VERSION, &p->arena);
-    for (int32_t i = 0; !err && i < resp.topics.n; i++)
-        if (!resp.topics.v[i].error_code && !slice_is_null(resp.topics.v[i].name))
-            worker_learn_topic(p->session->worker, resp.topics.v[i].topic_id.b, resp.topics.v[i].name);
-    split_of(p)->go(p);
-}
-
-void split_resolve_ids(struct pending *p, void (*go)(struct pending *p))
-{
-    struct split *s = split_of(p);
-    const struct split_items *items = &s->plan->items;
-    const struct wire_field *array = field_of(p->api->request->body, items->array, p->version);
-    const struct wire_array *list = array ? at(p->body, array) : NULL;
-    struct metadata_request req;
-    int32_t unknown = 0;
-
-    if (!list || !items->topic_id || list->n <= 0 || !field_of(array->body, items->topic_id, p->version)) {
-        go(p);
-        return;
-    }
-    metadata_request_init(&req);
-    if (!metadata_request_metadata_request_topic_array_alloc(&req.topics, list->n, &p->arena)) {
-        pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
-        return;
-    }
-    for (int32_t i = 0; i < list->n; i++) {
-        const struct wire_uuid *id;
-        if (slice_is_null(item_name(p, items, array, element(list, array, i), &id)) && id) {
-            req.topics.v[unknown].topic_id = *id;
-            req.topics.v[unknown++].name = SLICE_NULL;
-        }
-    }
-    if (unknown == 0) {
-        go(p);
-        return;
-    }
-    req.topics.n = unknown;
-    req.allow_auto_topic_creation = false;
-    s->go = go;
-    pending_hold(p);
-    pending_ask(p, WIRE_METADATA, RESOLVE_VERSION, &req, on_resolved);
 }
 
 /* ---- Refusing ---- */
@@ -388,6 +330,10 @@ static void decide_and_go(struct pending *p)
     const struct wire_field *array = field_of(p->api->request->body, items->array, p->version);
     struct wire_array *list = array ? at(p->body, array) : NULL;
 
+    if (!p->session) {
+        pending_silent(p);
+        return;
+    }
     if (list && !decide(p, s, array, list)) {
         pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
         return;
@@ -423,7 +369,7 @@ void split_run(struct pending *p, void (*then)(struct pending *p, void *response
     if (err)
         split_refuse(p, err);
     else
-        split_resolve_ids(p, decide_and_go);
+        topic_ids_resolve(p, decide_and_go);
 }
 
 void handle_split(struct pending *p)

@@ -60,8 +60,4 @@ const char *split_check_plans(void);
 /* A response with this error everywhere it can stand, mirroring the request; for an API with plans. */
 void split_refuse(struct pending *p, enum err err);
 
-/* Resolve the topic ids of the request that this worker has not seen; `go` runs when that is done (at once, if there is
- * nothing to ask). Unknown ids stay unknown. */
-void split_resolve_ids(struct pending *p, void (*go)(struct pending *p));
-
 #endif

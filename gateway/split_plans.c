@@ -154,7 +154,7 @@ const struct split_plan split_plans[] = {
     {.api_key = WIRE_PRODUCE,
      .min = 3,
      .max = 13,
-     .whole = {{TXN(ACL_WRITE), "TransactionalId", true}},
+     .whole = {{TXN(ACL_WRITE), .field = "TransactionalId", .null_passes = true}},
      .items = {"TopicData", "Name", "TopicId", "PartitionData", "Index", TOPIC(ACL_WRITE), "Responses", "Name",
                "TopicId", "PartitionResponses", "Index", "ErrorCode", "ErrorMessage", false}},
     {.api_key = WIRE_FETCH,

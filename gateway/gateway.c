@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The gateway process: configuration, the first look at the cluster behind (nodes and versions), workers, listeners,
+ * the keeper of rules, the admin server. The main thread runs a small control loop that watches the cluster; client
+ * connections belong to the workers.
+ *
+ * Start: control loop asks the cluster (ApiVersions, Metadata) -> nodes get their places and ports -> tables are loaded
+ * -> listeners open -> ready. The cluster may be down for as long as it likes; the loop asks again. */
+#include "gateway/gateway.h"
+#include "core/base/log.h"
+#include "core/base/ready.h"
+#include "core/wire/header.h"
+#include "gateway/admin_http.h"
+#include "gateway/settings.h"
+#include "wire/metadata.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { CONTROL_RETRY_MS = 50, CONTROL_REFRESH_MS = 5000, METADATA_VERSION = 9 };
+
+struct control {
+    struct gateway *gateway;
+    struct loop *loop;
+    struct loop_timer timer;
+    struct kafka_client *client;
+    int next_bootstrap;
+    bool cluster_known, listening, stopping;
+    _Atomic bool cluster_up, tables_ready;
+    int exit_status;
+    struct admin_http *admin;
+};
+
+static struct control control; /* one gateway per process */
+
+/* ---- Ports of nodes ---- */
+
+struct node_ports {
+    struct worker *worker;
+    struct entrance *entrance;
+    int listener;
+};
+
+static void attach_node(void *arg)
+{
+    struct node_ports *n = arg;
+    worker_attach(n->worker, n->entrance, n->listener);
+    free(n);
+}
+
+static enum err open_port(struct gateway *g, struct entrance *e, int index, struct reason *why)
+{
+    struct listener_opts o = {.host = e->host,
+                              .port = (uint16_t)(e->port + index),
+                              .workers = (unsigned)g->worker_count,
+                              .max_connections = settings_int(g->settings, "max.connections"),
+                              .max_connections_per_ip = settings_int(g->settings, "max.connections.per.ip")};
+    enum err err;
+
+    if (e->listeners[index])
+        return ERR_OK;
+    err = listener_open(&e->listeners[index], &o, why);
+    for (int w = 0; !err && w < g->worker_count; w++) {
+        struct node_ports *n = calloc(1, sizeof *n);
+        if (!n)
+            return ERR_NO_MEMORY;
+        *n = (struct node_ports){&g->workers[w], e, index};
+        err = loop_post(g->workers[w].loop, attach_node, n);
+    }
+    return err;
+}
+
+struct learned {
+    struct gateway *gateway;
+    int place;
+};
+
+static void open_node_ports(void *arg)
+{
+    struct learned *l = arg;
+    struct reason why = {0};
+
+    for (int i = 0; control.listening && i < l->gateway->entrance_count; i++)
+        if (open_port(l->gateway, &l->gateway->entrances[i], 1 + l->place, &why))
+            log_error("%s", why.text);
+    free(l);
+}
+
+void gateway_node_learned(struct gateway *g, int place)
+{
+    struct learned *l = calloc(1, sizeof *l);
+    if (!l)
+        return;
+    *l = (struct learned){g, place};
+    if (loop_post(control.loop, open_node_ports, l))
+        free(l);
+}
+
+static enum err listen_all(struct gateway *g, struct reason *why)
+{
+    int nodes = cluster_count(&g->cluster);
+    for (int i = 0; i < g->entrance_count; i++) {
+        for (int k = 0; k <= nodes; k++) {
+            enum err err = open_port(g, &g->entrances[i], k, why);
+            if (err)
+                return err;
+        }
+    }
+    control.listening = true;
+    return ERR_OK;
+}
+
+/* ---- Watching the cluster ---- */
+
+static int by_id(const void *a, const void *b)
+{
+    int32_t x = ((const struct metadata_response_metadata_response_broker *)a)->node_id;
+    int32_t y = ((const struct metadata_response_metadata_response_broker *)b)->node_id;
+    return (x > y) - (x < y);
+}
+
+static void stop_with(int status)
+{
+    control.exit_status = status;
+    control.stopping = true;
+    loop_stop(control.loop);
+}
+
+static void become_ready(void)
+{
+    struct gateway *g = control.gateway;
+    struct reason why = {0};
+
+    if (control.listening || !control.cluster_known || !control.tables_ready)
+        return;
+    if (listen_all(g, &why)) {
+        log_error("%s", why.text);
+        stop_with(1);
+        return;
+    }
+    log_info("gateway serves on port %u, cluster %s with %d nodes", g->entrances[0].port, g->cluster.cluster_id,
+             cluster_count(&g->cluster));
+    ready_notify();
+}
+
+static void learn_versions(struct gateway *g, struct kafka_client *k)
+{
+    for (int16_t key = 0; key < CLUSTER_APIS; key++) {
+        int16_t min, max;
+        if (kafka_client_range(k, key, &min, &max)) {
+            g->cluster.min_version[key] = min;
+            g->cluster.max_version[key] = max;
+        }
+    }
+}
+
+static void on_metadata(void *user, struct kafka_client *k, enum err err, int16_t version, struct slice body)
+{
+    struct gateway *g = user;
+    struct metadata_response resp;
+    struct cursor c = cursor_of(body);
+    struct arena a;
+
+    arena_init(&a, 0);
+    if (!err)
+        err = metadata_response_decode(&resp, &c, version, &a);
+    if (!err && resp.brokers.n > 0) {
+        if (!control.cluster_known)
+            learn_versions(g, k);
+        qsort(resp.brokers.v, (size_t)resp.brokers.n, sizeof *resp.brokers.v, by_id);
+        for (int32_t i = 0; i < resp.brokers.n; i++) {
+            bool is_new;
+            int place = cluster_learn(&g->cluster, resp.brokers.v[i].node_id, resp.brokers.v[i].host,
+                                      resp.brokers.v[i].port, &is_new);
+            if (is_new && place >= 0)
+                gateway_node_learned(g, place);
+        }
+        if (!slice_is_null(resp.cluster_id) && resp.cluster_id.n < sizeof g->cluster.cluster_id)
+            memcpy(g->cluster.cluster_id, resp.cluster_id.p, resp.cluster_id.n);
+        control.cluster_known = true;
+        control.cluster_up = true;
+        become_ready();
+    }
+    arena_free(&a);
+    loop_timer_start(&control.timer, err || !control.cluster_known ? CONTROL_RETRY_MS : CONTROL_REFRESH_MS);
+}
+
+static void ask_metadata(struct gateway *g)
+{
+    struct metadata_request req;
+    struct kafka_call call = {.api_key = WIRE_METADATA, .version = METADATA_VERSION, .done = on_metadata, .user = g};
+
+    metadata_request_init(&req);
+    req.topics.n = 0; /* the brokers only */
+    req.allow_auto_topic_creation = false;
+    if (kafka_client_send(control.client, &call, &req))
+        loop_timer_start(&control.timer, CONTROL_RETRY_MS);
+}
+
+static void on_up(void *owner, struct kafka_client *k)
+{
+    (void)k;
+    ask_metadata(owner);
+}
+
+static void on_down(void *owner, struct kafka_client *k, enum err err, const char *why)
+{
+    (void)owner;
+    (void)k;
+    if (control.cluster_up)
+        log_warn("the cluster behind is lost: %s", why ? why : err_text(err));
+    control.cluster_up = false;
+    control.client = NULL;
+    if (!control.stopping)
+        loop_timer_start(&control.timer, CONTROL_RETRY_MS);
+}
+
+static void on_timer(void *arg)
+{
+    struct gateway *g = arg;
+    const struct host_port *hp;
+    struct kafka_client_opts o = {.tls = g->tls_upstream,
+                                  .client_id = "castellan-gateway",
+                                  .connect_ms = 3000,
+                                  .on_up = on_up,
+                                  .on_down = on_down,
+                                  .owner = g};
+
+    if (control.stopping)
+        return;
+    if (control.client) {
+        if (kafka_client_is_up(control.client))
+            ask_metadata(g);
+        return;
+    }
+    hp = &g->cluster.bootstrap[control.next_bootstrap++ % g->cluster.bootstrap_count];
+    o.host = hp->host;
+    o.port = hp->port;
+    if (kafka_client_connect(&control.client, control.loop, &o))
+        loop_timer_start(&control.timer, CONTROL_RETRY_MS);
+}
+
+/* ---- The keeper of rules ---- */
+
+static void tables_changed(void *arg)
+{
+    struct gateway *g = arg;
+
+    workers_set_view(g);
+    if (!control.tables_ready && knowledge_is_ready(g->knowledge)) {
+        control.tables_ready = true;
+        become_ready();
+    }
+}
+
+static void on_changed(void *user)
+{
+    if (loop_post(control.loop, tables_changed, user))
+        log_error("a change of the rules could not be passed on");
+}
+
+bool gateway_is_ready(struct gateway *g, struct reason *why)
+{
+    (void)g;
+    if (!control.cluster_up)
+        return reason_set(why, ERR_UNAVAILABLE, "the cluster behind is not reachable"), false;
+    if (!control.tables_ready)
+        return reason_set(why, ERR_UNAVAILABLE, "users and rules are not loaded yet"), false;
+    if (!control.listening)
+        return reason_set(why, ERR_UNAVAILABLE, "not listening yet"), false;
+    return true;
+}
+
+/* ---- The process ---- */
+
+static void on_signal(void *arg)
+{
+    (void)arg;
+    stop_with(0);
+}
+
+static enum err start(struct gateway *g, const char *path, struct reason *why)
+{
+    const char *kafka[GATEWAY_KAFKA_SETTINGS_MAX];
+    struct knowledge_config knowledge = {.kafka = kafka};
+    enum err err;
+
+    cluster_init(&g->cluster);
+    if ((err = gateway_configure(g, path, why)) || (err = sasl_server_setup(why)) ||
+        (err = loop_new(&control.loop, NULL, why)) || (err = loop_on_signal(control.loop, SIGTERM, on_signal, g)) ||
+        (err = loop_on_signal(control.loop, SIGINT, on_signal, g)))
+        return err;
+    g->meters = quota_meters_new(NULL);
+    if (!g->meters)
+        return ERR_NO_MEMORY;
+    err = workers_start(g, (int)settings_int(g->settings, "num.network.threads"), why);
+    if (err)
+        return err;
+    gateway_kafka_settings(g, kafka);
+    knowledge.acl.super_users = slice_str(settings_string(g->settings, "super.users"));
+    knowledge.acl.allow_if_no_acl = settings_bool(g->settings, "allow.everyone.if.no.acl.found");
+    knowledge.bootstrap_scram_file = settings_string(g->settings, "castellan.bootstrap.scram");
+    err = knowledge_open(&g->knowledge, &knowledge, on_changed, g, why);
+    if (!err && settings_has(g->settings, "castellan.admin.listener"))
+        err = admin_http_start(&control.admin, g, why);
+    loop_timer_init(&control.timer, control.loop, on_timer, g);
+    loop_timer_start(&control.timer, 0);
+    return err;
+}
+
+static void stop(struct gateway *g)
+{
+    control.stopping = true;
+    admin_http_stop(control.admin);
+    if (control.client)
+        kafka_client_close(control.client, "shutting down");
+    workers_stop(g);
+    knowledge_close(g->knowledge);
+    for (int i = 0; control.loop && i < 10; i++)
+        loop_run_once(control.loop, false);
+    for (int i = 0; i < g->entrance_count; i++) {
+        for (int k = 0; k <= CLUSTER_NODES_MAX; k++)
+            listener_free(g->entrances[i].listeners[k]);
+        tls_free(g->entrances[i].tls);
+    }
+    tls_free(g->tls_upstream);
+    quota_meters_free(g->meters);
+    principal_rules_free(g->principal_rules);
+    loop_free(control.loop);
+    settings_free(g->settings);
+}
+
+int gateway_main(const char *config_path)
+{
+    static struct gateway g; /* large, one per process */
+    struct reason why = {0};
+    enum err err;
+
+    log_set_role("gateway");
+    control.gateway = &g;
+    err = start(&g, config_path, &why);
+    if (err) {
+        log_error("%s", why.code ? why.text : err_text(err));
+        control.exit_status = err == ERR_BAD_CONFIG ? 2 : 1;
+    } else {
+        loop_run(control.loop);
+        log_info("stopping");
+    }
+    stop(&g);
+    return control.exit_status;
+}

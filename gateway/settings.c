@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From the properties file to a configured gateway. Whatever is wrong is said with file and key before anything is
+ * opened. */
+#include "gateway/settings.h"
+
+#include <stdio.h>
+
+#define UPSTREAM "castellan.upstream."
+
+const struct setting_row gateway_setting_rows[] = {
+    {"bootstrap.servers", SETTING_STRING, NULL, 0, 0, "the cluster behind: host:port,..."},
+    {"listeners", SETTING_LIST, NULL, 0, 0, "SASL_SSL://host:port, SSL://host:port (mutual TLS)"},
+    {"advertised.listeners", SETTING_LIST, NULL, 0, 0, "what clients are told instead, in the same order"},
+    {"sasl.enabled.mechanisms", SETTING_LIST, "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN", 0, 0, "SASL mechanisms offered"},
+    {"super.users", SETTING_STRING, "", 0, 0, "User:a;User:b, who may do everything"},
+    {"allow.everyone.if.no.acl.found", SETTING_BOOL, "false", 0, 0, "what holds for resources no rule names"},
+    {"ssl.principal.mapping.rules", SETTING_STRING, "DEFAULT", 0, 0, "from a certificate's name to a principal"},
+    {"num.network.threads", SETTING_INT, "2", 1, WORKERS_MAX, "worker threads"},
+    {"max.connections", SETTING_INT, "10000", 1, 1000000, "client connections per port"},
+    {"max.connections.per.ip", SETTING_INT, "0", 0, 1000000, "of one address; 0: no limit"},
+    {"connections.max.idle.ms", SETTING_INT, "600000", 1000, INT32_MAX, "idle connections end after this time"},
+    {"connections.max.reauth.ms", SETTING_INT, "0", 0, INT32_MAX, "sessions must authenticate again; 0: never"},
+    {"socket.request.max.bytes", SETTING_INT, "104857600", 1024, INT32_MAX, "the largest request"},
+    {"castellan.admin.listener", SETTING_STRING, NULL, 0, 0, "https://host:port of the admin API, metrics, health"},
+    {"castellan.registry.url", SETTING_STRING, NULL, 0, 0, "the registry whose health /health/ready includes"},
+    {"castellan.registry.ca", SETTING_STRING, NULL, 0, 0, "PEM file of the CA of that registry"},
+    {"castellan.keyd.socket", SETTING_STRING, NULL, 0, 0, "the key process's socket; without it nothing is encrypted"},
+    {"castellan.bootstrap.scram", SETTING_STRING, NULL, 0, 0, "file of users to add when they are absent"},
+    TLS_SETTING_ROWS(""),
+    TLS_SETTING_ROWS(UPSTREAM),
+    {UPSTREAM "security.protocol", SETTING_STRING, "SSL", 0, 0, "SSL or PLAINTEXT, towards the cluster"},
+    {0},
+};
+
+static const char *const needed[] = {"bootstrap.servers", "listeners"};
+
+static enum err parse_entrance(struct gateway *g, size_t i, struct slice text, struct slice advertised,
+                               struct reason *why)
+{
+    struct entrance *e = &g->entrances[g->entrance_count];
+    struct host_port hp, told;
+    enum err err = host_port_parse(&hp, text, why);
+
+    if (!err)
+        err = host_port_parse(&told, slice_is_null(advertised) ? text : advertised, why);
+    if (err)
+        return err;
+    if (i == GATEWAY_LISTENERS_MAX)
+        return reason_set(why, ERR_BAD_CONFIG, "listeners: more than %d", GATEWAY_LISTENERS_MAX);
+    if (strcmp(hp.scheme, "SASL_SSL") == 0)
+        e->kind = ENTRANCE_SASL_SSL;
+    else if (strcmp(hp.scheme, "SSL") == 0)
+        e->kind = ENTRANCE_SSL;
+    else if (strcmp(hp.scheme, "SASL_PLAINTEXT") == 0)
+        e->kind = ENTRANCE_SASL_PLAINTEXT;
+    else
+        return reason_set(why, ERR_BAD_CONFIG, "listeners: \"%.*s\": use SASL_SSL://, SSL:// or SASL_PLAINTEXT://",
+                          SLICE_FMT(text));
+    snprintf(e->host, sizeof e->host, "%s", hp.host);
+    snprintf(e->advertised, sizeof e->advertised, "%s", *told.host ? told.host : "localhost");
+    e->port = hp.port;
+    g->entrance_count++;
+    return ERR_OK;
+}
+
+static enum err open_tls(struct gateway *g, struct reason *why)
+{
+    struct tls_opts client_facing, upstream;
+    enum err err = tls_opts_from_settings(&client_facing, g->settings, "", why);
+
+    if (!err)
+        err = tls_opts_from_settings(&upstream, g->settings, UPSTREAM, why);
+    for (int i = 0; !err && i < g->entrance_count; i++) {
+        struct tls_opts o = client_facing;
+        if (g->entrances[i].kind == ENTRANCE_SASL_PLAINTEXT)
+            continue;
+        o.client_auth = g->entrances[i].kind == ENTRANCE_SSL ? TLS_CLIENT_AUTH_REQUIRED : TLS_CLIENT_AUTH_NONE;
+        err = tls_server_new(&g->entrances[i].tls, &o, why);
+    }
+    if (!err && strcmp(settings_string(g->settings, UPSTREAM "security.protocol"), "PLAINTEXT") != 0)
+        err = tls_client_new(&g->tls_upstream, &upstream, why);
+    return err;
+}
+
+static enum err read_mechanisms(struct gateway *g, struct reason *why)
+{
+    for (size_t i = 0;; i++) {
+        struct slice name = settings_list(g->settings, "sasl.enabled.mechanisms", i);
+        enum sasl_mechanism m;
+        if (slice_is_null(name))
+            return ERR_OK;
+        if (!sasl_mechanism_parse(name, &m))
+            return reason_set(why, ERR_BAD_CONFIG,
+                              "sasl.enabled.mechanisms: \"%.*s\": there are PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512",
+                              SLICE_FMT(name));
+        g->mechanisms[m] = true;
+    }
+}
+
+enum err gateway_configure(struct gateway *g, const char *path, struct reason *why)
+{
+    enum err err = settings_load(&g->settings, path, gateway_setting_rows, why);
+
+    for (size_t i = 0; !err && i < sizeof needed / sizeof *needed; i++)
+        if (!settings_has(g->settings, needed[i]))
+            err = reason_set(why, ERR_BAD_CONFIG, "%s: %s is missing", path, needed[i]);
+    if (!err)
+        err = cluster_set_bootstrap(&g->cluster, slice_str(settings_string(g->settings, "bootstrap.servers")), why);
+    for (size_t i = 0; !err; i++) {
+        struct slice text = settings_list(g->settings, "listeners", i);
+        if (slice_is_null(text))
+            break;
+        err = parse_entrance(g, i, text, settings_list(g->settings, "advertised.listeners", i), why);
+    }
+    if (!err)
+        err = read_mechanisms(g, why);
+    if (!err)
+        err = principal_rules_parse(&g->principal_rules,
+                                    slice_str(settings_string(g->settings, "ssl.principal.mapping.rules")), why);
+    if (!err)
+        err = open_tls(g, why);
+    if (err)
+        return err;
+    g->idle_ms = settings_int(g->settings, "connections.max.idle.ms");
+    g->reauth_ms = settings_int(g->settings, "connections.max.reauth.ms");
+    g->frame_max = (uint32_t)settings_int(g->settings, "socket.request.max.bytes");
+    g->keyd_socket = settings_string(g->settings, "castellan.keyd.socket");
+    return ERR_OK;
+}
+
+void gateway_kafka_settings(const struct gateway *g, const char *out[GATEWAY_KAFKA_SETTINGS_MAX])
+{
+    const struct settings *s = g->settings;
+    const char *keystore = settings_string(s, UPSTREAM "ssl.keystore.location");
+    const char *truststore = settings_string(s, UPSTREAM "ssl.truststore.location");
+    size_t n = 0;
+
+    out[n++] = "bootstrap.servers";
+    out[n++] = settings_string(s, "bootstrap.servers");
+    if (g->tls_upstream) {
+        out[n++] = "security.protocol";
+        out[n++] = "ssl";
+    }
+    if (g->tls_upstream && keystore) {
+        out[n++] = "ssl.key.location";
+        out[n++] = keystore;
+        out[n++] = "ssl.certificate.location";
+        out[n++] = keystore;
+    }
+    if (g->tls_upstream && truststore) {
+        out[n++] = "ssl.ca.location";
+        out[n++] = truststore;
+    }
+    if (g->tls_upstream && !*settings_string(s, UPSTREAM "ssl.endpoint.identification.algorithm")) {
+        out[n++] = "ssl.endpoint.identification.algorithm";
+        out[n++] = "none";
+    }
+    out[n] = NULL;
+}
