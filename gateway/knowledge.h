@@ -35,8 +35,12 @@ enum err knowledge_open(struct knowledge **out, const struct knowledge_config *c
                         void *user, struct reason *why) MUST_CHECK;
 void knowledge_close(struct knowledge *k);          /* NULL is fine */
 bool knowledge_is_ready(const struct knowledge *k); /* all tables have reached their end, users are bootstrapped */
-/* A view of the newest state; the caller frees it. Thread-safe. NULL: no memory. */
+/* A view of the newest state; the caller frees it. Thread-safe. NULL: not ready yet, or no memory. */
 struct view *knowledge_view(struct knowledge *k);
+/* For the status: the tables' topics, NULL past the end, and how far each was read. */
+enum { KNOWLEDGE_TABLES = 4 };
+const char *knowledge_topic(int table);
+void knowledge_offsets(const struct knowledge *k, int64_t out[KNOWLEDGE_TABLES]);
 
 /* Changes. Each is one decision in the ledger: all or nothing, durable and applied here when done() is called (from the
  * keeper's thread). The arguments are copied. */
