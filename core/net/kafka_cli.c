@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Blocking calls over the asynchronous client, for programs that do one thing at a time.
  *
- * A private loop runs only inside the calls. Connections are kept: one to whichever bootstrap server answered ("any"), one to
- * each node that was asked for by id, whose addresses come from Metadata through "any". A connection that broke is
- * forgotten when its on_down comes, and opened anew by the next call that needs it. */
+ * A private loop runs only inside the calls. Connections are kept: one to whichever bootstrap server answered ("any"),
+ * one to each node that was asked for by id, whose addresses come from Metadata through "any". A connection that broke
+ * is forgotten when its on_down comes, and opened anew by the next call that needs it. */
 #include "core/net/kafka_cli.h"
 
 #include "core/wire/message.h"
@@ -248,8 +248,8 @@ static enum err link_for(struct kafka_cli *c, int32_t node_id, struct cli_link *
         node_id = c->controller_id;
     n = node_find(c, node_id);
     if (!n)
-        return reason_set(why, ERR_UNAVAILABLE, node_id < 0 ? "the cluster names no controller" : "the cluster has no node %d",
-                          node_id);
+        return reason_set(why, ERR_UNAVAILABLE,
+                          node_id < 0 ? "the cluster names no controller" : "the cluster has no node %d", node_id);
     *out = n;
     err = link_connect(c, n, why);
     if (err)
@@ -275,7 +275,8 @@ enum err kafka_cli_version(struct kafka_cli *c, int32_t node_id, int16_t api_key
     return err;
 }
 
-enum err kafka_cli_coordinator(struct kafka_cli *c, int8_t key_type, struct slice key, int32_t *node_id, struct reason *why)
+enum err kafka_cli_coordinator(struct kafka_cli *c, int8_t key_type, struct slice key, int32_t *node_id,
+                               struct reason *why)
 {
     struct find_coordinator_request q;
     struct find_coordinator_response r;

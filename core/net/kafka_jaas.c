@@ -50,8 +50,10 @@ static bool take_value(struct slice *s, struct buf *out)
 
 static enum err bad(struct reason *why, const char *what)
 {
-    return reason_set(why, ERR_BAD_CONFIG, "sasl.jaas.config: %s (expected ...LoginModule required username=\"...\" "
-                                           "password=\"...\";)", what);
+    return reason_set(why, ERR_BAD_CONFIG,
+                      "sasl.jaas.config: %s (expected ...LoginModule required username=\"...\" "
+                      "password=\"...\";)",
+                      what);
 }
 
 enum err kafka_jaas_parse(struct slice line, struct buf *user, struct secret *password, struct reason *why)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The Kafka client against a small broker made of the same connections: negotiation, SASL, pipelining, streaming, and each
- * way to fail. */
+ * The Kafka client against a small broker made of the same connections: negotiation, SASL, pipelining, streaming, and
+ * each way to fail. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,9 +54,12 @@ static void reply(struct broker *b, const struct request_header *h, const void *
 static void serve_versions(struct broker *b, struct request_header *h)
 {
     static struct api_versions_response_api_version v[] = {
-        {.api_key = WIRE_API_VERSIONS, .max_version = 2},        {.api_key = WIRE_SASL_HANDSHAKE, .max_version = 1},
-        {.api_key = WIRE_SASL_AUTHENTICATE, .max_version = 2},   {.api_key = WIRE_HEARTBEAT, .max_version = 4},
-        {.api_key = WIRE_FETCH, .min_version = 4, .max_version = 30}, {.api_key = 900, .max_version = 1},
+        {.api_key = WIRE_API_VERSIONS, .max_version = 2},
+        {.api_key = WIRE_SASL_HANDSHAKE, .max_version = 1},
+        {.api_key = WIRE_SASL_AUTHENTICATE, .max_version = 2},
+        {.api_key = WIRE_HEARTBEAT, .max_version = 4},
+        {.api_key = WIRE_FETCH, .min_version = 4, .max_version = 30},
+        {.api_key = 900, .max_version = 1},
     };
     struct api_versions_response r;
 
@@ -103,7 +106,8 @@ static void serve_scram(struct broker *b, struct slice token, struct sasl_authen
     buf_init(&message, 0);
     buf_printf(&message, "%s,%s,%.*s", buf_cstr(&b->first_bare), buf_cstr(&b->server_first), (int)(p - token.p),
                (const char *)token.p);
-    assert_int_equal(scram_salt_password(SCRAM_SHA_512, slice_str(b->password), slice_of(salt, 12), 4096, salted), ERR_OK);
+    assert_int_equal(scram_salt_password(SCRAM_SHA_512, slice_str(b->password), slice_of(salt, 12), 4096, salted),
+                     ERR_OK);
     HMAC(EVP_sha512(), salted, 64, (const uint8_t *)"Client Key", 10, key, &n);
     EVP_Digest(key, 64, stored, &n, EVP_sha512(), NULL);
     HMAC(EVP_sha512(), stored, 64, message.p, message.n, signature, &n);
@@ -373,7 +377,8 @@ static void test_sasl(void **state)
     sasl_case(KAFKA_SASL_SCRAM_SHA_512, "secret", false, NULL);
     sasl_case(KAFKA_SASL_SCRAM_SHA_512, "wrong", false, "refuses the credentials of alice");
     sasl_case(KAFKA_SASL_SCRAM_SHA_512, "secret", true, "does not know the password");
-    sasl_case(KAFKA_SASL_SCRAM_SHA_256, "secret", false, "does not offer SASL mechanism SCRAM-SHA-256 (it offers: PLAIN, ");
+    sasl_case(KAFKA_SASL_SCRAM_SHA_256, "secret", false,
+              "does not offer SASL mechanism SCRAM-SHA-256 (it offers: PLAIN, ");
 }
 
 static void test_pipeline(void **state)
@@ -458,7 +463,8 @@ static void test_node_goes_away(void **state)
     open_broker(&f);
     uint16_t port = listener_port(f.b.listener);
     listener_detach(f.b.listener, 0);
-    const struct kafka_client_opts o = {.host = "127.0.0.1", .port = port, .on_up = on_up, .on_down = on_down, .owner = &f};
+    const struct kafka_client_opts o = {
+        .host = "127.0.0.1", .port = port, .on_up = on_up, .on_down = on_down, .owner = &f};
     assert_int_equal(kafka_client_connect(&f.k, f.b.l, &o), ERR_OK);
     RUN_UNTIL(f.b.l, f.down);
     assert_int_equal(f.err, ERR_UNAVAILABLE);
@@ -470,7 +476,8 @@ static enum conn_frame_choice on_stream(void *owner, struct kafka_client *k, con
 {
     struct fixture *f = owner;
     struct slice length;
-    uint8_t bytes[4] = {(uint8_t)(s->body_n >> 24), (uint8_t)(s->body_n >> 16), (uint8_t)(s->body_n >> 8), (uint8_t)s->body_n};
+    uint8_t bytes[4] = {(uint8_t)(s->body_n >> 24), (uint8_t)(s->body_n >> 16), (uint8_t)(s->body_n >> 8),
+                        (uint8_t)s->body_n};
 
     assert_int_equal(s->api_key, WIRE_HEARTBEAT);
     assert_true(s->user == f);
@@ -518,8 +525,8 @@ static void test_streamed_answer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_versions),       cmocka_unit_test(test_sasl),
-        cmocka_unit_test(test_pipeline),       cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_versions),          cmocka_unit_test(test_sasl),
+        cmocka_unit_test(test_pipeline),          cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_wrong_correlation), cmocka_unit_test(test_node_goes_away),
         cmocka_unit_test(test_streamed_answer),
     };
