@@ -61,5 +61,7 @@ void group_coordinator_unload(struct group_coordinator *g, int32_t partition);
 void group_coordinator_tick(struct group_coordinator *g);
 /* A transaction that staged offsets in this partition of OFFSETS_TOPIC has ended; the marker is in the log. */
 void group_coordinator_txn_ended(struct group_coordinator *g, int32_t partition, int64_t producer_id, bool commit);
+/* Its committed offsets go with it. */
+void group_coordinator_topic_deleted(struct group_coordinator *g, struct slice topic);
 
 #endif
