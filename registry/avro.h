@@ -35,8 +35,8 @@ enum err avro_program_new(struct avro_program **out, const struct parsed_schema 
 void avro_program_free(struct avro_program *p); /* NULL is fine */
 
 enum {
-    AVRO_DATUM_DEPTH_MAX = 200,       /* values inside one another */
-    AVRO_DATUM_ITEMS_MAX = 100000000, /* array and map items in one datum; those of no bytes included */
+    AVRO_DATUM_DEPTH_MAX = 200,           /* values inside one another */
+    AVRO_DATUM_EMPTY_ITEMS_MAX = 1000000, /* array items that take no bytes, in one datum */
     AVRO_DATUM_JSON_MAX = 64 * 1024 * 1024
 };
 
@@ -76,15 +76,19 @@ struct avro_found {
     int64_t number;       /* int, long, boolean, enum (its ordinal) */
     double real;          /* float, double */
     struct slice symbol;  /* enum: lives as long as the program */
+    bool in_sized_block;  /* within an array or map block that states its size in bytes: a change must redo it */
 };
 
 /* Return false to stop. */
 typedef bool (*avro_found_visit)(void *context, const struct avro_found *found);
 
-/* Every value at `path` (names joined by '.'; arrays and maps are gone through, a map's key may be a step). `path`
- * must outlive nothing; the datum is validated as far as it is read. */
+/* Every value at `path` (names joined by '.'; arrays and maps are gone through, a map's key may be a step). The
+ * datum is validated as far as it is read. */
 enum err avro_program_locate(const struct avro_program *p, struct slice datum, struct slice path,
                              avro_found_visit visit, void *context, struct reason *why) MUST_CHECK;
+/* Every value of a field (or record) that carries `tag` in its confluent:tags, the outermost where they nest. */
+enum err avro_program_locate_tag(const struct avro_program *p, struct slice datum, struct slice tag,
+                                 avro_found_visit visit, void *context, struct reason *why) MUST_CHECK;
 /* Does a field of that path exist in the schema? */
 bool avro_program_has_path(const struct avro_program *p, struct slice path);
 

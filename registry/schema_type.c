@@ -68,10 +68,9 @@ enum err schema_validate(const struct parsed_schema *s, struct slice payload, st
     return s->ops->validate(s, payload, why);
 }
 
-void schema_tags(const struct parsed_schema *s, schema_tag_visit visit, void *context)
+enum err schema_tags(const struct parsed_schema *s, schema_tag_visit visit, void *context)
 {
-    if (s->ops->tags)
-        s->ops->tags(s, visit, context);
+    return s->ops->tags ? s->ops->tags(s, visit, context) : ERR_OK;
 }
 
 void compat_result_init(struct compat_result *r)

@@ -68,7 +68,7 @@ struct schema_type_ops {
     enum err (*compatible)(const struct parsed_schema *reader, const struct parsed_schema *writer,
                            const struct compat_question *q, struct compat_result *out, struct reason *why);
     enum err (*validate)(const struct parsed_schema *s, struct slice payload, struct reason *why);
-    void (*tags)(const struct parsed_schema *s, schema_tag_visit visit, void *context);
+    enum err (*tags)(const struct parsed_schema *s, schema_tag_visit visit, void *context);
     struct slice (*record_name)(const struct parsed_schema *s); /* full name for RecordNameStrategy; may be null */
 };
 
@@ -96,8 +96,10 @@ enum err schema_compatible(const struct parsed_schema *reader, const struct pars
 /* One datum, exactly: trailing bytes are an error. ERR_INVALID_RECORD with what and where. For Avro the bytes are the
  * binary encoding, for JSON Schema the document, for Protobuf the message without the index prefix. */
 enum err schema_validate(const struct parsed_schema *s, struct slice payload, struct reason *why) MUST_CHECK;
-/* Inline tags: `confluent:tags` (Avro, JSON Schema), confluent.field_meta tags (Protobuf). */
-void schema_tags(const struct parsed_schema *s, schema_tag_visit visit, void *context);
+/* Inline tags: `confluent:tags` (Avro, JSON Schema), confluent.field_meta tags (Protobuf). A type within itself is
+ * listed once, at its outermost place; avro_program_locate_tag() finds tagged values at any depth. ERR_LIMIT_EXCEEDED:
+ * the list is not complete. */
+enum err schema_tags(const struct parsed_schema *s, schema_tag_visit visit, void *context) MUST_CHECK;
 
 void compat_result_init(struct compat_result *r);
 void compat_result_free(struct compat_result *r);
