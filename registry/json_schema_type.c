@@ -118,7 +118,7 @@ struct tag_walk {
     uint8_t *open; /* per node: being visited */
     struct buf path;
     unsigned steps, depth;
-    bool stop;
+    bool stop, incomplete;
 };
 
 static void walk_node(struct tag_walk *w, const struct json_node *n);
@@ -172,8 +172,12 @@ static void visit_tags(struct tag_walk *w, const struct json_node *n)
 
 static void walk_node(struct tag_walk *w, const struct json_node *n)
 {
-    if (!n || w->stop || n->boolean || w->open[n->index] || w->depth == TAG_DEPTH_MAX || ++w->steps > TAG_STEPS_MAX)
+    if (!n || w->stop || n->boolean || w->open[n->index])
         return;
+    if (w->depth == TAG_DEPTH_MAX || ++w->steps > TAG_STEPS_MAX) {
+        w->stop = w->incomplete = true;
+        return;
+    }
     w->open[n->index] = 1;
     w->depth++;
     visit_tags(w, n);
@@ -193,16 +197,18 @@ static void walk_node(struct tag_walk *w, const struct json_node *n)
     w->open[n->index] = 0;
 }
 
-static void tags(const struct parsed_schema *s, schema_tag_visit visit, void *context)
+static enum err tags(const struct parsed_schema *s, schema_tag_visit visit, void *context)
 {
     const struct json_schema *schema = schema_in(s);
     struct tag_walk w = {.visit = visit, .context = context, .open = calloc(schema->nodes_n, 1)};
     if (!w.open)
-        return;
+        return ERR_NO_MEMORY;
     buf_init(&w.path, 0);
     walk_node(&w, schema->root);
+    enum err e = buf_error(&w.path) != ERR_OK ? ERR_NO_MEMORY : w.incomplete ? ERR_LIMIT_EXCEEDED : ERR_OK;
     buf_free(&w.path);
     free(w.open);
+    return e;
 }
 
 static struct slice record_name(const struct parsed_schema *s)
