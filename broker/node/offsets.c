@@ -76,6 +76,8 @@ void handle_list_offsets(struct request *r)
             err = node_leading(r->node, in->name, a->partition_index, in->partitions.v[i].current_leader_epoch, &p);
             if (!err)
                 err = find_offset(p, &in->partitions.v[i], req->isolation_level == 1, a);
+            if (r->version < 4)
+                a->leader_epoch = -1;
             a->error_code = err_kafka(err);
         }
         resp.topics.n = t + 1;
