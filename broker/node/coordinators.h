@@ -12,6 +12,8 @@ void coordinators_tick(struct node *n);
 /* A partition here changed its leadership (p->leader); both kinds of partition and all others come by. */
 void coordinators_leadership(struct node *n, struct partition *p);
 
+/* The image has changed: what waited for a coordinator's topic may go on. */
+void coordinators_image_changed(struct node *n);
 /* How many partitions `__consumer_offsets` or `__transaction_state` is made with. */
 int32_t coordinators_partitions(struct node *n, struct slice topic);
 
