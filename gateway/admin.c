@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The way of a change through the keeper and back to the worker. The keeper calls from a thread of its own; the answer
+ * is posted to the worker's loop. The new view was posted there before, so whoever reads the answer meets a gateway
+ * that knows about the change. */
+#include "gateway/admin.h"
+#include "core/base/log.h"
+
+#include <stdlib.h>
+
+struct admin_wait {
+    struct pending *pending;
+    struct loop *loop;
+    admin_then then;
+    enum err err;
+    struct reason why;
+};
+
+static void back_on_loop(void *arg)
+{
+    struct admin_wait *w = arg;
+    w->then(w->pending, w->err, &w->why);
+    free(w);
+}
+
+static void on_done(void *ctx, enum err err, const struct reason *why)
+{
+    struct admin_wait *w = ctx;
+
+    w->err = err;
+    w->why = *why;
+    if (loop_post(w->loop, back_on_loop, w))
+        log_error("the answer to %s cannot be given: the worker is overloaded", w->pending->api->name);
+}
+
+void admin_submit(struct pending *p, const struct knowledge_change *change, admin_then then)
+{
+    struct admin_wait *w = calloc(1, sizeof *w);
+    struct reason why = {0};
+    enum err err = ERR_NO_MEMORY;
+
+    if (w) {
+        *w = (struct admin_wait){.pending = p, .loop = p->session->worker->loop, .then = then};
+        err = knowledge_submit(p->session->worker->gateway->knowledge, change, on_done, w);
+    }
+    if (err) {
+        free(w);
+        then(p, err, &why);
+    }
+}
+
+bool admin_may(const struct pending *p, enum acl_operation op)
+{
+    return session_may(p->session, ACL_CLUSTER, op, slice_str(ACL_CLUSTER_NAME));
+}
+
+bool admin_is_super_user(const struct session *s)
+{
+    struct acl_question q = {ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME), session_principal(s),
+                             session_host(s)};
+    struct acl_explanation e;
+
+    if (!s->worker->view)
+        return false;
+    acl_explain(s->worker->view->acl, &q, &e);
+    return e.basis == ACL_BASIS_SUPER_USER;
+}
+
+bool admin_topic_is_reserved(struct slice name)
+{
+    return slice_starts(name, slice_str("__castellan_"));
+}
+
+struct slice admin_words(struct pending *p, enum err err, const struct reason *why)
+{
+    struct slice text = slice_str(why && why->code ? why->text : err_text(err));
+    struct slice copy = arena_copy(&p->arena, text);
+    return slice_is_null(copy) ? slice_str(err_text(err)) : copy;
+}
