@@ -8,18 +8,10 @@
 /* The administrators' side over HTTPS, on threads of its own: metrics, health, policies, forgetting, receipts, status,
  * a page to look at. docs/admin-api.md says what may be asked and by whom.
  *
- * Settings are read from gateway->settings; ADMIN_SETTING_ROWS are their rows for the gateway's table. TLS is the
- * gateway's own (ssl.keystore.location). */
+ * Settings are read from gateway->settings: castellan.admin.listener, castellan.registry.url and .ca (default:
+ * ssl.truststore.location), castellan.keyd.socket. TLS is the gateway's own (ssl.keystore.location). */
 struct gateway;
 struct admin_http;
-
-#define ADMIN_SETTING_ROWS                                                                                             \
-    {"castellan.admin.listener", SETTING_STRING, NULL, 0, 0, "https://host:port of the admin API; absent: none"},      \
-        {"castellan.registry.url", SETTING_STRING, NULL, 0, 0, "https://host:port of the registry, for readiness"},    \
-    {                                                                                                                  \
-        "castellan.registry.ssl.truststore.location", SETTING_STRING, NULL, 0, 0,                                      \
-            "PEM file with the registry's CA; default: ssl.truststore.location"                                        \
-    }
 
 /* Without castellan.admin.listener nothing is started: *out is NULL and the result ERR_OK. Call when the gateway's
  * knowledge is open (it need not be ready). A port in use is ERR_ADDRESS_IN_USE with host:port in the words. */

@@ -246,15 +246,16 @@ static void tables_changed(void *arg)
 {
     struct gateway *g = arg;
 
-    workers_set_view(g);
     if (!control.tables_ready && knowledge_is_ready(g->knowledge)) {
         control.tables_ready = true;
         become_ready();
     }
 }
 
+/* The view is handed on from here, so that it reaches a worker before the answer to whoever changed it does. */
 static void on_changed(void *user)
 {
+    workers_set_view(user);
     if (loop_post(control.loop, tables_changed, user))
         log_error("a change of the rules could not be passed on");
 }
@@ -316,6 +317,7 @@ static void stop(struct gateway *g)
         kafka_client_close(control.client, "shutting down");
     workers_stop(g);
     knowledge_close(g->knowledge);
+    workers_free(g);
     for (int i = 0; control.loop && i < 10; i++)
         loop_run_once(control.loop, false);
     for (int i = 0; i < g->entrance_count; i++) {

@@ -139,9 +139,14 @@ void workers_stop(struct gateway *g)
         if (loop_post(w->loop, end_worker, w))
             loop_stop(w->loop);
     }
+    for (int i = 0; i < g->worker_count; i++)
+        pthread_join(g->workers[i].thread, NULL);
+}
+
+void workers_free(struct gateway *g)
+{
     for (int i = 0; i < g->worker_count; i++) {
         struct worker *w = &g->workers[i];
-        pthread_join(w->thread, NULL);
         for (int round = 0; round < 100 && w->sessions; round++) /* let the closes call back */
             loop_run_once(w->loop, false);
         loop_free(w->loop);

@@ -67,7 +67,10 @@ bool gateway_is_ready(struct gateway *g, struct reason *why);
 
 /* ---- worker.c ---- */
 enum err workers_start(struct gateway *g, int count, struct reason *why) MUST_CHECK;
+/* End the sessions and join the threads; the loops stay, so that the keeper may still post answers until it is closed.
+ */
 void workers_stop(struct gateway *g);
+void workers_free(struct gateway *g);
 void workers_set_view(struct gateway *g); /* hand the newest view to every worker; any thread */
 void worker_attach(struct worker *w, struct entrance *e, int listener_index); /* on the worker's thread */
 const char *worker_topic_name(struct worker *w, const uint8_t id[16]);        /* NULL: not learned yet */
