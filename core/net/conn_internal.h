@@ -44,7 +44,8 @@ struct chunk {
     enum { CHUNK_INLINE, CHUNK_OWNED, CHUNK_BLOCK, CHUNK_MARK } kind;
     struct chunk *mark;  /* data of a streamed frame: its mark */
     struct conn *source; /* mark: who streams; NULL once the frame is through */
-    size_t pending;      /* mark: bytes of the frame in the queue */
+    size_t ahead;            /* mark: bytes in the queue before it */
+    struct chunk *next_mark; /* mark: the next one in the queue */
     struct loop_block *block;
 };
 
@@ -99,7 +100,7 @@ struct conn {
     struct chunk *stream_mark, *stream_spare;
 
     /* writing */
-    struct chunk *first, *last;
+    struct chunk *first, *last, *marks;
     size_t queued;
     bool congested, blocked;
     struct loop_block *out_block;
@@ -165,6 +166,6 @@ uint8_t *conn_stream_room(struct conn *c, size_t *cap);           /* NULL: use c
 bool conn_stream_commit(struct conn *c, size_t n);
 void conn_stream_source_gone(struct conn *c);
 void conn_stream_target_gone(struct chunk *mark);
-void conn_stream_drained(struct chunk *mark, size_t n);
+void conn_stream_drained(struct conn *to, size_t n); /* n bytes left the front of its queue */
 
 #endif

@@ -3,8 +3,9 @@
  * another (target), before a mark that keeps the place: what others write to the target meanwhile queues behind the
  * mark, and the target's flush stops at it. When the frame is through, the mark goes and the queue flows on.
  *
- * Back-pressure is per mark, not per target: a second stream waiting behind the first must not keep the first from
- * draining. A source whose bytes pile up over queue_high stops reading until they are down to queue_low.
+ * Back-pressure counts, for each mark, the bytes that stand before it: over queue_high the source stops reading until they
+ * are down to queue_low. What stands behind a mark does not count, or the stream at the front could wait for bytes that
+ * wait for it.
  *
  * Bytes are decrypted straight into a block of the loop's pool that then is the queue's chunk: one copy less than
  * through a buffer. If the source ends inside the frame the target cannot be saved (its peer waits for the rest) and is
@@ -16,7 +17,7 @@
 
 enum err conn_stream_to(struct conn *c, struct conn *to, uint32_t skip)
 {
-    struct chunk *mark;
+    struct chunk *mark, **at;
 
     assert(!c->streaming && c->loop == to->loop);
     if (c->state != CONN_OPEN)
@@ -30,7 +31,12 @@ enum err conn_stream_to(struct conn *c, struct conn *to, uint32_t skip)
     if (!mark)
         return ERR_NO_MEMORY;
     *mark = (struct chunk){.kind = CHUNK_MARK, .source = c};
+    mark->ahead = to->queued - (to->out_n - to->out_at); /* ciphertext in the batch has left the queue */
+    for (at = &to->marks; *at; at = &(*at)->next_mark)
+        ;
+    *at = mark;
     conn_queue_insert(to, mark, NULL);
+    c->stream_wait = mark->ahead > to->queue_high;
     c->stream_to = to;
     c->stream_mark = mark;
     c->stream_skip = skip;
@@ -66,8 +72,12 @@ static void spare_free(struct conn *c)
 static void mark_remove(struct conn *c)
 {
     struct conn *to = c->stream_to;
+    struct chunk **at = &to->marks;
 
     spare_free(c);
+    while (*at != c->stream_mark)
+        at = &(*at)->next_mark;
+    *at = c->stream_mark->next_mark;
     for (struct chunk *k = c->stream_mark->prev; k && k->mark == c->stream_mark; k = k->prev)
         k->mark = NULL;
     conn_queue_remove(to, c->stream_mark);
@@ -125,11 +135,12 @@ static void appended(struct conn *c, struct chunk *k, size_t n)
         conn_queue_insert(to, k, c->stream_mark);
     }
     k->n += n;
-    c->stream_mark->pending += n;
     to->queued += n;
     if (to->queued > to->queue_high)
         to->congested = true;
-    if (c->stream_mark->pending > to->queue_high)
+    for (struct chunk *m = c->stream_mark; m; m = m->next_mark)
+        m->ahead += n;
+    if (c->stream_mark->ahead > to->queue_high)
         c->stream_wait = true;
     conn_work_later(to, WORK_FLUSH);
 }
@@ -181,15 +192,14 @@ bool conn_stream_commit(struct conn *c, size_t n)
     return advance(c, n);
 }
 
-/* Sent bytes of a streamed frame; the source may go on when little is left. */
-void conn_stream_drained(struct chunk *mark, size_t n)
+void conn_stream_drained(struct conn *to, size_t n)
 {
-    struct conn *source = mark->source;
-
-    mark->pending -= n;
-    if (source && source->stream_wait && mark->pending <= source->stream_to->queue_low) {
-        source->stream_wait = false;
-        conn_work_later(source, WORK_READ);
+    for (struct chunk *m = to->marks; m; m = m->next_mark) {
+        m->ahead -= n;
+        if (m->source && m->source->stream_wait && m->ahead <= to->queue_low) {
+            m->source->stream_wait = false;
+            conn_work_later(m->source, WORK_READ);
+        }
     }
 }
 

@@ -64,6 +64,7 @@ void conn_queue_free(struct conn *c)
             conn_stream_target_gone(k);
         conn_queue_remove(c, k);
     }
+    c->marks = NULL;
     c->queued = 0;
     loop_block_put(c->loop, c->out_block);
     c->out_block = NULL;
@@ -78,14 +79,14 @@ bool conn_queue_sendable(const struct conn *c)
 void conn_queue_sent(struct conn *c, size_t n)
 {
     c->queued -= n;
+    if (c->marks)
+        conn_stream_drained(c, n);
     while (n) {
         struct chunk *k = c->first;
         size_t take = k->n - k->at < n ? k->n - k->at : n;
 
         k->at += take;
         n -= take;
-        if (k->mark)
-            conn_stream_drained(k->mark, take);
         if (k->at == k->n)
             conn_queue_remove(c, k);
     }

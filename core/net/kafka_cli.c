@@ -236,6 +236,9 @@ static enum err link_for(struct kafka_cli *c, int32_t node_id, struct cli_link *
     struct cli_link *n;
     enum err err;
 
+    /* Since the last call nobody looked: let connections that broke meanwhile say so. */
+    loop_run_once(c->loop, false);
+    loop_run_once(c->loop, false);
     *out = &c->any;
     if (node_id == KAFKA_CLI_ANY)
         return any_connect(c, why);

@@ -452,6 +452,36 @@ static void test_stream_backpressure(void **state)
     loop_free(r.l);
 }
 
+/* The same for a run of frames, none of which alone fills the queue. */
+static void test_stream_backpressure_frames(void **state)
+{
+    enum { N = 100000, FRAMES = 200 };
+    static uint8_t frame[N + 4] = {0, 1, 0x86, 0xa0};
+    struct relay r;
+    size_t fed = 0;
+
+    (void)state;
+    relay_open(&r, 100, 8, 0);
+    conn_pause(r.far.conn);
+    for (int i = 0; i < 2000; i++) {
+        ssize_t w = write(r.fd, frame + fed % sizeof frame, sizeof frame - fed % sizeof frame);
+        fed += w > 0 ? (size_t)w : 0;
+        side_settle(r.l);
+    }
+    assert_true(fed < 6 << 20);
+    assert_true(conn_queued(r.out.conn) < 3 << 20);
+    conn_resume(r.far.conn);
+    while (fed < FRAMES * sizeof frame) {
+        size_t n = sizeof frame - fed % sizeof frame;
+        relay_feed(&r, frame + fed % sizeof frame, n);
+        fed += n;
+    }
+    RUN_UNTIL(r.l, r.far.frames == FRAMES);
+    assert_int_equal(r.far.bytes, (size_t)FRAMES * N);
+    close(r.fd);
+    loop_free(r.l);
+}
+
 static void test_stream_source_dies(void **state)
 {
     struct relay r;
@@ -578,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_raw),
         cmocka_unit_test(test_stream),
         cmocka_unit_test(test_stream_backpressure),
+        cmocka_unit_test(test_stream_backpressure_frames),
         cmocka_unit_test(test_stream_source_dies),
         cmocka_unit_test(test_stream_target_dies),
     };
