@@ -42,8 +42,8 @@ struct chunk {
     uint8_t *p;
     size_t at, n, cap;
     enum { CHUNK_INLINE, CHUNK_OWNED, CHUNK_BLOCK, CHUNK_MARK } kind;
-    struct chunk *mark;  /* data of a streamed frame: its mark */
-    struct conn *source; /* mark: who streams; NULL once the frame is through */
+    struct chunk *mark;      /* data of a streamed frame: its mark */
+    struct conn *source;     /* mark: who streams; NULL once the frame is through */
     size_t ahead;            /* mark: bytes in the queue before it */
     struct chunk *next_mark; /* mark: the next one in the queue */
     struct loop_block *block;

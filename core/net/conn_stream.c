@@ -3,9 +3,9 @@
  * another (target), before a mark that keeps the place: what others write to the target meanwhile queues behind the
  * mark, and the target's flush stops at it. When the frame is through, the mark goes and the queue flows on.
  *
- * Back-pressure counts, for each mark, the bytes that stand before it: over queue_high the source stops reading until they
- * are down to queue_low. What stands behind a mark does not count, or the stream at the front could wait for bytes that
- * wait for it.
+ * Back-pressure counts, for each mark, the bytes that stand before it: over queue_high the source stops reading until
+ * they are down to queue_low. What stands behind a mark does not count, or the stream at the front could wait for bytes
+ * that wait for it.
  *
  * Bytes are decrypted straight into a block of the loop's pool that then is the queue's chunk: one copy less than
  * through a buffer. If the source ends inside the frame the target cannot be saved (its peer waits for the rest) and is

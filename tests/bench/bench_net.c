@@ -76,7 +76,8 @@ static struct ends tcp_pair(void)
     struct listener *l;
     struct loop *loop;
 
-    must(!loop_new(&loop, NULL, NULL) && !listener_open(&l, &o, NULL) && !listener_attach(l, 0, loop, on_raw_accept, &e.server),
+    must(!loop_new(&loop, NULL, NULL) && !listener_open(&l, &o, NULL) &&
+             !listener_attach(l, 0, loop, on_raw_accept, &e.server),
          "listen");
     a.sin_port = htons(listener_port(l));
     must(!connect(e.client, (struct sockaddr *)&a, sizeof a), "connect");

@@ -37,11 +37,13 @@ static void answer(struct conn *c, const struct request_header *h, const void *r
     struct buf out;
 
     buf_init(&out, 0);
-    assert_int_equal(wire_response_frame(&out, h->request_api_key, h->request_api_version, h->correlation_id, response), ERR_OK);
+    assert_int_equal(wire_response_frame(&out, h->request_api_key, h->request_api_version, h->correlation_id, response),
+                     ERR_OK);
     assert_int_equal(conn_write_owned(c, &out), ERR_OK);
 }
 
-static void serve(struct cluster_node *n, struct conn *c, const struct request_header *h, struct cursor *body, struct arena *a)
+static void serve(struct cluster_node *n, struct conn *c, const struct request_header *h, struct cursor *body,
+                  struct arena *a)
 {
     static struct api_versions_response_api_version v[] = {{.api_key = WIRE_API_VERSIONS, .max_version = 4},
                                                            {.api_key = WIRE_METADATA, .max_version = 12},
@@ -53,7 +55,8 @@ static void serve(struct cluster_node *n, struct conn *c, const struct request_h
     struct heartbeat_response beat;
     struct find_coordinator_request who;
     struct find_coordinator_response coordinator;
-    struct find_coordinator_response_coordinator one = {.node_id = 7, .host = slice_str("h"), .error_message = SLICE_NULL};
+    struct find_coordinator_response_coordinator one = {
+        .node_id = 7, .host = slice_str("h"), .error_message = SLICE_NULL};
 
     if (h->request_api_key == WIRE_API_VERSIONS) {
         api_versions_response_init(&versions);
@@ -227,8 +230,9 @@ static void test_bad_settings(void **state)
     refused("bootstrap.servers=a:1\nsecurity.protocol=TLS\n", "security.protocol=TLS");
     refused("bootstrap.servers=a:1\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=GSSAPI\n", "sasl.mechanism");
     refused("bootstrap.servers=a:1\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n", "sasl.jaas.config");
-    refused("bootstrap.servers=a:1\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=x required;\n",
-            "no username");
+    refused(
+        "bootstrap.servers=a:1\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=x required;\n",
+        "no username");
     refused("bootstrap.servers=a:1\nsecurity.protocol=SSL\nssl.truststore.type=JKS\n", "only PEM");
 }
 
@@ -248,10 +252,11 @@ static void test_jaas(void **state)
 
     (void)state;
     buf_init(&user, 0);
-    assert_int_equal(kafka_jaas_parse(slice_str("org.x.ScramLoginModule required\n username=\"al\\\"ice\"\n other=\"1\" "
-                                                "password=\"p\\\\ =;w\" ;"),
-                                      &user, &password, &why),
-                     ERR_OK);
+    assert_int_equal(
+        kafka_jaas_parse(slice_str("org.x.ScramLoginModule required\n username=\"al\\\"ice\"\n other=\"1\" "
+                                   "password=\"p\\\\ =;w\" ;"),
+                         &user, &password, &why),
+        ERR_OK);
     assert_string_equal(buf_cstr(&user), "al\"ice");
     assert_true(slice_eq_str(secret_view(&password), "p\\ =;w"));
     secret_free(&password);
