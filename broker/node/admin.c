@@ -47,42 +47,42 @@ static bool forwarded(struct request *r)
         }                                                                                                              \
     } while (0)
 
-void handle_create_topics(struct request *r)
+void node_handle_create_topics(struct request *r)
 {
     struct create_topics_response resp;
     if (!forwarded(r))
         DECIDE(r, resp, controller_create_topics(&r->node->controller, r->body, &resp, &call));
 }
 
-void handle_delete_topics(struct request *r)
+void node_handle_delete_topics(struct request *r)
 {
     struct delete_topics_response resp;
     if (!forwarded(r))
         DECIDE(r, resp, controller_delete_topics(&r->node->controller, r->body, r->version, &resp, &call));
 }
 
-void handle_create_partitions(struct request *r)
+void node_handle_create_partitions(struct request *r)
 {
     struct create_partitions_response resp;
     if (!forwarded(r))
         DECIDE(r, resp, controller_create_partitions(&r->node->controller, r->body, &resp, &call));
 }
 
-void handle_alter_configs(struct request *r)
+void node_handle_alter_configs(struct request *r)
 {
     struct alter_configs_response resp;
     if (!forwarded(r))
         DECIDE(r, resp, controller_alter_configs(&r->node->controller, r->body, &resp, &call));
 }
 
-void handle_incremental_alter_configs(struct request *r)
+void node_handle_incremental_alter_configs(struct request *r)
 {
     struct incremental_alter_configs_response resp;
     if (!forwarded(r))
         DECIDE(r, resp, controller_incremental_alter_configs(&r->node->controller, r->body, &resp, &call));
 }
 
-void handle_broker_registration(struct request *r)
+void node_handle_broker_registration(struct request *r)
 {
     struct broker_registration_response resp;
     if (!forwarded(r))
@@ -91,14 +91,14 @@ void handle_broker_registration(struct request *r)
                                           &call));
 }
 
-void handle_broker_heartbeat(struct request *r)
+void node_handle_broker_heartbeat(struct request *r)
 {
     struct broker_heartbeat_response resp;
     if (!forwarded(r))
         DECIDE(r, resp, controller_heartbeat(&r->node->controller, r->body, &resp, &call));
 }
 
-void handle_allocate_producer_ids(struct request *r)
+void node_handle_allocate_producer_ids(struct request *r)
 {
     struct allocate_producer_ids_response resp;
     if (!forwarded(r))
@@ -106,7 +106,7 @@ void handle_allocate_producer_ids(struct request *r)
 }
 
 /* With one replica per partition its leader is always the preferred one, and there is nothing to move. */
-void handle_elect_leaders(struct request *r)
+void node_handle_elect_leaders(struct request *r)
 {
     const struct elect_leaders_request *req = r->body;
     struct elect_leaders_response resp;
@@ -131,7 +131,7 @@ void handle_elect_leaders(struct request *r)
     request_answer(r, &resp);
 }
 
-void handle_alter_partition_reassignments(struct request *r)
+void node_handle_alter_partition_reassignments(struct request *r)
 {
     const struct alter_partition_reassignments_request *req = r->body;
     struct alter_partition_reassignments_response resp;
@@ -156,7 +156,7 @@ void handle_alter_partition_reassignments(struct request *r)
     request_answer(r, &resp);
 }
 
-void handle_list_partition_reassignments(struct request *r)
+void node_handle_list_partition_reassignments(struct request *r)
 {
     struct list_partition_reassignments_response resp;
     list_partition_reassignments_response_init(&resp);

@@ -133,7 +133,7 @@ static enum err describe_broker(struct request *r, const struct describe_configs
     return ERR_OK;
 }
 
-void handle_describe_configs(struct request *r)
+void node_handle_describe_configs(struct request *r)
 {
     const struct describe_configs_request *req = r->body;
     struct describe_configs_response resp;
@@ -171,7 +171,7 @@ static bool asks_for(const struct list_config_resources_request *req, int8_t typ
 }
 
 /* Version 0 lists client metrics subscriptions, of which there are none; version 1 any resource (KIP-1142). */
-void handle_list_config_resources(struct request *r)
+void node_handle_list_config_resources(struct request *r)
 {
     const struct image *m = &r->node->image;
     struct list_config_resources_response resp;

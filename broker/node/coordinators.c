@@ -11,8 +11,6 @@
 
 enum { REPLAY_BYTES = 1 << 20, KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
 
-static void find_parked(struct coordinators *c, bool final);
-
 enum err coordinators_start(struct node *n, struct reason *why)
 {
     struct coordinators *c = calloc(1, sizeof *c);
@@ -34,7 +32,6 @@ void coordinators_stop(struct node *n)
     n->coordinators = NULL;
     loop_timer_stop(&c->retry);
     markers_parked_tick(c, true);
-    find_parked(c, true);
     txn_coordinator_free(c);
     group_coordinator_free(c->groups);
     free(c);
@@ -42,7 +39,6 @@ void coordinators_stop(struct node *n)
 
 void coordinators_tick(struct node *n)
 {
-    find_parked(n->coordinators, true);
     txn_coordinator_tick(n->coordinators);
     group_coordinator_tick(n->coordinators->groups);
 }
@@ -160,45 +156,36 @@ static struct found find(struct node *n, struct slice key, int8_t type)
 
     if (type != KEY_GROUP && type != KEY_TRANSACTION)
         return (struct found){ERR_INVALID_REQUEST, "this broker coordinates groups and transactions only", NULL};
-    if (!t)
+    if (!t) {
+        node_create_topic(n, topic, coordinators_partitions(n, topic), true);
         return (struct found){ERR_COORDINATOR_NOT_AVAILABLE, err_text(ERR_COORDINATOR_NOT_AVAILABLE), NULL};
+    }
     leader = t->partitions[coordinator_partition(key, t->partition_count)].leader;
     if (leader < 0 || !image_broker_alive(&n->image, leader))
         return (struct found){ERR_COORDINATOR_NOT_AVAILABLE, err_text(ERR_COORDINATOR_NOT_AVAILABLE), NULL};
     return (struct found){ERR_OK, NULL, image_broker(&n->image, leader)};
 }
 
-/* A request for a coordinator whose topic is only now being made waits until this node knows the topic. */
-struct parked_find {
-    struct parked_find *next;
-    struct request *request;
-};
-
-static bool answer_find(struct request *r, bool final)
+void node_handle_find_coordinator(struct request *r)
 {
     const struct find_coordinator_request *req = r->body;
     struct find_coordinator_response resp;
-    struct found f;
 
     find_coordinator_response_init(&resp);
     if (r->version < 4) {
-        f = find(r->node, req->key, req->key_type);
-        if (f.err == ERR_COORDINATOR_NOT_AVAILABLE && !final)
-            return false;
+        struct found f = find(r->node, req->key, req->key_type);
         resp.error_code = err_kafka(f.err);
         resp.error_message = f.err ? slice_str(f.message) : SLICE_NULL;
         resp.node_id = f.broker ? f.broker->id : -1;
         resp.host = slice_str(f.broker ? f.broker->host : "");
         resp.port = f.broker ? f.broker->port : -1;
         request_answer(r, &resp);
-        return true;
+        return;
     }
     find_coordinator_response_coordinator_array_alloc(&resp.coordinators, req->coordinator_keys.n, &r->arena);
     for (int32_t i = 0; i < resp.coordinators.n; i++) {
+        struct found f = find(r->node, req->coordinator_keys.v[i], req->key_type);
         struct find_coordinator_response_coordinator *a = &resp.coordinators.v[i];
-        f = find(r->node, req->coordinator_keys.v[i], req->key_type);
-        if (f.err == ERR_COORDINATOR_NOT_AVAILABLE && !final)
-            return false;
         a->key = req->coordinator_keys.v[i];
         a->error_code = err_kafka(f.err);
         a->error_message = f.err ? slice_str(f.message) : SLICE_NULL;
@@ -207,53 +194,4 @@ static bool answer_find(struct request *r, bool final)
         a->port = f.broker ? f.broker->port : -1;
     }
     request_answer(r, &resp);
-    return true;
-}
-
-static void find_parked(struct coordinators *c, bool final)
-{
-    struct parked_find *list = c->parked_finds, *p;
-
-    c->parked_finds = NULL;
-    while ((p = list)) {
-        list = p->next;
-        if (answer_find(p->request, final)) {
-            free(p);
-        } else {
-            p->next = c->parked_finds;
-            c->parked_finds = p;
-        }
-    }
-}
-
-void coordinators_image_changed(struct node *n)
-{
-    if (n->coordinators)
-        find_parked(n->coordinators, false);
-}
-
-static void make_topic(struct node *n, int8_t type)
-{
-    struct slice topic = slice_str(type == KEY_TRANSACTION ? TXN_TOPIC : OFFSETS_TOPIC);
-    if ((type == KEY_GROUP || type == KEY_TRANSACTION) && !image_topic(&n->image, topic))
-        node_create_topic(n, topic, coordinators_partitions(n, topic), true);
-}
-
-void handle_find_coordinator(struct request *r)
-{
-    const struct find_coordinator_request *req = r->body;
-    struct coordinators *c = r->node->coordinators;
-    struct parked_find *p;
-
-    if (answer_find(r, false))
-        return;
-    p = calloc(1, sizeof *p);
-    if (!p) {
-        answer_find(r, true);
-        return;
-    }
-    p->request = r;
-    p->next = c->parked_finds;
-    c->parked_finds = p;
-    make_topic(r->node, req->key_type);
 }

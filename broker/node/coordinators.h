@@ -12,31 +12,29 @@ void coordinators_tick(struct node *n);
 /* A partition here changed its leadership (p->leader); both kinds of partition and all others come by. */
 void coordinators_leadership(struct node *n, struct partition *p);
 
-/* The image has changed: what waited for a coordinator's topic may go on. */
-void coordinators_image_changed(struct node *n);
 /* How many partitions `__consumer_offsets` or `__transaction_state` is made with. */
 int32_t coordinators_partitions(struct node *n, struct slice topic);
 
 /* Handlers, for the table in handlers.c. */
-void handle_find_coordinator(struct request *r);
-void handle_join_group(struct request *r);
-void handle_sync_group(struct request *r);
-void handle_heartbeat(struct request *r);
-void handle_leave_group(struct request *r);
-void handle_offset_commit(struct request *r);
-void handle_offset_fetch(struct request *r);
-void handle_offset_delete(struct request *r);
-void handle_describe_groups(struct request *r);
-void handle_list_groups(struct request *r);
-void handle_delete_groups(struct request *r);
-void handle_init_producer_id(struct request *r);
-void handle_add_partitions_to_txn(struct request *r);
-void handle_add_offsets_to_txn(struct request *r);
-void handle_end_txn(struct request *r);
-void handle_txn_offset_commit(struct request *r);
-void handle_write_txn_markers(struct request *r);
-void handle_describe_transactions(struct request *r);
-void handle_list_transactions(struct request *r);
-void handle_describe_producers(struct request *r);
+void node_handle_find_coordinator(struct request *r);
+void node_handle_join_group(struct request *r);
+void node_handle_sync_group(struct request *r);
+void node_handle_heartbeat(struct request *r);
+void node_handle_leave_group(struct request *r);
+void node_handle_offset_commit(struct request *r);
+void node_handle_offset_fetch(struct request *r);
+void node_handle_offset_delete(struct request *r);
+void node_handle_describe_groups(struct request *r);
+void node_handle_list_groups(struct request *r);
+void node_handle_delete_groups(struct request *r);
+void node_handle_init_producer_id(struct request *r);
+void node_handle_add_partitions_to_txn(struct request *r);
+void node_handle_add_offsets_to_txn(struct request *r);
+void node_handle_end_txn(struct request *r);
+void node_handle_txn_offset_commit(struct request *r);
+void node_handle_write_txn_markers(struct request *r);
+void node_handle_describe_transactions(struct request *r);
+void node_handle_list_transactions(struct request *r);
+void node_handle_describe_producers(struct request *r);
 
 #endif

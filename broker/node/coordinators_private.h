@@ -17,9 +17,8 @@ struct coordinators {
     int32_t offsets_partitions, txn_partitions; /* as configured; an existing topic's count wins */
     struct txn_table **txns;                    /* by partition of TXN_TOPIC; NULL: not led here */
     int32_t txns_count;
-    uint64_t loads;                   /* how often a table was loaded: pointers into tables from before are gone */
-    struct parked_end *parked_ends;   /* EndTxn requests that wait for their markers */
-    struct parked_find *parked_finds; /* FindCoordinator requests that wait for their topic */
+    uint64_t loads;                 /* how often a table was loaded: pointers into tables from before are gone */
+    struct parked_end *parked_ends; /* EndTxn requests that wait for their markers */
     struct loop_timer retry;
     struct group_coordinator *groups;
 };

@@ -111,7 +111,7 @@ static const struct image_broker **brokers_of(struct node *n, bool fenced, struc
     return list;
 }
 
-void handle_metadata(struct request *r)
+void node_handle_metadata(struct request *r)
 {
     const struct metadata_request *req = r->body;
     struct node *n = r->node;
@@ -144,7 +144,7 @@ void handle_metadata(struct request *r)
     request_answer(r, &resp);
 }
 
-void handle_describe_cluster(struct request *r)
+void node_handle_describe_cluster(struct request *r)
 {
     const struct describe_cluster_request *req = r->body;
     struct node *n = r->node;
@@ -210,7 +210,7 @@ static int by_slice(const void *a, const void *b)
 }
 
 /* KIP-966: topics in the order of their names, cut at a number of partitions; the cursor says where to go on. */
-void handle_describe_topic_partitions(struct request *r)
+void node_handle_describe_topic_partitions(struct request *r)
 {
     const struct describe_topic_partitions_request *req = r->body;
     const struct image *m = &r->node->image;
@@ -271,7 +271,7 @@ void handle_describe_topic_partitions(struct request *r)
     request_answer(r, &resp);
 }
 
-void handle_describe_quorum(struct request *r)
+void node_handle_describe_quorum(struct request *r)
 {
     struct node *n = r->node;
     struct describe_quorum_response resp;
@@ -306,7 +306,7 @@ static bool wants_partition(const struct describe_log_dirs_request *req, struct 
     return false;
 }
 
-void handle_describe_log_dirs(struct request *r)
+void node_handle_describe_log_dirs(struct request *r)
 {
     struct node *n = r->node;
     struct describe_log_dirs_response resp;

@@ -320,7 +320,7 @@ static bool wait_start(struct request *r, int64_t wait_ms)
     return true;
 }
 
-void handle_fetch(struct request *r)
+void node_handle_fetch(struct request *r)
 {
     const struct fetch_request *req = r->body;
     struct fetch_response resp;

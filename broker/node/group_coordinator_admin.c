@@ -34,7 +34,7 @@ static void describe(struct request *r, struct slice id, struct describe_groups_
         out->authorized_operations = GROUP_OPERATIONS;
 }
 
-void handle_describe_groups(struct request *r)
+void node_handle_describe_groups(struct request *r)
 {
     const struct describe_groups_request *req = r->body;
     struct describe_groups_response resp;
@@ -56,7 +56,7 @@ static bool named(const struct wire_string_array *filter, const char *name)
     return false;
 }
 
-void handle_list_groups(struct request *r)
+void node_handle_list_groups(struct request *r)
 {
     const struct list_groups_request *req = r->body;
     struct group_coordinator *g = r->node->coordinators ? r->node->coordinators->groups : NULL;
@@ -102,7 +102,7 @@ static enum err delete_one(struct request *r, struct slice id)
     return err;
 }
 
-void handle_delete_groups(struct request *r)
+void node_handle_delete_groups(struct request *r)
 {
     const struct delete_groups_request *req = r->body;
     struct delete_groups_response resp;

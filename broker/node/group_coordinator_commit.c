@@ -112,7 +112,7 @@ static bool read_commit(struct request *r, struct items *items)
     return items->v != NULL;
 }
 
-void handle_offset_commit(struct request *r)
+void node_handle_offset_commit(struct request *r)
 {
     const struct offset_commit_request *req = r->body;
     struct group_commit commit = {.group_id = req->group_id,
@@ -172,7 +172,7 @@ static bool read_txn_commit(struct request *r, struct items *items)
     return items->v != NULL;
 }
 
-void handle_txn_offset_commit(struct request *r)
+void node_handle_txn_offset_commit(struct request *r)
 {
     const struct txn_offset_commit_request *req = r->body;
     struct group_commit commit = {.group_id = req->group_id,
@@ -229,7 +229,7 @@ static void delete_topic(struct request *r, const struct group *g,
     }
 }
 
-void handle_offset_delete(struct request *r)
+void node_handle_offset_delete(struct request *r)
 {
     const struct offset_delete_request *req = r->body;
     struct offset_delete_response resp;

@@ -177,7 +177,7 @@ static void answer_old(struct request *r)
     request_answer(r, &resp);
 }
 
-void handle_offset_fetch(struct request *r)
+void node_handle_offset_fetch(struct request *r)
 {
     const struct offset_fetch_request *req = r->body;
     struct offset_fetch_response resp;

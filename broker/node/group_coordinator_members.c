@@ -15,7 +15,7 @@ static struct group_waiter *waiter_new(struct request *r)
     return w;
 }
 
-void handle_join_group(struct request *r)
+void node_handle_join_group(struct request *r)
 {
     const struct join_group_request *req = r->body;
     struct node *n = r->node;
@@ -49,7 +49,7 @@ void handle_join_group(struct request *r)
     group_step_finish(&s);
 }
 
-void handle_sync_group(struct request *r)
+void node_handle_sync_group(struct request *r)
 {
     const struct sync_group_request *req = r->body;
     struct sync_group_response resp;
@@ -73,7 +73,7 @@ void handle_sync_group(struct request *r)
     group_step_finish(&s);
 }
 
-void handle_heartbeat(struct request *r)
+void node_handle_heartbeat(struct request *r)
 {
     const struct heartbeat_request *req = r->body;
     struct heartbeat_response resp;
@@ -113,7 +113,7 @@ static void answer_leave(struct request *r, const struct leave_group_request_mem
     request_answer(r, &resp);
 }
 
-void handle_leave_group(struct request *r)
+void node_handle_leave_group(struct request *r)
 {
     const struct leave_group_request *req = r->body;
     struct leave_group_request_member_identity one;

@@ -47,7 +47,7 @@ static enum err write_marker(struct node *n, struct slice topic, int32_t index, 
     return ERR_OK;
 }
 
-void handle_write_txn_markers(struct request *r)
+void node_handle_write_txn_markers(struct request *r)
 {
     const struct write_txn_markers_request *req = r->body;
     struct write_txn_markers_response resp;

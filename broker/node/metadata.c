@@ -233,7 +233,6 @@ void node_reconcile(struct node *n)
     drop_removed(n);
     for (const struct map_entry *e = map_first(&n->image.topics); e; e = map_next(&n->image.topics, e))
         reconcile_topic(n, e->value);
-    coordinators_image_changed(n);
 }
 
 /* ---- Following the controller ---- */
@@ -376,8 +375,7 @@ static void on_registered(void *user, enum err err, int16_t version, struct slic
         err = (enum err)resp.error_code;
     if (!err)
         n->broker_epoch = resp.broker_epoch;
-    else if (err != ERR_CLOSED && err != ERR_UNAVAILABLE && err != ERR_TIMEOUT && err != ERR_BROKER_NOT_AVAILABLE &&
-             err != ERR_DUPLICATE_BROKER_REGISTRATION)
+    else if (err != ERR_CLOSED && err != ERR_BROKER_NOT_AVAILABLE && err != ERR_DUPLICATE_BROKER_REGISTRATION)
         log_error("the controller refused this broker's registration: %s", err_text(err));
     loop_timer_start(&n->heartbeat, err ? NODE_RETRY_MS : 0);
 }

@@ -51,7 +51,7 @@ static enum err find_offset(struct partition *p, const struct list_offsets_reque
     return err;
 }
 
-void handle_list_offsets(struct request *r)
+void node_handle_list_offsets(struct request *r)
 {
     const struct list_offsets_request *req = r->body;
     struct list_offsets_response resp;
@@ -85,7 +85,7 @@ void handle_list_offsets(struct request *r)
     request_answer(r, &resp);
 }
 
-void handle_offset_for_leader_epoch(struct request *r)
+void node_handle_offset_for_leader_epoch(struct request *r)
 {
     const struct offset_for_leader_epoch_request *req = r->body;
     struct offset_for_leader_epoch_response resp;
@@ -137,7 +137,7 @@ static enum err delete_up_to(struct request *r, struct slice topic, int32_t inde
     return err;
 }
 
-void handle_delete_records(struct request *r)
+void node_handle_delete_records(struct request *r)
 {
     const struct delete_records_request *req = r->body;
     struct delete_records_response resp;

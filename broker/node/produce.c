@@ -80,7 +80,7 @@ static void produce_partition(struct request *r, struct slice topic, const struc
                   why.code ? why.text : err_text(err));
 }
 
-void handle_produce(struct request *r)
+void node_handle_produce(struct request *r)
 {
     const struct produce_request *req = r->body;
     struct produce_response resp;

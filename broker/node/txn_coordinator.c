@@ -202,7 +202,7 @@ static void init_transactional(struct request *r, int64_t fresh)
     answer_init(r, written ? written : err, result.producer_id, result.epoch);
 }
 
-void handle_init_producer_id(struct request *r)
+void node_handle_init_producer_id(struct request *r)
 {
     const struct init_producer_id_request *req = r->body;
 
@@ -290,7 +290,7 @@ static enum err add_to_txn(struct request *r, struct slice id, int64_t producer_
     return err;
 }
 
-void handle_add_partitions_to_txn(struct request *r)
+void node_handle_add_partitions_to_txn(struct request *r)
 {
     const struct add_partitions_to_txn_request *req = r->body;
     struct add_partitions_to_txn_response resp;
@@ -314,7 +314,7 @@ void handle_add_partitions_to_txn(struct request *r)
     request_answer(r, &resp);
 }
 
-void handle_add_offsets_to_txn(struct request *r)
+void node_handle_add_offsets_to_txn(struct request *r)
 {
     const struct add_offsets_to_txn_request *req = r->body;
     struct coordinators *c = r->node->coordinators;
@@ -345,7 +345,7 @@ void handle_add_offsets_to_txn(struct request *r)
 
 /* ---- EndTxn ---- */
 
-void handle_end_txn(struct request *r)
+void node_handle_end_txn(struct request *r)
 {
     const struct end_txn_request *req = r->body;
     struct coordinators *c = r->node->coordinators;
@@ -402,7 +402,7 @@ static void describe_txn(struct request *r, const struct txn *x,
     out->topics.n = topics;
 }
 
-void handle_describe_transactions(struct request *r)
+void node_handle_describe_transactions(struct request *r)
 {
     const struct describe_transactions_request *req = r->body;
     struct describe_transactions_response resp;
@@ -437,7 +437,7 @@ static bool listed(const struct list_transactions_request *req, const struct txn
            (req->duration_filter < 0 || (x->started_ms >= 0 && now_ms - x->started_ms > req->duration_filter));
 }
 
-void handle_list_transactions(struct request *r)
+void node_handle_list_transactions(struct request *r)
 {
     const struct list_transactions_request *req = r->body;
     struct coordinators *c = r->node->coordinators;
@@ -471,7 +471,7 @@ void handle_list_transactions(struct request *r)
     request_answer(r, &resp);
 }
 
-void handle_describe_producers(struct request *r)
+void node_handle_describe_producers(struct request *r)
 {
     const struct describe_producers_request *req = r->body;
     struct describe_producers_response resp;
