@@ -14,6 +14,14 @@ static const struct arg_option *find(const struct args *a, const char *name, siz
     return NULL;
 }
 
+/* The two short forms: -c FILE, as Kafka's people write it for the roles, and -h. */
+static const char *long_form(const char *word)
+{
+    if (strcmp(word, "-c") == 0)
+        return "--config";
+    return strcmp(word, "-h") == 0 ? "--help" : word;
+}
+
 enum err args_parse(struct args *out, const struct arg_option *own, const struct arg_option *common, int argc,
                     char **argv, struct reason *why)
 {
@@ -23,7 +31,7 @@ enum err args_parse(struct args *out, const struct arg_option *own, const struct
     if (argc > ARGS_MAX)
         return reason_set(why, ERR_BAD_CONFIG, "more than %d words", ARGS_MAX);
     for (int i = 0; i < argc; i++) {
-        const char *word = argv[i];
+        const char *word = only_operands ? argv[i] : long_form(argv[i]);
         if (only_operands || strncmp(word, "--", 2) != 0) {
             out->operands[out->operand_count++] = word;
             continue;

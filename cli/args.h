@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Command-line words against a table of options. `--name value`, `--name=value`; everything else is an operand. */
+/* Command-line words against a table of options. `--name value`, `--name=value`; `-c FILE` is `--config FILE`, `-h` is
+ * `--help`; everything else is an operand. */
 struct arg_option {
     const char *name;  /* without the dashes; NULL ends the table */
     const char *value; /* what the value is called in the help; NULL: a flag */

@@ -102,6 +102,7 @@ static void on_ready_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 static char **environment_of_role(void)
 {
+    static char supervised[40];
     size_t n = 0;
     while (environ[n])
         n++;
@@ -110,7 +111,8 @@ static char **environment_of_role(void)
         return NULL;
     memcpy(env, environ, n * sizeof *env);
     env[n] = "CASTELLAN_READY_FD=3";
-    env[n + 1] = "CASTELLAN_SUPERVISED=1";
+    snprintf(supervised, sizeof supervised, "CASTELLAN_SUPERVISED=%d", (int)getpid());
+    env[n + 1] = supervised;
     return env;
 }
 
@@ -349,5 +351,6 @@ const struct verb verb_up = {
     .summary = "run the whole system on this machine",
     .usage = "[--data DIR] [--port-base N] [--brokers N] [--demo-users]",
     .options = options,
+    .local = true,
     .run = run,
 };

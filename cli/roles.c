@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The verbs that are one role in the foreground: `castellan broker|gateway|registry|keyd -c FILE`. */
+#include "cli/verb.h"
+
+#ifdef CASTELLAN_HAVE_BROKER
+#include "broker/broker.h"
+#else
+#define broker_main NULL
+#endif
+#ifdef CASTELLAN_HAVE_GATEWAY
+#include "gateway/gateway.h"
+#else
+#define gateway_main NULL
+#endif
+#ifdef CASTELLAN_HAVE_REGISTRY
+#include "registry/registry.h"
+#else
+#define registry_main NULL
+#endif
+#ifdef CASTELLAN_HAVE_CRYPTO
+#include "crypto/keyd.h"
+#else
+#define keyd_main NULL
+#endif
+
+#include <stdio.h>
+
+static int run_role(const struct verb *verb, const struct args *args, int (*serve)(const char *config_path))
+{
+    if (args->operand_count)
+        return verb_usage_error(verb, "unexpected word \"%s\"", args->operands[0]);
+    if (!args_has(args, "config"))
+        return verb_usage_error(verb, "-c FILE is missing");
+    if (!serve) {
+        fprintf(stderr, "castellan: the role %s is not built in\n", verb->name);
+        return EXIT_FAILED;
+    }
+    return serve(args_get(args, "config"));
+}
+
+static int run_broker(const struct verb *verb, const struct args *args)
+{
+    return run_role(verb, args, broker_main);
+}
+
+static int run_gateway(const struct verb *verb, const struct args *args)
+{
+    return run_role(verb, args, gateway_main);
+}
+
+static int run_registry(const struct verb *verb, const struct args *args)
+{
+    return run_role(verb, args, registry_main);
+}
+
+static int run_keyd(const struct verb *verb, const struct args *args)
+{
+    return run_role(verb, args, keyd_main);
+}
+
+static const struct arg_option options[] = {
+    {"config", "FILE", "the role's properties (-c FILE)"},
+    {0},
+};
+
+#define ROLE(role, text)                                                                                               \
+    const struct verb verb_##role = {                                                                                  \
+        .name = #role, .summary = text, .usage = "-c FILE", .options = options, .local = true, .run = run_##role}
+
+ROLE(broker, "run one bundled broker");
+ROLE(gateway, "run the gateway and its admin API");
+ROLE(registry, "run the schema registry");
+ROLE(keyd, "run the key process");
