@@ -111,7 +111,7 @@ static bool skip_items(struct avro_run *r, const struct avro_op *op)
             if (op->kind == AVRO_MAP &&
                 (!avro_bytes(r, &key) || (!avro_is_utf8(key.p, key.n) && !avro_fail(r, "a map key that is not UTF-8"))))
                 return false;
-            if (!op->kids[0]->empty && !avro_skip(r, op->kids[0]))
+            if (!op->kids[0]->empty && !avro_run_skip(r, op->kids[0]))
                 return false;
             if (op->kids[0]->empty && op->kind == AVRO_ARRAY)
                 break; /* nothing to read for any of them */
@@ -166,7 +166,7 @@ static bool skip_record(struct avro_run *r, const struct avro_op *op)
     for (uint32_t i = 0; i < op->n; i++) {
         const struct avro_op *kid = op->kids[i];
         bool scalar = kid->kind <= AVRO_STRING || kid->kind == AVRO_ENUM || kid->kind == AVRO_FIXED;
-        if (!(scalar ? skip_scalar(r, kid) : avro_skip(r, kid))) {
+        if (!(scalar ? skip_scalar(r, kid) : avro_run_skip(r, kid))) {
             avro_add_place(r, op->names[i]);
             return false;
         }
@@ -174,7 +174,7 @@ static bool skip_record(struct avro_run *r, const struct avro_op *op)
     return true;
 }
 
-bool avro_skip(struct avro_run *r, const struct avro_op *op)
+bool avro_run_skip(struct avro_run *r, const struct avro_op *op)
 {
     bool ok;
     int64_t branch;
@@ -191,7 +191,7 @@ bool avro_skip(struct avro_run *r, const struct avro_op *op)
     case AVRO_UNION:
         ok = avro_long(r, &branch) &&
              ((branch >= 0 && branch < op->n) || avro_fail(r, "a union number without branch")) &&
-             avro_skip(r, op->kids[branch]);
+             avro_run_skip(r, op->kids[branch]);
         break;
     default:
         ok = skip_scalar(r, op);
@@ -209,7 +209,7 @@ enum err avro_program_validate(const struct avro_program *p, struct slice datum,
     r.empty_items = 0;
     r.fault = NULL;
     r.where[0] = '\0';
-    if (avro_skip(&r, p->root) && (r.p == r.end || avro_fail(&r, "bytes after the end of the value")))
+    if (avro_run_skip(&r, p->root) && (r.p == r.end || avro_fail(&r, "bytes after the end of the value")))
         return ERR_OK;
     return avro_run_error(&r, why);
 }

@@ -102,7 +102,7 @@ static bool show_scalar(struct showing *s, const struct avro_op *op)
     struct slice text;
     float f;
     double d;
-    if (!avro_skip(r, op))
+    if (!avro_run_skip(r, op))
         return false;
     struct avro_run again = *r;
     again.p = from;

@@ -35,7 +35,7 @@ static bool found(struct looking *l, const struct avro_op *op)
     const uint8_t *from = l->run.p;
     struct avro_found f = {.kind = (enum avro_kind)op->kind, .at = (size_t)(from - l->run.start)};
     float real;
-    if (!avro_skip(&l->run, op))
+    if (!avro_run_skip(&l->run, op))
         return false;
     f.n = (size_t)(l->run.p - from);
     f.content = slice_of(from, f.n);
@@ -72,7 +72,7 @@ static bool look_record(struct looking *l, const struct avro_op *op, struct slic
         else if (slice_eq(op->names[i], step))
             ok = look(l, op->kids[i], rest, rest.n == 0);
         else
-            ok = avro_skip(&l->run, op->kids[i]);
+            ok = avro_run_skip(&l->run, op->kids[i]);
         if (!ok) {
             avro_add_place(&l->run, op->names[i]);
             return false;
@@ -129,7 +129,7 @@ static bool look_inside(struct looking *l, const struct avro_op *op, struct slic
         return look_record(l, op, path);
     if (op->kind == AVRO_ARRAY || op->kind == AVRO_MAP)
         return look_items(l, op, path);
-    return avro_skip(&l->run, op);
+    return avro_run_skip(&l->run, op);
 }
 
 /* `here`: the value is what was looked for. */

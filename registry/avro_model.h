@@ -110,8 +110,8 @@ struct slice avro_full_name(const struct avro_node *n);
 struct slice avro_alias_text(struct arena *a, const struct avro_node *of, const struct avro_name *alias);
 
 /* One text read into `s`; what it names is found among s->names, and what it defines is added there. */
-enum err avro_read(struct avro_schema *s, struct slice text, const struct avro_parse_options *o,
-                   struct avro_node **root, struct reason *why) MUST_CHECK;
+enum err avro_read_text(struct avro_schema *s, struct slice text, const struct avro_parse_options *o,
+                        struct avro_node **root, struct reason *why) MUST_CHECK;
 /* Names replaced by what they mean, unions checked, depth bounded, defaults held against their types. */
 enum err avro_resolve(struct avro_schema *s, struct avro_node **root, bool check_defaults,
                       struct reason *why) MUST_CHECK;

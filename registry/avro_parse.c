@@ -736,8 +736,8 @@ static enum err read_schema(struct reading *r, const struct jvalue *v, struct sl
     return bad_json(r, "Schema not yet supported", v);
 }
 
-enum err avro_read(struct avro_schema *s, struct slice text, const struct avro_parse_options *o,
-                   struct avro_node **root, struct reason *why)
+enum err avro_read_text(struct avro_schema *s, struct slice text, const struct avro_parse_options *o,
+                        struct avro_node **root, struct reason *why)
 {
     struct reading r = {s, o, why};
     struct jvalue *v;

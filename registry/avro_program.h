@@ -34,8 +34,8 @@ struct avro_run {
     unsigned sized;    /* blocks with a stated size we are inside of */
 };
 
-bool avro_fail(struct avro_run *r, const char *what);         /* false */
-bool avro_skip(struct avro_run *r, const struct avro_op *op); /* validates one value and goes past it */
+bool avro_fail(struct avro_run *r, const char *what);             /* false */
+bool avro_run_skip(struct avro_run *r, const struct avro_op *op); /* validates one value and goes past it */
 void avro_add_place(struct avro_run *r, struct slice name);
 enum err avro_run_error(const struct avro_run *r, struct reason *why) MUST_CHECK;
 /* The rest of a varint that has more than one byte. */

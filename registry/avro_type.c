@@ -49,12 +49,12 @@ static enum err read_all(struct avro_schema *a, struct slice text, const struct 
         return reason_set(why, e,
                           e == ERR_NO_MEMORY ? "out of memory reading an Avro schema" : "a reference without text");
     for (size_t i = 0; i < refs_n && e == ERR_OK; i++) {
-        e = avro_read(a, a->refs[i].text, &stored, &a->ref_roots[i], why);
+        e = avro_read_text(a, a->refs[i].text, &stored, &a->ref_roots[i], why);
         if (e == ERR_OK)
             e = avro_resolve(a, &a->ref_roots[i], false, why);
     }
     if (e == ERR_OK)
-        e = avro_read(a, own, o, &a->root, why);
+        e = avro_read_text(a, own, o, &a->root, why);
     return e == ERR_OK ? avro_resolve(a, &a->root, o->check_defaults, why) : e;
 }
 
