@@ -134,10 +134,10 @@ void json_text_print_string(struct buf *out, struct slice s)
     buf_put(out, "\"", 1);
     for (size_t i = 0; i < s.n; i++) {
         uint8_t c = s.p[i];
-        char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-        size_t n = 2;
         if (c >= 0x20 && c != '"' && c != '\\')
             continue;
+        char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        size_t n = 2;
         buf_put(out, s.p + from, i - from);
         from = i + 1;
         switch (c) {

@@ -127,7 +127,7 @@ static enum err add_segment(struct rest_request *r, struct slice raw, struct ans
     if (r->segment_count == REST_SEGMENTS_MAX)
         return answer_error(a, 404, "HTTP 404 Not Found");
     struct slice s = decode(&r->arena, raw, false);
-    if (slice_is_null(s) || !is_utf8(s))
+    if (slice_is_null(s) || !is_utf8(s) || (s.n && memchr(s.p, 0, s.n)))
         return answer_error(a, 400, "Bad Request: the path is not valid percent-encoded UTF-8");
     r->segments[r->segment_count++] = s;
     return ERR_OK;

@@ -148,8 +148,16 @@ bool content_same(const struct content *a, const struct content *b)
 
 void guid_put(struct buf *out, const uint8_t guid[GUID_SIZE])
 {
-    for (int i = 0; i < GUID_SIZE; i++)
-        buf_printf(out, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", guid[i]);
+    static const char hex[] = "0123456789abcdef";
+    char text[GUID_SIZE * 2 + 4];
+    size_t n = 0;
+    for (int i = 0; i < GUID_SIZE; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            text[n++] = '-';
+        text[n++] = hex[guid[i] >> 4];
+        text[n++] = hex[guid[i] & 15];
+    }
+    buf_put(out, text, n);
 }
 
 static int hex_digit(uint8_t c)
