@@ -18,7 +18,7 @@ struct key_client;
 struct key_set;
 
 enum {
-    KEY_CLIENT_CACHE_KEYS = 65536,   /* default */
+    KEY_CLIENT_CACHE_KEYS = 16384,   /* default; a worker's own */
     KEY_CLIENT_ERASED_MAX = 1000000, /* remembered erased key ids */
     KEY_CLIENT_REQUEST_TIMEOUT_MS = 10000,
     KEY_CLIENT_PENDING_MAX = 10000, /* resolves waiting for the key process */
@@ -43,8 +43,9 @@ void key_client_free(struct key_client *c);
 bool key_client_ready(const struct key_client *c);
 
 /* Get every key that `needs` names: creates keys for subjects that have none. The callback is called exactly once,
- * maybe before this returns (all in the cache). On ERR_OK `set` belongs to the callee (key_set_free); erased and
- * unknown keys are answers, not failures. On failure set is NULL and `why` says what is wrong. */
+ * maybe before this returns (all in the cache); when this itself returns an error it is not called. On ERR_OK `set`
+ * belongs to the callee (key_set_free); erased and unknown keys are answers, not failures. On failure set is NULL and
+ * `why` says what is wrong. */
 typedef void (*key_client_fn)(void *arg, enum err e, struct key_set *set, const struct reason *why);
 enum err key_client_resolve(struct key_client *c, const struct policy *policy, const struct record_crypt_needs *needs,
                             key_client_fn fn, void *arg, struct reason *why) MUST_CHECK;

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The connection to the key process: greeting, heartbeat, lease, pushes, requests and their answers, reconnecting.
+ *
+ * The lease counts from the moment a renewal was SENT, so it ends here before it ends in the key process. Keys are
+ * wiped when it ends, and at every new greeting: what was erased while the connection was down must not be found here.
+ * When the connection is lost, requests under way fail at once; keys in the cache serve until the lease ends. */
+#include "crypto/key_client_internal.h"
+#include "core/base/log.h"
+#include "core/base/secret.h"
+
+#include <stdlib.h>
+
+int64_t key_client_now_ms(void)
+{
+    return (int64_t)(uv_hrtime() / 1000000);
+}
+
+bool key_client_leased(const struct key_client *c)
+{
+    return !c->freeing && c->lease_until_ms > key_client_now_ms();
+}
+
+bool key_client_ready(const struct key_client *c)
+{
+    return c->state == KEY_CLIENT_UP && key_client_leased(c);
+}
+
+/* ---- requests ---- */
+
+static void unlink_request(struct key_client *c, struct key_request *r)
+{
+    r->prev->next = r->next;
+    r->next->prev = r->prev;
+    c->requests_n--;
+}
+
+static void finish_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
+                           const struct reason *why)
+{
+    unlink_request(c, r);
+    if (r->set)
+        key_set_answer(c, r, body, e, why);
+    else if (r->json_fn)
+        r->json_fn(r->json_arg, e, body, why);
+    free(r->items);
+    free(r->names);
+    free(r);
+}
+
+/* Those that are there now; what callbacks add stays. */
+static void fail_requests(struct key_client *c, int64_t sent_before_ms, enum err e, const char *words)
+{
+    struct reason why;
+    size_t n = c->requests_n;
+    reason_set(&why, e, "%s", words);
+    for (struct key_request *r = c->requests.next; n-- && r != &c->requests;) {
+        struct key_request *next = r->next;
+        bool last = next == &c->requests;
+        if (r->sent_ms < sent_before_ms)
+            finish_request(c, r, SLICE_NULL, e, &why);
+        if (last)
+            break;
+        r = next;
+    }
+}
+
+struct out {
+    uv_write_t req;
+    struct buf bytes;
+};
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct out *o = req->data;
+    (void)status; /* a failure shows as the end of the stream */
+    buf_wipe_free(&o->bytes);
+    free(o);
+}
+
+static bool send_frame(struct key_client *c, struct buf *frame)
+{
+    struct out *o = frame->error ? NULL : calloc(1, sizeof *o);
+    if (!o)
+        return false;
+    o->req.data = o;
+    o->bytes = *frame;
+    *frame = (struct buf){0};
+    uv_buf_t b = uv_buf_init((char *)o->bytes.p, (unsigned)o->bytes.n);
+    if (uv_write(&o->req, (uv_stream_t *)c->pipe, &b, 1, on_written)) {
+        buf_wipe_free(&o->bytes);
+        free(o);
+        return false;
+    }
+    return true;
+}
+
+struct key_request *key_client_send(struct key_client *c, struct buf *frame, uint32_t id)
+{
+    struct key_request *r =
+        c->state == KEY_CLIENT_UP && c->requests_n < KEY_CLIENT_PENDING_MAX ? calloc(1, sizeof *r) : NULL;
+    if (!r)
+        return NULL;
+    if (!send_frame(c, frame)) {
+        free(r);
+        return NULL;
+    }
+    r->id = id;
+    r->sent_ms = key_client_now_ms();
+    r->next = &c->requests;
+    r->prev = c->requests.prev;
+    r->prev->next = r;
+    c->requests.prev = r;
+    c->requests_n++;
+    return r;
+}
+
+/* ---- connection ---- */
+
+static void free_pipe(uv_handle_t *h)
+{
+    free(h);
+}
+
+static void disconnect(struct key_client *c, const char *words)
+{
+    if (c->state == KEY_CLIENT_DOWN)
+        return;
+    if (c->state == KEY_CLIENT_UP)
+        log_warn("key client %s: %s", c->name, words);
+    c->state = KEY_CLIENT_DOWN;
+    c->renewal = 0;
+    c->connect_after_ms = key_client_now_ms() + KEY_CLIENT_RECONNECT_MS;
+    c->pipe->data = NULL;
+    uv_close((uv_handle_t *)c->pipe, free_pipe);
+    c->pipe = NULL;
+    buf_wipe_free(&c->in);
+    buf_init(&c->in, KEYD_FRAME_MAX + 128 * 1024);
+    fail_requests(c, INT64_MAX, ERR_KAFKA_STORAGE_ERROR, "the connection to the key process was lost");
+}
+
+static void renew(struct key_client *c)
+{
+    struct buf f;
+    buf_init(&f, 64);
+    uint32_t id = ++c->next_request;
+    keyd_frame_end(&f, keyd_frame_begin(&f, KEYD_RENEW, id));
+    int64_t now = key_client_now_ms();
+    if (send_frame(c, &f)) {
+        c->renewal = id;
+        c->renewal_sent_ms = now;
+    }
+    buf_free(&f);
+}
+
+static enum err on_welcome(struct key_client *c, const struct keyd_frame *f)
+{
+    struct cursor cur = cursor_of(f->body);
+    int64_t lease_ms = cursor_u32(&cur);
+    cursor_u64(&cur);
+    if (c->state != KEY_CLIENT_GREETING || cursor_finish(&cur) || lease_ms <= 0)
+        return ERR_MALFORMED;
+    key_cache_drop_all(c);
+    c->state = KEY_CLIENT_UP;
+    c->lease_ms = lease_ms;
+    c->lease_until_ms = c->renewal_sent_ms + lease_ms;
+    c->lease_lost = false;
+    log_info("key client %s: connected", c->name);
+    return ERR_OK;
+}
+
+static enum err on_erased(struct key_client *c, const struct keyd_frame *f)
+{
+    struct cursor cur = cursor_of(f->body);
+    uint32_t n = cursor_u32(&cur);
+    struct buf ack;
+    if (cursor_left(&cur) != (size_t)n * ENVELOPE_KEY_ID_SIZE)
+        return ERR_MALFORMED;
+    for (uint32_t i = 0; i < n; i++)
+        key_cache_erase(c, cursor_take(&cur, ENVELOPE_KEY_ID_SIZE).p);
+    if (c->opts.on_erased)
+        c->opts.on_erased(c->opts.user);
+    buf_init(&ack, 64);
+    keyd_frame_end(&ack, keyd_frame_begin(&ack, KEYD_ACK, f->request));
+    bool sent = send_frame(c, &ack);
+    buf_free(&ack);
+    return sent ? ERR_OK : ERR_CLOSED;
+}
+
+static enum err on_answer(struct key_client *c, const struct keyd_frame *f)
+{
+    struct key_request *r = c->requests.next;
+    struct reason why = {0};
+    enum err e = ERR_OK;
+    while (r != &c->requests && r->id != f->request)
+        r = r->next;
+    if (r == &c->requests)
+        return ERR_OK; /* it timed out */
+    if (f->type == KEYD_ERROR)
+        e = keyd_get_error(f->body, &why);
+    else if ((f->type == KEYD_KEYS) != (r->set != NULL))
+        return ERR_MALFORMED;
+    finish_request(c, r, f->body, e, &why);
+    return ERR_OK;
+}
+
+static enum err on_renewed(struct key_client *c, const struct keyd_frame *f)
+{
+    if (f->body.n != 1 || f->request != c->renewal)
+        return ERR_MALFORMED;
+    c->renewal = 0;
+    if (f->body.p[0])
+        c->lease_until_ms = c->renewal_sent_ms + c->lease_ms;
+    return ERR_OK;
+}
+
+static enum err dispatch(struct key_client *c, const struct keyd_frame *f)
+{
+    switch (f->type) {
+    case KEYD_WELCOME:
+        return on_welcome(c, f);
+    case KEYD_KEYS:
+    case KEYD_JSON:
+    case KEYD_ERROR:
+        return on_answer(c, f);
+    case KEYD_RENEWED:
+        return on_renewed(c, f);
+    case KEYD_ERASED:
+        return on_erased(c, f);
+    }
+    return ERR_MALFORMED;
+}
+
+static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *b)
+{
+    struct key_client *c = h->data;
+    (void)hint;
+    if (!c || !buf_reserve(&c->in, 64 * 1024))
+        *b = uv_buf_init(NULL, 0);
+    else
+        *b = uv_buf_init((char *)c->in.p + c->in.n, 64 * 1024);
+}
+
+static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
+{
+    struct key_client *c = s->data;
+    struct keyd_frame f;
+    bool more;
+    enum err e = ERR_OK;
+    (void)b;
+    if (!c)
+        return;
+    if (n < 0) {
+        disconnect(c, "the key process closed the connection");
+        return;
+    }
+    c->in.n += (size_t)n;
+    /* Out of the client while callbacks run: they may free it, or be told that the connection is gone. */
+    struct buf in = c->in;
+    buf_init(&c->in, in.max);
+    struct slice rest = buf_slice(&in);
+    while (s->data && !(e = keyd_frame_next(&rest, &f, &more)) && more) {
+        if ((e = dispatch(c, &f)))
+            break;
+    }
+    size_t used = in.n - rest.n;
+    secret_wipe(in.p, used); /* answers hold keys */
+    if (!s->data) {          /* freed or disconnected meanwhile */
+        buf_wipe_free(&in);
+        return;
+    }
+    buf_consume(&in, used);
+    c->in = in;
+    if (e)
+        disconnect(c, "the key process sent something that cannot be understood");
+}
+
+static void on_connected(uv_connect_t *req, int status)
+{
+    struct key_client *c = req->handle->data;
+    struct buf f;
+    free(req);
+    if (!c)
+        return;
+    if (status < 0 || uv_read_start((uv_stream_t *)c->pipe, on_alloc, on_read)) {
+        disconnect(c, "no connection");
+        return;
+    }
+    c->state = KEY_CLIENT_GREETING;
+    buf_init(&f, 1024);
+    size_t at = keyd_frame_begin(&f, KEYD_HELLO, ++c->next_request);
+    buf_u8(&f, KEYD_VERSION);
+    buf_u8(&f, (uint8_t)(KEYD_CAP_DATA | (c->opts.admin ? KEYD_CAP_ADMIN : 0)));
+    keyd_put_string(&f, slice_str(c->name));
+    keyd_frame_end(&f, at);
+    c->renewal_sent_ms = key_client_now_ms();
+    if (!send_frame(c, &f))
+        disconnect(c, "no greeting");
+    buf_free(&f);
+}
+
+static void connect_now(struct key_client *c)
+{
+    uv_connect_t *req = calloc(1, sizeof *req);
+    c->pipe = calloc(1, sizeof *c->pipe);
+    if (!req || !c->pipe) {
+        free(req);
+        free(c->pipe);
+        c->pipe = NULL;
+        return;
+    }
+    uv_pipe_init(c->loop, c->pipe, 0);
+    c->pipe->data = c;
+    c->state = KEY_CLIENT_CONNECTING;
+    uv_pipe_connect(req, c->pipe, c->socket_path, on_connected);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+    struct key_client *c = t->data;
+    int64_t now = key_client_now_ms();
+    if (c->state == KEY_CLIENT_DOWN && now >= c->connect_after_ms)
+        connect_now(c);
+    if (c->state == KEY_CLIENT_UP && !c->renewal && now - c->renewal_sent_ms >= c->lease_ms / 3)
+        renew(c);
+    if (c->lease_until_ms && now >= c->lease_until_ms && !c->lease_lost) {
+        c->lease_lost = true;
+        key_cache_drop_all(c);
+        log_warn("key client %s: the lease ran out; every key was wiped", c->name);
+        if (c->state == KEY_CLIENT_UP)
+            disconnect(c, "the key process does not renew the lease");
+    }
+    fail_requests(c, now - KEY_CLIENT_REQUEST_TIMEOUT_MS, ERR_KAFKA_STORAGE_ERROR,
+                  "the key process did not answer in time");
+    int64_t wait_ms = c->state != KEY_CLIENT_UP                  ? KEY_CLIENT_RECONNECT_MS
+                      : c->lease_ms / 6 < KEY_CLIENT_TICK_MS_MAX ? c->lease_ms / 6 + 1
+                                                                 : KEY_CLIENT_TICK_MS_MAX;
+    uv_timer_start(t, on_tick, (uint64_t)wait_ms, 0);
+}
+
+/* ---- life ---- */
+
+static void destroy(struct key_client *c)
+{
+    key_cache_free(&c->cache);
+    buf_wipe_free(&c->in);
+    free(c->socket_path);
+    free(c->name);
+    free(c);
+}
+
+enum err key_client_new(struct key_client **out, struct uv_loop_s *loop, const struct key_client_opts *opts,
+                        struct reason *why)
+{
+    struct key_client *c = calloc(1, sizeof *c);
+    enum err e;
+    *out = NULL;
+    if (!c)
+        return reason_set(why, ERR_NO_MEMORY, "no memory for a key client");
+    if ((e = crypto_init(why))) {
+        free(c);
+        return e;
+    }
+    c->loop = loop;
+    c->opts = *opts;
+    c->requests.prev = c->requests.next = &c->requests;
+    c->sets.prev = c->sets.next = &c->sets;
+    buf_init(&c->in, KEYD_FRAME_MAX + 128 * 1024);
+    c->socket_path = strdup(opts->socket_path);
+    c->name = strndup(opts->name ? opts->name : "client", KEYD_NAME_MAX);
+    e = key_cache_init(&c->cache, opts->cache_keys ? opts->cache_keys : KEY_CLIENT_CACHE_KEYS);
+    if (e || !c->socket_path || !c->name) {
+        destroy(c);
+        return reason_set(why, ERR_NO_MEMORY, "no locked memory for data keys");
+    }
+    uv_timer_init(loop, &c->timer);
+    c->timer.data = c;
+    uv_unref((uv_handle_t *)&c->timer);
+    uv_timer_start(&c->timer, on_tick, 0, 0);
+    *out = c;
+    return ERR_OK;
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+    destroy(h->data);
+}
+
+void key_client_free(struct key_client *c)
+{
+    if (!c)
+        return;
+    c->freeing = true;
+    disconnect(c, "stopping");
+    fail_requests(c, INT64_MAX, ERR_CANCELLED, "the key client stops");
+    key_cache_drop_all(c);
+    key_set_orphan_all(c);
+    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+}
+
+/* ---- the administrator's calls ---- */
+
+static enum err call(struct key_client *c, struct buf *f, uint32_t id, key_client_json_fn fn, void *arg,
+                     struct reason *why)
+{
+    struct key_request *r = f->error ? NULL : key_client_send(c, f, id);
+    buf_free(f);
+    if (!r)
+        return reason_set(why, ERR_KAFKA_STORAGE_ERROR, "the key process is not reachable");
+    r->json_fn = fn;
+    r->json_arg = arg;
+    r->sent_ms = INT64_MAX / 2; /* these may take as long as a rotation */
+    return ERR_OK;
+}
+
+static void put_subject(struct buf *f, const struct key_subject *s)
+{
+    keyd_put_string(f, slice_is_null(s->tenant) ? slice_str(POLICY_TENANT_DEFAULT) : s->tenant);
+    keyd_put_string(f, slice_is_null(s->subject_class) ? slice_str(POLICY_CLASS_DEFAULT) : s->subject_class);
+    keyd_put_string(f, s->id);
+}
+
+enum err key_client_forget(struct key_client *c, const struct key_subject *s, struct slice requester,
+                           key_client_json_fn fn, void *arg, struct reason *why)
+{
+    struct buf f;
+    uint32_t id = ++c->next_request;
+    buf_init(&f, KEYD_FRAME_MAX);
+    size_t at = keyd_frame_begin(&f, KEYD_FORGET, id);
+    put_subject(&f, s);
+    keyd_put_string(&f, requester);
+    keyd_frame_end(&f, at);
+    return call(c, &f, id, fn, arg, why);
+}
+
+enum err key_client_reopen(struct key_client *c, const struct key_subject *s, key_client_json_fn fn, void *arg,
+                           struct reason *why)
+{
+    struct buf f;
+    uint32_t id = ++c->next_request;
+    buf_init(&f, KEYD_FRAME_MAX);
+    size_t at = keyd_frame_begin(&f, KEYD_REOPEN, id);
+    put_subject(&f, s);
+    keyd_frame_end(&f, at);
+    return call(c, &f, id, fn, arg, why);
+}
+
+enum err key_client_hold(struct key_client *c, const struct key_subject *s, bool hold, key_client_json_fn fn, void *arg,
+                         struct reason *why)
+{
+    struct buf f;
+    uint32_t id = ++c->next_request;
+    buf_init(&f, KEYD_FRAME_MAX);
+    size_t at = keyd_frame_begin(&f, KEYD_HOLD, id);
+    put_subject(&f, s);
+    buf_u8(&f, hold);
+    keyd_frame_end(&f, at);
+    return call(c, &f, id, fn, arg, why);
+}
+
+enum err key_client_status(struct key_client *c, key_client_json_fn fn, void *arg, struct reason *why)
+{
+    struct buf f;
+    uint32_t id = ++c->next_request;
+    buf_init(&f, KEYD_FRAME_MAX);
+    keyd_frame_end(&f, keyd_frame_begin(&f, KEYD_STATUS, id));
+    return call(c, &f, id, fn, arg, why);
+}
+
+enum err key_client_receipt(struct key_client *c, uint64_t seq, key_client_json_fn fn, void *arg, struct reason *why)
+{
+    struct buf f;
+    uint32_t id = ++c->next_request;
+    buf_init(&f, KEYD_FRAME_MAX);
+    size_t at = keyd_frame_begin(&f, KEYD_RECEIPT, id);
+    buf_u64(&f, seq);
+    keyd_frame_end(&f, at);
+    return call(c, &f, id, fn, arg, why);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_CRYPTO_KEY_CLIENT_INTERNAL_H
+#define CASTELLAN_CRYPTO_KEY_CLIENT_INTERNAL_H
+
+#include "core/base/map.h"
+#include "crypto/key_client.h"
+#include "crypto/keyd_proto.h"
+
+#include <uv.h>
+
+enum {
+    KEY_CLIENT_RECONNECT_MS = 100,
+    KEY_CLIENT_TICK_MS_MAX = 250,
+    KEY_CLIENT_CREATE_BYTES = 1024 * 1024, /* of subjects in one CREATE */
+};
+
+/* One cached key. The bytes live in the cache's slab; a pinned entry that was erased or dropped stays until unpinned,
+ * wiped. */
+struct key_entry {
+    struct key_entry *prev, *next; /* recently used first; not listed while pinned or out of the cache */
+    struct data_key *key;
+    struct key_client *client;
+    char *subject; /* the subjects map's key, when it was got by subject */
+    size_t subject_n;
+    unsigned pins;
+    bool erased, dropped, listed;
+};
+
+struct key_cache {
+    struct data_key *slab; /* locked memory */
+    struct data_key **free_keys;
+    size_t size, free_n;
+    struct map ids;      /* key id -> struct key_entry */
+    struct map subjects; /* tenant 0 class 0 id -> struct key_entry */
+    struct map erased;   /* key ids known to be erased */
+    struct key_entry recent;
+};
+
+/* What a set knows of one key it was asked for. */
+struct key_item {
+    struct key_entry *entry; /* pinned; NULL unless live */
+    enum key_state state;
+};
+
+struct key_set {
+    struct key_client *client; /* NULL once the client is gone */
+    struct key_set *prev, *next;
+    struct map subjects, ids; /* -> struct key_item */
+    char *scope;              /* tenant 0 class 0 */
+    size_t scope_n;
+    size_t waiting; /* answers to come */
+    bool complete;  /* handed over, or being filled */
+    enum err failed;
+    struct reason why;
+    key_client_fn fn;
+    void *arg;
+};
+
+/* A request that was sent. */
+struct key_request {
+    struct key_request *prev, *next;
+    uint32_t id;
+    int64_t sent_ms;
+    struct key_set *set;     /* CREATE, GET */
+    struct key_item **items; /* in the order asked */
+    struct slice *names;     /* of the items: subject, or key id */
+    size_t n;
+    bool by_subject;
+    key_client_json_fn json_fn; /* administrator's calls */
+    void *json_arg;
+};
+
+enum key_client_state { KEY_CLIENT_DOWN, KEY_CLIENT_CONNECTING, KEY_CLIENT_GREETING, KEY_CLIENT_UP };
+
+struct key_client {
+    uv_loop_t *loop;
+    uv_pipe_t *pipe; /* on its own, for it outlives a close */
+    uv_timer_t timer;
+    struct key_client_opts opts;
+    char *socket_path, *name;
+    enum key_client_state state;
+    struct buf in;
+    uint32_t next_request, renewal;
+    int64_t lease_ms, lease_until_ms, renewal_sent_ms, connect_after_ms;
+    bool freeing, lease_lost;
+    struct key_request requests; /* list head */
+    size_t requests_n;
+    struct key_set sets; /* list head */
+    struct key_cache cache;
+};
+
+/* key_client.c */
+int64_t key_client_now_ms(void);
+bool key_client_leased(const struct key_client *c);
+/* Send a frame (its bytes are taken) and remember the request; NULL: not connected, or too many. */
+struct key_request *key_client_send(struct key_client *c, struct buf *frame, uint32_t id);
+
+/* key_cache.c */
+enum err key_cache_init(struct key_cache *k, size_t size) MUST_CHECK;
+void key_cache_free(struct key_cache *k);
+struct key_entry *key_cache_by_id(struct key_client *c, const uint8_t id[ENVELOPE_KEY_ID_SIZE]);
+struct key_entry *key_cache_by_subject(struct key_client *c, struct slice scoped);
+/* Put a key in, pinned once. NULL: every place is pinned, or no memory. `scoped` may be null. */
+struct key_entry *key_cache_put(struct key_client *c, const uint8_t *id, const uint8_t *bytes, struct slice scoped);
+void key_cache_pin(struct key_entry *e);
+void key_cache_unpin(struct key_entry *e);
+void key_cache_erase(struct key_client *c, const uint8_t id[ENVELOPE_KEY_ID_SIZE]);
+void key_cache_note_erased(struct key_client *c, const uint8_t id[ENVELOPE_KEY_ID_SIZE]);
+void key_cache_drop_all(struct key_client *c);
+
+/* key_set.c */
+void key_set_answer(struct key_client *c, struct key_request *r, struct slice body, enum err e,
+                    const struct reason *why);
+void key_set_orphan_all(struct key_client *c);
+
+#endif

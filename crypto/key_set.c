@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Resolving what a run of batches needs: from the cache what is there, the rest from the key process in as few messages
+ * as fit. A set pins its keys against eviction, not against erasure. */
+#include "crypto/key_client_internal.h"
+
+#include <stdlib.h>
+
+static void free_item(void *p)
+{
+    struct key_item *i = p;
+    if (i->entry)
+        key_cache_unpin(i->entry);
+    free(i);
+}
+
+static void unlink_set(struct key_set *s)
+{
+    if (s->prev) {
+        s->prev->next = s->next;
+        s->next->prev = s->prev;
+    }
+    s->prev = s->next = NULL;
+}
+
+void key_set_free(struct key_set *s)
+{
+    if (!s)
+        return;
+    unlink_set(s);
+    map_free(&s->subjects, free_item);
+    map_free(&s->ids, free_item);
+    free(s->scope);
+    free(s);
+}
+
+/* The client goes: its sets find nothing from here on. */
+void key_set_orphan_all(struct key_client *c)
+{
+    while (c->sets.next != &c->sets) {
+        struct key_set *s = c->sets.next;
+        struct map *maps[] = {&s->subjects, &s->ids};
+        for (int i = 0; i < 2; i++) {
+            for (struct map_entry *m = map_first(maps[i]); m; m = map_next(maps[i], m)) {
+                struct key_item *item = m->value;
+                if (item->entry)
+                    key_cache_unpin(item->entry);
+                *item = (struct key_item){.state = KEY_UNAVAILABLE};
+            }
+        }
+        unlink_set(s);
+        s->client = NULL;
+    }
+}
+
+/* ---- looking up ---- */
+
+static enum key_state look(const struct key_set *s, const struct key_item *i, const struct data_key **out)
+{
+    if (!s->client || !i || !key_client_leased(s->client))
+        return KEY_UNAVAILABLE;
+    if (!i->entry)
+        return i->state;
+    if (i->entry->erased)
+        return KEY_ERASED;
+    if (!i->entry->key) /* wiped when the lease was lost */
+        return KEY_UNAVAILABLE;
+    *out = i->entry->key;
+    return KEY_LIVE;
+}
+
+static enum key_state by_subject(void *user, struct slice subject, const struct data_key **out)
+{
+    struct key_set *s = user;
+    return look(s, map_get(&s->subjects, subject), out);
+}
+
+static enum key_state by_id(void *user, const uint8_t id[ENVELOPE_KEY_ID_SIZE], const struct data_key **out)
+{
+    struct key_set *s = user;
+    return look(s, map_get(&s->ids, slice_of(id, ENVELOPE_KEY_ID_SIZE)), out);
+}
+
+struct key_lookup key_set_lookup(struct key_set *s)
+{
+    return (struct key_lookup){s, by_subject, by_id};
+}
+
+/* ---- resolving ---- */
+
+/* "tenant 0 class 0 id": the cache's name for a subject. */
+static bool scoped(const struct key_set *s, struct slice subject, struct buf *out)
+{
+    buf_clear(out);
+    buf_put(out, s->scope, s->scope_n);
+    buf_put_slice(out, subject);
+    return !out->error;
+}
+
+static void finish(struct key_set *s)
+{
+    key_client_fn fn = s->fn;
+    void *arg = s->arg;
+    if (!s->failed) {
+        fn(arg, ERR_OK, s, &s->why);
+        return;
+    }
+    struct reason why = s->why;
+    enum err e = s->failed;
+    key_set_free(s);
+    fn(arg, e, NULL, &why);
+}
+
+static void fail(struct key_set *s, enum err e, const struct reason *why)
+{
+    if (s->failed)
+        return;
+    s->failed = e;
+    if (why)
+        s->why = *why;
+}
+
+static void take_key(struct key_client *c, struct key_request *r, size_t i, struct cursor *cur)
+{
+    enum key_state state = (enum key_state)cursor_u8(cur);
+    const uint8_t *id = cursor_take(cur, ENVELOPE_KEY_ID_SIZE).p;
+    const uint8_t *bytes = cursor_take(cur, ENVELOPE_KEY_SIZE).p;
+    struct key_item *item = r->items[i];
+    struct buf name;
+    if (cur->error || (unsigned)state > KEY_UNAVAILABLE ||
+        (!r->by_subject && memcmp(id, r->names[i].p, ENVELOPE_KEY_ID_SIZE))) {
+        cursor_fail(cur, ERR_MALFORMED);
+        return;
+    }
+    item->state = state;
+    if (state == KEY_ERASED && !r->by_subject)
+        key_cache_note_erased(c, id);
+    if (state != KEY_LIVE || item->entry)
+        return;
+    buf_init(&name, 0);
+    struct slice subject = r->by_subject && scoped(r->set, r->names[i], &name) ? buf_slice(&name) : SLICE_NULL;
+    item->entry = key_cache_put(c, id, bytes, subject);
+    if (!item->entry)
+        cursor_fail(cur, ERR_LIMIT_EXCEEDED);
+    buf_free(&name);
+}
+
+void key_set_answer(struct key_client *c, struct key_request *r, struct slice body, enum err e,
+                    const struct reason *why)
+{
+    struct key_set *s = r->set;
+    struct cursor cur = cursor_of(body);
+    if (e) {
+        fail(s, ERR_KAFKA_STORAGE_ERROR, why);
+    } else {
+        if (cursor_u32(&cur) != r->n)
+            cursor_fail(&cur, ERR_MALFORMED);
+        for (size_t i = 0; i < r->n && !cur.error; i++)
+            take_key(c, r, i, &cur);
+        enum err bad = cursor_finish(&cur);
+        struct reason words = {0};
+        if (bad)
+            fail(s,
+                 reason_set(&words, ERR_KAFKA_STORAGE_ERROR, "the key process's answer cannot be used: %s",
+                            err_text(bad)),
+                 &words);
+    }
+    if (--s->waiting == 0 && s->complete)
+        finish(s);
+}
+
+static struct key_item *item_of(struct map *m, struct slice name)
+{
+    struct key_item *i = calloc(1, sizeof *i);
+    if (i && map_put(m, name, i, NULL)) {
+        free(i);
+        return NULL;
+    }
+    if (i)
+        i->state = KEY_UNAVAILABLE;
+    return i;
+}
+
+/* What is to be asked: names and items, in order. */
+struct ask {
+    struct slice *names;
+    struct key_item **items;
+    size_t n;
+};
+
+static enum err gather(struct key_set *s, struct map *items, const struct map *needs, bool by_subject, struct ask *out)
+{
+    struct key_client *c = s->client;
+    struct buf name;
+    enum err e = ERR_OK;
+    buf_init(&name, 0);
+    out->names = calloc(map_count(needs) + 1, sizeof *out->names);
+    out->items = calloc(map_count(needs) + 1, sizeof *out->items);
+    if (!out->names || !out->items)
+        e = ERR_NO_MEMORY;
+    for (struct map_entry *m = map_first(needs); !e && m; m = map_next(needs, m)) {
+        struct key_item *item = item_of(items, map_key(m));
+        struct key_entry *entry = NULL;
+        if (!item) {
+            e = ERR_NO_MEMORY;
+            break;
+        }
+        if (by_subject)
+            entry = scoped(s, map_key(m), &name) ? key_cache_by_subject(c, buf_slice(&name)) : NULL;
+        else if (map_has(&c->cache.erased, map_key(m)))
+            item->state = KEY_ERASED;
+        else
+            entry = key_cache_by_id(c, map_key(m).p);
+        if (entry) {
+            key_cache_pin(entry);
+            item->entry = entry;
+            item->state = KEY_LIVE;
+        } else if (item->state != KEY_ERASED) {
+            out->items[out->n++] = item;
+        }
+    }
+    /* The names must live as long as the set, so they point into its own map. */
+    size_t at = 0;
+    for (struct map_entry *m = map_first(items); !e && m && at < out->n; m = map_next(items, m)) {
+        if (m->value == out->items[at])
+            out->names[at++] = map_key(m);
+    }
+    buf_free(&name);
+    return e;
+}
+
+/* One message for the items from `at` on; moves `at`. */
+static enum err ask_some(struct key_set *s, const struct ask *a, bool by_subject, size_t *at)
+{
+    struct key_client *c = s->client;
+    size_t n = 0, max = by_subject ? KEYD_SUBJECTS_MAX : KEYD_KEY_IDS_MAX;
+    uint32_t id = ++c->next_request;
+    struct buf f;
+    buf_init(&f, KEYD_FRAME_MAX);
+    size_t frame = keyd_frame_begin(&f, by_subject ? KEYD_CREATE : KEYD_GET, id);
+    if (by_subject) {
+        struct slice tenant = slice_str(s->scope);
+        keyd_put_string(&f, tenant);
+        keyd_put_string(&f, slice_str(s->scope + tenant.n + 1));
+    }
+    size_t count_at = f.n;
+    buf_u32(&f, 0);
+    for (; *at + n < a->n && n < max && f.n < KEY_CLIENT_CREATE_BYTES; n++) {
+        if (by_subject)
+            keyd_put_string(&f, a->names[*at + n]);
+        else
+            buf_put_slice(&f, a->names[*at + n]);
+    }
+    if (!f.error)
+        buf_patch_u32(&f, count_at, (uint32_t)n);
+    keyd_frame_end(&f, frame);
+    struct slice *names = calloc(n + 1, sizeof *names);
+    struct key_item **items = calloc(n + 1, sizeof *items);
+    struct key_request *r = names && items && !f.error ? key_client_send(c, &f, id) : NULL;
+    buf_free(&f);
+    if (!r) {
+        free(names);
+        free(items);
+        return ERR_KAFKA_STORAGE_ERROR;
+    }
+    memcpy(names, a->names + *at, n * sizeof *names);
+    memcpy(items, a->items + *at, n * sizeof *items);
+    r->set = s;
+    r->names = names;
+    r->items = items;
+    r->n = n;
+    r->by_subject = by_subject;
+    s->waiting++;
+    *at += n;
+    return ERR_OK;
+}
+
+static struct key_set *new_set(struct key_client *c, const struct policy *p, key_client_fn fn, void *arg)
+{
+    const char *tenant = p ? p->tenant : POLICY_TENANT_DEFAULT, *cls = p ? p->subject_class : POLICY_CLASS_DEFAULT;
+    struct key_set *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->scope_n = strlen(tenant) + strlen(cls) + 2;
+    s->scope = malloc(s->scope_n);
+    if (!s->scope) {
+        free(s);
+        return NULL;
+    }
+    memcpy(s->scope, tenant, strlen(tenant) + 1);
+    memcpy(s->scope + strlen(tenant) + 1, cls, strlen(cls) + 1);
+    map_init(&s->subjects);
+    map_init(&s->ids);
+    s->client = c;
+    s->fn = fn;
+    s->arg = arg;
+    s->prev = &c->sets;
+    s->next = c->sets.next;
+    s->next->prev = s;
+    c->sets.next = s;
+    return s;
+}
+
+enum err key_client_resolve(struct key_client *c, const struct policy *policy, const struct record_crypt_needs *needs,
+                            key_client_fn fn, void *arg, struct reason *why)
+{
+    struct ask subjects = {0}, ids = {0};
+    size_t at = 0;
+    if (c->freeing || !key_client_leased(c))
+        return reason_set(why, ERR_KAFKA_STORAGE_ERROR,
+                          "the key process is not reachable, or the lease for its keys ran out");
+    struct key_set *s = new_set(c, policy, fn, arg);
+    if (!s)
+        return reason_set(why, ERR_NO_MEMORY, "no memory for data keys");
+    enum err e = gather(s, &s->subjects, &needs->subjects, true, &subjects);
+    if (!e)
+        e = gather(s, &s->ids, &needs->key_ids, false, &ids);
+    while (!e && at < subjects.n)
+        e = ask_some(s, &subjects, true, &at);
+    at = 0;
+    while (!e && at < ids.n)
+        e = ask_some(s, &ids, false, &at);
+    free(subjects.names);
+    free(subjects.items);
+    free(ids.names);
+    free(ids.items);
+    if (e && !s->waiting) {
+        key_set_free(s);
+        return reason_set(why, e, "the key process cannot be asked for data keys: %s", err_text(e));
+    }
+    if (e) /* some messages went out: the callback comes when they are answered */
+        s->failed = reason_set(&s->why, e, "the key process cannot be asked for data keys");
+    s->complete = true;
+    if (!s->waiting)
+        finish(s);
+    return ERR_OK;
+}

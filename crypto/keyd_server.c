@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The socket: a Unix stream socket, mode 0600, and each peer must run as the same user. Frames are parsed strictly; a
+ * peer that sends anything else, asks for what its capabilities do not cover, or does not read its answers, is cut off
+ * with one line in the log. Buffers that held keys are wiped. */
+#include "crypto/keyd_internal.h"
+#include "core/base/log.h"
+#include "core/base/secret.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct keyd_client *keyd_client_of(struct keyd *d, uint64_t id)
+{
+    for (struct keyd_client *c = d->clients; c; c = c->next) {
+        if (c->id == id && !c->closing)
+            return c;
+    }
+    return NULL;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    struct keyd_client *c = h->data, **at = &c->d->clients;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    c->d->clients_n--;
+    buf_wipe_free(&c->in);
+    free(c);
+}
+
+void keyd_client_close(struct keyd_client *c, const char *reason)
+{
+    if (c->closing)
+        return;
+    c->closing = true;
+    if (reason)
+        log_info("keyd: client %s: %s", c->welcome ? c->name : "(new)", reason);
+    if (c->welcome)
+        keyd_push_left(c->d, c);
+    uv_close((uv_handle_t *)&c->pipe, on_closed);
+}
+
+/* ---- sending ---- */
+
+struct out {
+    uv_write_t req;
+    struct keyd_client *client;
+    struct buf bytes;
+};
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct out *o = req->data;
+    o->client->out_bytes -= o->bytes.n;
+    if (status < 0)
+        keyd_client_close(o->client, NULL);
+    buf_wipe_free(&o->bytes);
+    free(o);
+}
+
+void keyd_send(struct keyd_client *c, struct buf *frame)
+{
+    struct out *o = c->closing || frame->error ? NULL : calloc(1, sizeof *o);
+    if (!o) {
+        buf_wipe_free(frame);
+        keyd_client_close(c, "its answer cannot be sent");
+        return;
+    }
+    *o = (struct out){.client = c, .bytes = *frame};
+    o->req.data = o;
+    *frame = (struct buf){0};
+    c->out_bytes += o->bytes.n;
+    uv_buf_t b = uv_buf_init((char *)o->bytes.p, (unsigned)o->bytes.n);
+    if (uv_write(&o->req, (uv_stream_t *)&c->pipe, &b, 1, on_written)) {
+        c->out_bytes -= o->bytes.n;
+        buf_wipe_free(&o->bytes);
+        free(o);
+        keyd_client_close(c, "its socket takes nothing");
+    } else if (c->out_bytes > KEYD_OUT_MAX) {
+        keyd_client_close(c, "it does not read its answers");
+    }
+}
+
+void keyd_send_error(struct keyd_client *c, uint32_t request, enum err e, const char *words)
+{
+    struct buf f;
+    buf_init(&f, KEYD_FRAME_MAX);
+    keyd_put_error(&f, request, e, words);
+    keyd_send(c, &f);
+}
+
+void keyd_send_json(struct keyd_client *c, uint32_t request, struct slice text)
+{
+    struct buf f;
+    buf_init(&f, KEYD_FRAME_MAX);
+    size_t at = keyd_frame_begin(&f, KEYD_JSON, request);
+    buf_put_slice(&f, text);
+    keyd_frame_end(&f, at);
+    keyd_send(c, &f);
+}
+
+/* ---- requests ---- */
+
+static enum err on_hello(struct keyd_client *c, const struct keyd_frame *f)
+{
+    struct cursor cur = cursor_of(f->body);
+    uint8_t version = cursor_u8(&cur), caps = cursor_u8(&cur);
+    struct slice name = keyd_get_string(&cur, KEYD_NAME_MAX);
+    struct buf out;
+    if (c->welcome || cursor_finish(&cur) || version != KEYD_VERSION || (caps & ~(KEYD_CAP_DATA | KEYD_CAP_ADMIN)) != 0)
+        return ERR_MALFORMED;
+    for (size_t i = 0; i < name.n; i++)
+        c->name[i] = name.p[i] > 0x20 && name.p[i] < 0x7f ? (char)name.p[i] : '?';
+    c->caps = caps;
+    c->welcome = true;
+    c->lease_until_ms = env_mono_ms(c->d->env) + c->d->opts.lease_ms;
+    buf_init(&out, KEYD_FRAME_MAX);
+    size_t at = keyd_frame_begin(&out, KEYD_WELCOME, f->request);
+    buf_u32(&out, (uint32_t)c->d->opts.lease_ms);
+    buf_u64(&out, c->d->log.n);
+    keyd_frame_end(&out, at);
+    keyd_send(c, &out);
+    return ERR_OK;
+}
+
+static enum err on_renew(struct keyd_client *c, const struct keyd_frame *f)
+{
+    struct buf out;
+    bool grant = !keyd_push_waits_for(c->d, c) && !c->d->fatal;
+    if (f->body.n)
+        return ERR_MALFORMED;
+    if (grant)
+        c->lease_until_ms = env_mono_ms(c->d->env) + c->d->opts.lease_ms;
+    buf_init(&out, KEYD_FRAME_MAX);
+    size_t at = keyd_frame_begin(&out, KEYD_RENEWED, f->request);
+    buf_u8(&out, grant);
+    keyd_frame_end(&out, at);
+    keyd_send(c, &out);
+    return ERR_OK;
+}
+
+static enum err dispatch(struct keyd_client *c, const struct keyd_frame *f)
+{
+    int needs = keyd_message_needs(f->type);
+    if (needs < 0 || (!c->welcome && f->type != KEYD_HELLO))
+        return ERR_MALFORMED;
+    if ((c->caps & needs) != needs)
+        return ERR_AUTH;
+    switch ((enum keyd_message)f->type) {
+    case KEYD_HELLO:
+        return on_hello(c, f);
+    case KEYD_CREATE:
+        return keyd_on_create(c, f);
+    case KEYD_GET:
+        return keyd_on_get(c, f);
+    case KEYD_RENEW:
+        return on_renew(c, f);
+    case KEYD_ACK:
+        keyd_push_acked(c, f->request);
+        return f->body.n ? ERR_MALFORMED : ERR_OK;
+    case KEYD_FORGET:
+        return keyd_on_forget(c, f);
+    case KEYD_STATUS:
+        return keyd_on_status(c, f);
+    case KEYD_RECEIPT:
+        return keyd_on_receipt(c, f);
+    case KEYD_REOPEN:
+        return keyd_on_reopen(c, f);
+    case KEYD_HOLD:
+        return keyd_on_hold(c, f);
+    case KEYD_WELCOME:
+    case KEYD_KEYS:
+    case KEYD_RENEWED:
+    case KEYD_ERASED:
+    case KEYD_JSON:
+    case KEYD_ERROR:
+        break;
+    }
+    return ERR_MALFORMED;
+}
+
+static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *b)
+{
+    struct keyd_client *c = h->data;
+    (void)hint;
+    if (!buf_reserve(&c->in, 64 * 1024))
+        *b = uv_buf_init(NULL, 0);
+    else
+        *b = uv_buf_init((char *)c->in.p + c->in.n, 64 * 1024);
+}
+
+static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
+{
+    struct keyd_client *c = s->data;
+    struct keyd_frame f;
+    bool more;
+    enum err e = ERR_OK;
+    (void)b;
+    if (n < 0) {
+        keyd_client_close(c, NULL);
+        return;
+    }
+    c->in.n += (size_t)n;
+    struct slice rest = buf_slice(&c->in);
+    while (!c->closing && !(e = keyd_frame_next(&rest, &f, &more)) && more) {
+        if ((e = dispatch(c, &f))) {
+            log_warn("keyd: client %s: %s: %s", c->name, keyd_message_name(f.type), err_text(e));
+            break;
+        }
+    }
+    if (e)
+        keyd_client_close(c, "cut off after a bad request");
+    else
+        buf_consume(&c->in, c->in.n - rest.n);
+}
+
+/* ---- the socket ---- */
+
+static bool same_user(uv_pipe_t *p)
+{
+    struct ucred cred;
+    socklen_t n = sizeof cred;
+    uv_os_fd_t fd;
+    return !uv_fileno((uv_handle_t *)p, &fd) && !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) &&
+           cred.uid == geteuid();
+}
+
+static void on_connection(uv_stream_t *s, int status)
+{
+    struct keyd *d = s->data;
+    struct keyd_client *c = status < 0 ? NULL : calloc(1, sizeof *c);
+    if (!c)
+        return;
+    c->d = d;
+    c->id = d->next_client++;
+    buf_init(&c->in, KEYD_FRAME_MAX + 128 * 1024);
+    uv_pipe_init(loop_uv(d->loop), &c->pipe, 0);
+    c->pipe.data = c;
+    c->next = d->clients;
+    d->clients = c;
+    d->clients_n++;
+    if (uv_accept(s, (uv_stream_t *)&c->pipe))
+        keyd_client_close(c, "it cannot be accepted");
+    else if (!same_user(&c->pipe))
+        keyd_client_close(c, "it runs as another user");
+    else if (d->clients_n > KEYD_CLIENTS_MAX)
+        keyd_client_close(c, "too many clients");
+    else if (uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read))
+        keyd_client_close(c, "it cannot be read");
+}
+
+/* A socket file nobody listens on is left over from a crash and may be replaced. */
+static enum err clear_path(const char *path, struct reason *why)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof a.sun_path)
+        return reason_set(why, ERR_BAD_CONFIG, "the socket's path is longer than %zu bytes: %s", sizeof a.sun_path - 1,
+                          path);
+    memcpy(a.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return reason_set(why, err_from_errno(errno), "no socket: %s", strerror(errno));
+    bool taken = !connect(fd, (struct sockaddr *)&a, sizeof a);
+    close(fd);
+    if (taken)
+        return reason_set(why, ERR_ADDRESS_IN_USE, "another key process listens on %s", path);
+    struct stat st;
+    if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
+        unlink(path);
+    return ERR_OK;
+}
+
+enum err keyd_listen(struct keyd *d, struct reason *why)
+{
+    const char *path = d->opts.socket_path;
+    enum err e = clear_path(path, why);
+    if (e)
+        return e;
+    uv_pipe_init(loop_uv(d->loop), &d->listener, 0);
+    d->listener.data = d;
+    d->listening = true;
+    mode_t old = umask(0177);
+    int bad = uv_pipe_bind(&d->listener, path);
+    umask(old);
+    if (!bad)
+        bad = uv_listen((uv_stream_t *)&d->listener, 128, on_connection);
+    return bad ? reason_set(why, ERR_IO, "cannot listen on %s: %s", path, uv_strerror(bad)) : ERR_OK;
+}
