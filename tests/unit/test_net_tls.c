@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/x509.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -299,6 +300,48 @@ static void test_reload(void **state)
     pair_close(&p);
 }
 
+/* Subjects as Java's X500Principal.getName() printed the same names (OpenJDK 17). */
+static void test_subjects(void **state)
+{
+    static const struct {
+        const char *expect;
+        struct {
+            const char *type, *value;
+            int set; /* as X509_NAME_add_entry: 0 a new RDN, -1 with the one before */
+        } parts[8];
+    } cases[] = {
+        {"OU=a,O=Ex\\, Inc,L=Adam,ST=Noord Holland,C=NL",
+         {{"C", "NL", 0}, {"ST", "Noord Holland", 0}, {"L", "Adam", 0}, {"O", "Ex, Inc", 0}, {"OU", "a", 0}}},
+        {"O=\\ lead trail\\ ,CN=al/ice\\=x\\;\\<\\>\\\"\\#\\\\", {{"CN", "al/ice=x;<>\"#\\", 0}, {"O", " lead trail ", 0}}},
+        {"2.5.4.12=#0c024472,2.5.4.5=#1303313233,CN=x,1.2.840.113549.1.9.1=#16056140622e63",
+         {{"emailAddress", "a@b.c", 0}, {"CN", "x", 0}, {"serialNumber", "123", 0}, {"title", "Dr", 0}}},
+        {"STREET=Road 1,OU=val+CN=multi,UID=u1,DC=example,DC=org",
+         {{"DC", "org", 0}, {"DC", "example", 0}, {"UID", "u1", 0}, {"OU", "val", 0}, {"CN", "multi", -1}, {"street", "Road 1", 0}}},
+        {"CN=\\#hash", {{"CN", "#hash", 0}}},
+        {"O=\u00dcn\u00ef,CN=J\u00fcrgen \u65e5\u672c", {{"CN", "J\u00fcrgen \u65e5\u672c", 0}, {"O", "\u00dcn\u00ef", 0}}},
+        {"CN=\\ \\ two  spaces\\ \\ ,O=a", {{"O", "a", 0}, {"CN", "  two  spaces  ", 0}}},
+        {"OU=y,OU=x,CN=b,CN=a", {{"CN", "a", 0}, {"CN", "b", 0}, {"OU", "x", 0}, {"OU", "y", 0}}},
+        {"", {{NULL, NULL, 0}}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        X509 *cert = X509_new();
+        X509_NAME *name = X509_get_subject_name(cert);
+        struct buf b;
+        for (int k = 0; k < 8 && cases[i].parts[k].type; k++)
+            assert_int_equal(X509_NAME_add_entry_by_txt(name, cases[i].parts[k].type, MBSTRING_UTF8,
+                                                        (const unsigned char *)cases[i].parts[k].value, -1, -1,
+                                                        cases[i].parts[k].set),
+                             1);
+        buf_init(&b, 0);
+        assert_int_equal(tls_cert_subject(cert, &b), ERR_OK);
+        assert_string_equal(buf_cstr(&b), cases[i].expect);
+        buf_free(&b);
+        X509_free(cert);
+    }
+}
+
 static void test_large_and_small(void **state)
 {
     enum { BIG = 16 << 20, SMALL = 20000 };
@@ -353,7 +396,7 @@ static void test_pause_over_tls(void **state)
     free(bytes);
 }
 
-/* Cut the TLS stream at every kind of place: never more than a clean close. */
+/* A handshake that stops in the middle. */
 static void test_handshake_timeout(void **state)
 {
     struct tls_opts so = server_opts(TLS_CLIENT_AUTH_NONE);
@@ -483,7 +526,7 @@ static void test_connect_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshakes),
+        cmocka_unit_test(test_handshakes), cmocka_unit_test(test_subjects),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_tls_to_plain_port),
         cmocka_unit_test(test_bad_files),
