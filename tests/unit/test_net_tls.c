@@ -312,13 +312,20 @@ static void test_subjects(void **state)
     } cases[] = {
         {"OU=a,O=Ex\\, Inc,L=Adam,ST=Noord Holland,C=NL",
          {{"C", "NL", 0}, {"ST", "Noord Holland", 0}, {"L", "Adam", 0}, {"O", "Ex, Inc", 0}, {"OU", "a", 0}}},
-        {"O=\\ lead trail\\ ,CN=al/ice\\=x\\;\\<\\>\\\"\\#\\\\", {{"CN", "al/ice=x;<>\"#\\", 0}, {"O", " lead trail ", 0}}},
+        {"O=\\ lead trail\\ ,CN=al/ice\\=x\\;\\<\\>\\\"\\#\\\\",
+         {{"CN", "al/ice=x;<>\"#\\", 0}, {"O", " lead trail ", 0}}},
         {"2.5.4.12=#0c024472,2.5.4.5=#1303313233,CN=x,1.2.840.113549.1.9.1=#16056140622e63",
          {{"emailAddress", "a@b.c", 0}, {"CN", "x", 0}, {"serialNumber", "123", 0}, {"title", "Dr", 0}}},
         {"STREET=Road 1,OU=val+CN=multi,UID=u1,DC=example,DC=org",
-         {{"DC", "org", 0}, {"DC", "example", 0}, {"UID", "u1", 0}, {"OU", "val", 0}, {"CN", "multi", -1}, {"street", "Road 1", 0}}},
+         {{"DC", "org", 0},
+          {"DC", "example", 0},
+          {"UID", "u1", 0},
+          {"OU", "val", 0},
+          {"CN", "multi", -1},
+          {"street", "Road 1", 0}}},
         {"CN=\\#hash", {{"CN", "#hash", 0}}},
-        {"O=\u00dcn\u00ef,CN=J\u00fcrgen \u65e5\u672c", {{"CN", "J\u00fcrgen \u65e5\u672c", 0}, {"O", "\u00dcn\u00ef", 0}}},
+        {"O=\u00dcn\u00ef,CN=J\u00fcrgen \u65e5\u672c",
+         {{"CN", "J\u00fcrgen \u65e5\u672c", 0}, {"O", "\u00dcn\u00ef", 0}}},
         {"CN=\\ \\ two  spaces\\ \\ ,O=a", {{"O", "a", 0}, {"CN", "  two  spaces  ", 0}}},
         {"OU=y,OU=x,CN=b,CN=a", {{"CN", "a", 0}, {"CN", "b", 0}, {"OU", "x", 0}, {"OU", "y", 0}}},
         {"", {{NULL, NULL, 0}}},
@@ -526,17 +533,12 @@ static void test_connect_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshakes), cmocka_unit_test(test_subjects),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_tls_to_plain_port),
-        cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_reload),
-        cmocka_unit_test(test_large_and_small),
-        cmocka_unit_test(test_pause_over_tls),
-        cmocka_unit_test(test_handshake_timeout),
-        cmocka_unit_test(test_listener),
-        cmocka_unit_test(test_out_of_descriptors),
-        cmocka_unit_test(test_connect_failures),
+        cmocka_unit_test(test_handshakes),         cmocka_unit_test(test_subjects),
+        cmocka_unit_test(test_refusals),           cmocka_unit_test(test_tls_to_plain_port),
+        cmocka_unit_test(test_bad_files),          cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_large_and_small),    cmocka_unit_test(test_pause_over_tls),
+        cmocka_unit_test(test_handshake_timeout),  cmocka_unit_test(test_listener),
+        cmocka_unit_test(test_out_of_descriptors), cmocka_unit_test(test_connect_failures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
