@@ -32,7 +32,7 @@ static const struct api_row rows[] = {
     {WIRE_LIST_GROUPS, ALL, API_READY, API_FORWARDED, handle_list_groups},
     {WIRE_DELETE_GROUPS, ALL, API_READY, API_FORWARDED, handle_split},
     {WIRE_CONSUMER_GROUP_HEARTBEAT, ALL, API_READY, API_FORWARDED, handle_split},
-    {WIRE_CONSUMER_GROUP_DESCRIBE, ALL, API_READY, API_FORWARDED, handle_split},
+    {WIRE_CONSUMER_GROUP_DESCRIBE, ALL, API_READY, API_FORWARDED, handle_consumer_group_describe},
 
     {WIRE_INIT_PRODUCER_ID, 5, API_READY, API_FORWARDED, handle_init_producer_id},
     {WIRE_ADD_PARTITIONS_TO_TXN, ALL, API_READY, API_FORWARDED, handle_split},
@@ -68,6 +68,10 @@ static const struct api_row rows[] = {
     {WIRE_ALTER_CLIENT_QUOTAS, ALL, API_READY, API_ANSWERED_HERE, handle_alter_client_quotas},
     {WIRE_DESCRIBE_USER_SCRAM_CREDENTIALS, ALL, API_READY, API_ANSWERED_HERE, handle_describe_user_scram_credentials},
     {WIRE_ALTER_USER_SCRAM_CREDENTIALS, ALL, API_READY, API_ANSWERED_HERE, handle_alter_user_scram_credentials},
+    {WIRE_CREATE_DELEGATION_TOKEN, ALL, API_READY, API_ANSWERED_HERE, handle_no_delegation_tokens},
+    {WIRE_RENEW_DELEGATION_TOKEN, ALL, API_READY, API_ANSWERED_HERE, handle_no_delegation_tokens},
+    {WIRE_EXPIRE_DELEGATION_TOKEN, ALL, API_READY, API_ANSWERED_HERE, handle_no_delegation_tokens},
+    {WIRE_DESCRIBE_DELEGATION_TOKEN, ALL, API_READY, API_ANSWERED_HERE, handle_no_delegation_tokens},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

@@ -21,7 +21,8 @@ void handle_fetch(struct pending *p);   /* fetch.c */
 void handle_create_topics(struct pending *p); /* topics.c: CREATE on the cluster or on the topic */
 void handle_list_groups(struct pending *p);   /* groups.c: filtered by what may be described */
 void handle_describe_groups(struct pending *p);
-void handle_offset_fetch(struct pending *p);
+void handle_offset_fetch(struct pending *p); /* offset_fetch.c */
+void handle_consumer_group_describe(struct pending *p);
 void handle_list_transactions(struct pending *p);
 void handle_init_producer_id(struct pending *p);
 void handle_describe_configs(struct pending *p); /* configs.c: by resource type */
@@ -35,6 +36,8 @@ void handle_describe_client_quotas(struct pending *p); /* admin_quotas.c */
 void handle_alter_client_quotas(struct pending *p);
 void handle_describe_user_scram_credentials(struct pending *p); /* admin_users.c */
 void handle_alter_user_scram_credentials(struct pending *p);
+
+void handle_no_delegation_tokens(struct pending *p); /* tokens.c */
 
 /* The bits of the operations a principal may do on a resource (KIP-430), for *_authorized_operations. */
 int32_t authorized_operations(const struct session *s, enum acl_type type, struct slice name);

@@ -130,6 +130,9 @@ static bool refuse_item(struct pending *p, const struct split_items *items, cons
         *(struct wire_uuid *)at(out, topic_id) = *id;
     else if (name)
         *(struct slice *)at(out, name) = text;
+    if (items->kind)
+        *(int8_t *)at(out, field_of(out_array->body, items->kind, p->version)) =
+            *(int8_t *)at(in, field_of(in_array->body, items->kind, p->version));
     if (items->out_sub_array)
         return mirror_partitions(p, items, in_array, in, out_array, out, err);
     set_error(out_array->body, out, p->version, items->out_error, items->out_message, err);
@@ -167,7 +170,9 @@ static bool decide(struct pending *p, struct split *s, const struct wire_field *
     for (int32_t i = 0; i < s->count; i++) {
         const struct wire_uuid *id;
         struct slice name = item_name(p, items, array, element(list, array, i), &id);
-        if (slice_is_null(name) && id)
+        if (items->judge)
+            s->fate[i] = items->judge(p, element(list, array, i));
+        else if (slice_is_null(name) && id)
             s->fate[i] = ERR_UNKNOWN_TOPIC_ID;
         else if (!session_may(p->session, items->type, items->operation, name))
             s->fate[i] = items->refused;
@@ -204,6 +209,9 @@ static bool same_item(struct pending *p, const struct split_items *items, const 
 
     if (id && topic_id)
         return wire_uuid_eq(id, at(out, topic_id));
+    if (items->kind && *(int8_t *)at(in, field_of(in_array->body, items->kind, p->version)) !=
+                           *(int8_t *)at(out, field_of(out_array->body, items->kind, p->version)))
+        return false;
     return name && slice_eq(text, *(struct slice *)at(out, name));
 }
 
@@ -287,7 +295,7 @@ static void answer_alone(struct pending *p)
     if (!response || (s->plan->items.out_array && !merge(p, s, response)))
         pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
     else
-        pending_answer(p, response);
+        finish(p, response);
 }
 
 void split_refuse(struct pending *p, enum err err)
@@ -394,6 +402,8 @@ static const char *check_one(const struct split_plan *plan, int16_t v)
         return i->array;
     if (in && i->name && !field_of(in->body, i->name, v) && !field_of(in->body, i->topic_id, v))
         return i->name;
+    if (in && i->kind && !field_of(in->body, i->kind, v))
+        return i->kind;
     if (in && i->sub_array && !(sub = field_of(in->body, i->sub_array, v)))
         return i->sub_array;
     if (sub && i->sub_index && !field_of(sub->body, i->sub_index, v))
@@ -402,6 +412,8 @@ static const char *check_one(const struct split_plan *plan, int16_t v)
         return i->out_array;
     if (out && !field_of(out->body, i->out_name, v) && !field_of(out->body, i->out_topic_id, v))
         return i->out_name;
+    if (out && i->kind && !field_of(out->body, i->kind, v))
+        return i->kind;
     if (out && i->out_sub_array && !(out_sub = field_of(out->body, i->out_sub_array, v)))
         return i->out_sub_array;
     if (out_sub && !field_of(out_sub->body, i->out_sub_index, v))

@@ -36,6 +36,9 @@ struct split_items {
     const char *out_error;   /* in the innermost struct */
     const char *out_message; /* beside it, may be NULL */
     bool empty_means_all;    /* an empty list must not be forwarded */
+    /* NULL, or what decides about an element instead of `type` and `operation` (their place is then unused) */
+    enum err (*judge)(struct pending *p, const void *element);
+    const char *kind; /* an int8 beside the name, in request and response: together they name the thing; NULL: none */
 };
 
 enum { SPLIT_WHOLE_MAX = 3 };

@@ -2,6 +2,7 @@
  * The table: for each API, what must be allowed and where in request and response the names stand. The rights are those
  * of Kafka 4.3 (KafkaApis.scala, as documented under "Security > Authorization and ACLs"). */
 #include "gateway/split_plans.h"
+#include "gateway/judge.h"
 
 #define TOPIC(op)   .type = ACL_TOPIC, .operation = (op), .refused = ERR_TOPIC_AUTHORIZATION_FAILED
 #define GROUP(op)   .type = ACL_GROUP, .operation = (op), .refused = ERR_GROUP_AUTHORIZATION_FAILED
@@ -51,6 +52,40 @@ const struct split_plan split_plans[] = {
      .max = 3,
      .items = {"Topics", "Name", NULL, NULL, NULL, TOPIC(ACL_ALTER), "Results", "Name", NULL, NULL, NULL, "ErrorCode",
                "ErrorMessage", false}},
+    {.api_key = WIRE_CREATE_TOPICS,
+     .min = 2,
+     .max = 7,
+     .items = {"Topics", "Name", .out_array = "Topics", .out_name = "Name", .out_error = "ErrorCode",
+               .out_message = "ErrorMessage", .judge = judge_create_topic}},
+    {.api_key = WIRE_DESCRIBE_CONFIGS,
+     .min = 1,
+     .max = 4,
+     .items = {"Resources", "ResourceName", .out_array = "Results", .out_name = "ResourceName",
+               .out_error = "ErrorCode", .out_message = "ErrorMessage", .judge = judge_describe_configs,
+               .kind = "ResourceType"}},
+    {.api_key = WIRE_ALTER_CONFIGS,
+     .max = 2,
+     .items = {"Resources", "ResourceName", .out_array = "Responses", .out_name = "ResourceName",
+               .out_error = "ErrorCode", .out_message = "ErrorMessage", .judge = judge_alter_configs,
+               .kind = "ResourceType"}},
+    {.api_key = WIRE_INCREMENTAL_ALTER_CONFIGS,
+     .max = 1,
+     .items = {"Resources", "ResourceName", .out_array = "Responses", .out_name = "ResourceName",
+               .out_error = "ErrorCode", .out_message = "ErrorMessage", .judge = judge_incremental_alter_configs,
+               .kind = "ResourceType"}},
+    {.api_key = WIRE_OFFSET_FETCH,
+     .min = 1,
+     .max = 1,
+     .whole = {WHOLE_GROUP(ACL_DESCRIBE, "GroupId")},
+     .items = {"Topics", "Name", NULL, "PartitionIndexes", NULL, TOPIC(ACL_DESCRIBE), "Topics", "Name", NULL,
+               "Partitions", "PartitionIndex", "ErrorCode", NULL, false}},
+    {.api_key = WIRE_OFFSET_FETCH,
+     .min = 2,
+     .max = 7,
+     .whole = {WHOLE_GROUP(ACL_DESCRIBE, "GroupId")},
+     .items = {"Topics", "Name", NULL, "PartitionIndexes", NULL, TOPIC(ACL_DESCRIBE), "Topics", "Name", NULL,
+               "Partitions", "PartitionIndex", "ErrorCode", NULL, false},
+     .error = "ErrorCode"},
     {.api_key = WIRE_OFFSET_COMMIT,
      .min = 2,
      .max = 9,

@@ -72,11 +72,17 @@ static void on_metadata(struct pending *p, enum err err, struct slice body)
 
 void topic_ids_resolve(struct pending *p, void (*go)(struct pending *p))
 {
+    topic_ids_resolve_in(p, p->api->request->body, p->body, go);
+}
+
+void topic_ids_resolve_in(struct pending *p, const struct wire_struct *body, const void *message,
+                          void (*go)(struct pending *p))
+{
     struct unknown u = {.worker = p->session->worker, .arena = &p->arena};
     struct metadata_request req;
     struct resolving *r;
 
-    collect(&u, p->api->request->body, p->body, p->version, 0);
+    collect(&u, body, message, p->version, 0);
     if (u.n == 0) {
         go(p);
         return;
