@@ -175,7 +175,10 @@ enum err member_validate(const struct group *g, struct slice id, struct slice in
 
 void member_beat(struct group_member *m, int64_t now_ms)
 {
-    m->deadline_ms = now_ms + m->session_ms;
+    int64_t deadline = now_ms + m->session_ms;
+
+    if (!m->is_new || deadline > m->deadline_ms) /* a first join may last longer than a session */
+        m->deadline_ms = deadline;
 }
 
 /* ---- The group's protocol ---- */
