@@ -41,5 +41,6 @@ bool secret_equal(struct slice a, struct slice b)
 
 void secret_wipe(void *p, size_t n)
 {
-    explicit_bzero(p, n);
+    if (n) /* an empty buffer has no memory */
+        explicit_bzero(p, n);
 }
