@@ -102,7 +102,7 @@ static enum err decide_increment(void *ctx, struct ledger_view *view)
     (void)ctx;
     if (ledger_view_get(view, slice_str("count"), &v))
         snprintf(text, sizeof text, "%.*s", SLICE_FMT(v));
-    int n = atoi(text) + 1;
+    int n = (int)strtol(text, NULL, 10) + 1;
     snprintf(text, sizeof text, "%d", n);
     ledger_view_emit(view, slice_str("count"), slice_str(text));
     return ERR_OK;

@@ -62,7 +62,7 @@ static enum err decide_increment(void *ctx, struct ledger_view *view)
     (void)ctx;
     if (ledger_view_get(view, slice_str("n"), &v)) {
         snprintf(text, sizeof text, "%.*s", SLICE_FMT(v));
-        n = atoi(text);
+        n = (int)strtol(text, NULL, 10);
     }
     snprintf(text, sizeof text, "%d", n + 1);
     ledger_view_emit(view, slice_str("n"), slice_str(text));
