@@ -6,7 +6,7 @@
 
 #include <sasl/sasl.h>
 
-/* A session as its three files see it: sasl_server.c (steps), sasl_token.c (what the tokens say, before cyrus sees
+/* A session as its four files see it: sasl_server.c (steps), sasl_token.c (what the tokens say, before cyrus sees
  * them), sasl_cyrus.c (the library's start, plugins and callbacks). */
 
 enum { SASL_SESSION_MAGIC = 0x5a515ec5, SASL_CALLBACKS = 2 };
@@ -24,12 +24,18 @@ struct sasl_session {
     char claimed[CREDENTIAL_USER_MAX + 1]; /* the user's name out of the first token */
     size_t claimed_n;
     bool has_claimed;
+    struct buf client_first_bare, server_first; /* SCRAM: what the proof covers, for sasl_scram_nonce.c */
 };
 
 /* Fills claimed; SASL_REASON_NONE when cyrus may have the token. `error` gets Kafka's own text where it has one. */
 enum sasl_reason sasl_token_plain(struct sasl_session *s, struct slice token, const char **error);
 enum sasl_reason sasl_token_scram_first(struct sasl_session *s, struct slice token, const char **error);
 enum sasl_reason sasl_token_scram_final(struct slice token);
+
+/* sasl_scram_nonce.c: clients whose client-final repeats their nonce, as Kafka's server lets them. */
+void sasl_scram_keep(struct buf *to, struct slice message);
+bool sasl_scram_nonce_is_repeated(const struct sasl_session *s, struct slice final);
+bool sasl_scram_final(const struct sasl_session *s, struct slice final, struct buf *out); /* false: wrong proof */
 
 int sasl_cyrus_conn_new(struct sasl_session *s);
 

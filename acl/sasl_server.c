@@ -77,6 +77,8 @@ enum err sasl_session_new(struct sasl_session **out, enum sasl_mechanism m, stru
     if (!s)
         return ERR_NO_MEMORY;
     *s = (struct sasl_session){.magic = SASL_SESSION_MAGIC, .mechanism = m, .state = SASL_STATE_MORE};
+    buf_init(&s->client_first_bare, SASL_TOKEN_MAX);
+    buf_init(&s->server_first, SASL_TOKEN_MAX);
     s->users = users_snapshot_ref(users);
     if (sasl_cyrus_conn_new(s) != SASL_OK) {
         sasl_session_free(s);
@@ -92,6 +94,8 @@ void sasl_session_free(struct sasl_session *s)
         return;
     if (s->conn)
         sasl_dispose(&s->conn);
+    buf_wipe_free(&s->client_first_bare);
+    buf_wipe_free(&s->server_first);
     users_snapshot_unref(s->users);
     s->magic = 0;
     free(s);
@@ -133,6 +137,16 @@ static bool property_is_claimed(struct sasl_session *s, int property)
            slice_eq(slice_str(value), sasl_session_claimed(s));
 }
 
+/* "n,a=x,n=user,r=nonce" -> "n=user,r=nonce" */
+static struct slice without_gs2_header(struct slice token)
+{
+    for (int commas = 0; commas < 2 && token.n;) {
+        commas += token.p[0] == ',';
+        token = slice_of(token.p + 1, token.n - 1);
+    }
+    return token;
+}
+
 enum sasl_state sasl_session_step(struct sasl_session *s, struct slice token, struct buf *out)
 {
     const char *error = NULL, *answer = NULL;
@@ -147,6 +161,15 @@ enum sasl_state sasl_session_step(struct sasl_session *s, struct slice token, st
         (void)credential_verify(NULL, slice_str("x")); /* an impossible name costs what an unknown one does */
     if (reason != SASL_REASON_NONE)
         return fail(s, reason, error);
+    if (s->mechanism != SASL_MECHANISM_PLAIN && s->steps == 1 && sasl_scram_nonce_is_repeated(s, token)) {
+        s->steps++;
+        if (!sasl_scram_final(s, token, out))
+            return fail(s, SASL_REASON_CREDENTIALS, NULL);
+        s->state = SASL_STATE_DONE;
+        return s->state;
+    }
+    if (s->mechanism != SASL_MECHANISM_PLAIN && s->steps == 0)
+        sasl_scram_keep(&s->client_first_bare, without_gs2_header(token));
     if (s->steps++ == 0)
         r = sasl_server_start(s->conn, mechanisms[s->mechanism].name, (const char *)token.p, (unsigned)token.n, &answer,
                               &answer_n);
@@ -157,6 +180,8 @@ enum sasl_state sasl_session_step(struct sasl_session *s, struct slice token, st
     if (r == SASL_OK && !(property_is_claimed(s, SASL_AUTHUSER) && property_is_claimed(s, SASL_USERNAME)))
         return fail(s, SASL_REASON_INTERNAL, NULL);
     buf_put(out, answer, answer_n);
+    if (r == SASL_CONTINUE && s->mechanism != SASL_MECHANISM_PLAIN)
+        sasl_scram_keep(&s->server_first, slice_of(answer, answer_n));
     if (buf_error(out))
         return fail(s, SASL_REASON_INTERNAL, NULL);
     if (r == SASL_OK)

@@ -51,6 +51,7 @@ static int drop_users(void **state)
 struct client {
     enum sasl_mechanism m;
     const char *gs2, *name, *ext, *password; /* name as on the wire */
+    bool repeats_nonce;                      /* as librdkafka before 2.7 does in client-final */
 };
 
 static void hmac(const EVP_MD *md, const uint8_t *key, size_t n, const char *text, size_t text_n, uint8_t *out)
@@ -79,7 +80,7 @@ static void make_final(const struct client *c, const char *first_bare, const cha
     buf_init(&message, 0);
     buf_put_str(out, "c=");
     base64_put(out, slice_str(c->gs2));
-    buf_printf(out, ",r=%s", nonce);
+    buf_printf(out, ",r=%s%s", c->repeats_nonce ? "fyko+d2lbbFgONRv9qkxdawL" : "", nonce);
     buf_printf(&message, "%s,%s,%.*s", first_bare, server_first, SLICE_FMT(buf_slice(out)));
     hmac(md, stored, size, (const char *)message.p, message.n, proof);
     for (size_t i = 0; i < size; i++)
@@ -137,15 +138,15 @@ static void scram_lets_the_right_ones_in(void **state)
         struct client c;
         const char *user;
     } good[] = {
-        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "alice-secret"}, "alice"},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "alice", "", "alice-secret"}, "alice"},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "bob", "", "bob-secret"}, "bob"},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "n,a=bob,", "bob", "", "bob-secret"}, "bob"},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "y,,", "bob", "", "bob-secret"}, "bob"},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "bob", ",x=unknown", "bob-secret"}, "bob"},
-        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "a=2Cb=3Dc", "", "odd"}, "a,b=c"},
-        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", " alice", "", "other"}, " alice"},
-        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "j\xc3\xbcrgen@corp", "", "p\xc3\xa4ss"}, "j\xc3\xbcrgen@corp"},
+        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "alice-secret", false}, "alice"},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "alice", "", "alice-secret", false}, "alice"},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "bob", "", "bob-secret", false}, "bob"},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "n,a=bob,", "bob", "", "bob-secret", false}, "bob"},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "y,,", "bob", "", "bob-secret", false}, "bob"},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "bob", ",x=unknown", "bob-secret", false}, "bob"},
+        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "a=2Cb=3Dc", "", "odd", false}, "a,b=c"},
+        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", " alice", "", "other", false}, " alice"},
+        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "j\xc3\xbcrgen@corp", "", "p\xc3\xa4ss", false}, "j\xc3\xbcrgen@corp"},
     };
 
     (void)state;
@@ -164,17 +165,17 @@ static void scram_keeps_the_others_out(void **state)
         struct client c;
         enum sasl_reason reason;
     } bad[] = {
-        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "alice-secrex"}, SASL_REASON_CREDENTIALS},
-        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", ""}, SASL_REASON_CREDENTIALS},
-        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice ", "", "alice-secret"}, SASL_REASON_CREDENTIALS},
-        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "bob", "", "bob-secret"}, SASL_REASON_CREDENTIALS},
-        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "nobody", "", "x"}, SASL_REASON_CREDENTIALS},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "n,a=alice,", "bob", "", "bob-secret"}, SASL_REASON_AUTHORIZATION_ID},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "bob", ",tokenauth=true", "bob-secret"}, SASL_REASON_EXTENSION},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,m=1,", "bob", "", "bob-secret"}, SASL_REASON_EXTENSION},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "p=tls-unique,,", "bob", "", "bob-secret"}, SASL_REASON_MALFORMED},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "b=ob", "", "bob-secret"}, SASL_REASON_MALFORMED},
-        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "", "", "bob-secret"}, SASL_REASON_CREDENTIALS},
+        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "alice-secrex", false}, SASL_REASON_CREDENTIALS},
+        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "", false}, SASL_REASON_CREDENTIALS},
+        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice ", "", "alice-secret", false}, SASL_REASON_CREDENTIALS},
+        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "bob", "", "bob-secret", false}, SASL_REASON_CREDENTIALS},
+        {{SASL_MECHANISM_SCRAM_SHA_512, "n,,", "nobody", "", "x", false}, SASL_REASON_CREDENTIALS},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "n,a=alice,", "bob", "", "bob-secret", false}, SASL_REASON_AUTHORIZATION_ID},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "bob", ",tokenauth=true", "bob-secret", false}, SASL_REASON_EXTENSION},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,m=1,", "bob", "", "bob-secret", false}, SASL_REASON_EXTENSION},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "p=tls-unique,,", "bob", "", "bob-secret", false}, SASL_REASON_MALFORMED},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "b=ob", "", "bob-secret", false}, SASL_REASON_MALFORMED},
+        {{SASL_MECHANISM_SCRAM_SHA_256, "n,,", "", "", "bob-secret", false}, SASL_REASON_CREDENTIALS},
     };
 
     (void)state;
@@ -194,9 +195,28 @@ static void scram_keeps_the_others_out(void **state)
     }
 }
 
+static void a_repeated_nonce_is_accepted_with_the_right_proof_only(void **state)
+{
+    static const struct {
+        const char *name, *password;
+        enum sasl_state state;
+    } cases[] = {{"bob", "bob-secret", SASL_STATE_DONE},
+                 {"bob", "wrong", SASL_STATE_FAILED},
+                 {"nobody", "bob-secret", SASL_STATE_FAILED}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct client c = {SASL_MECHANISM_SCRAM_SHA_256, "n,,", cases[i].name, "", cases[i].password, true};
+        struct sasl_session *s;
+        assert_int_equal(play(&c, NULL, 0, &s), cases[i].state);
+        if (cases[i].state == SASL_STATE_DONE)
+            assert_true(slice_eq_str(sasl_session_user(s), cases[i].name));
+        sasl_session_free(s);
+    }
+}
+
 static void texts_are_kafkas(void **state)
 {
-    struct client c = {SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "wrong"};
+    struct client c = {SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "wrong", false};
     struct sasl_session *s;
 
     (void)state;
@@ -294,7 +314,7 @@ static void bend_token(struct buf *token, uint32_t how)
 
 static void bent_proofs_never_pass(void **state)
 {
-    struct client c = {SASL_MECHANISM_SCRAM_SHA_256, "n,,", "bob", "", "bob-secret"};
+    struct client c = {SASL_MECHANISM_SCRAM_SHA_256, "n,,", "bob", "", "bob-secret", false};
 
     (void)state;
     for (uint32_t how = 0; how < 600; how++) {
@@ -333,8 +353,8 @@ static void random_tokens_never_pass(void **state)
 
 static void *play_many(void *arg)
 {
-    struct client right = {SASL_MECHANISM_SCRAM_SHA_256, "n,,", "bob", "", "bob-secret"};
-    struct client wrong = {SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "bob-secret"};
+    struct client right = {SASL_MECHANISM_SCRAM_SHA_256, "n,,", "bob", "", "bob-secret", false};
+    struct client wrong = {SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "bob-secret", false};
     long bad = 0;
 
     (void)arg;
@@ -367,6 +387,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scram_lets_the_right_ones_in),
         cmocka_unit_test(scram_keeps_the_others_out),
+        cmocka_unit_test(a_repeated_nonce_is_accepted_with_the_right_proof_only),
         cmocka_unit_test(texts_are_kafkas),
         cmocka_unit_test(plain_knows_right_from_wrong),
         cmocka_unit_test(over_long_tokens_are_refused),
