@@ -26,6 +26,7 @@ struct keyd_opts {
     const char *socket_path, *root_file, *mark_file, *signing_key_file, *public_key_file;
     int64_t lease_ms;
     const char *const *kafka; /* NULL: ledgers over memory, for tests */
+    bool topics_exist;        /* do not create or look at them: for clusters without an administrator's API, in tests */
     struct env *env;
     void (*on_serving)(void *user);
     void (*on_fatal)(void *user, const struct reason *why);

@@ -68,6 +68,8 @@ static void check_ready(struct keyd *d)
         keyd_fail(d, &why);
         return;
     }
+    if (!keyring_root(d->kr).epoch) /* nobody can hold keys of a keyring that never was */
+        d->started_ms -= d->opts.lease_ms;
     d->checked = true;
     keyd_pump(d);
 }
@@ -96,8 +98,11 @@ static enum err open_ledger(struct keyd *d, const char *topic, struct ledger **o
                             void (*apply)(void *, const struct ledger_record *), void (*ready)(void *),
                             struct reason *why)
 {
-    struct ledger_config config = {
-        .topic = topic, .partitions = 1, .create = true, .check_policy = true, .kafka = d->opts.kafka};
+    struct ledger_config config = {.topic = topic,
+                                   .partitions = 1,
+                                   .create = !d->opts.topics_exist,
+                                   .check_policy = !d->opts.topics_exist,
+                                   .kafka = d->opts.kafka};
     struct ledger_hooks hooks = {
         .user = d, .apply = apply, .ready = ready, .reset = recreated, .post = post, .post_ctx = d->loop};
     return (d->opts.kafka ? ledger_open : ledger_memory_new)(out, &config, &hooks, why);

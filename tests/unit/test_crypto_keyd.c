@@ -6,6 +6,8 @@
 #include "crypto/key_client.h"
 #include "crypto/keyd_internal.h"
 
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
 #include <signal.h>
 #include <setjmp.h>
@@ -28,6 +30,7 @@ struct server {
     bool serving;
     char fatal[400];
     int64_t lease_ms;
+    const char *const *kafka;
 };
 
 static void on_serving(void *user)
@@ -78,6 +81,8 @@ static void start(struct server *s)
                           .signing_key_file = s->signing,
                           .public_key_file = s->public_key,
                           .lease_ms = s->lease_ms,
+                          .kafka = s->kafka,
+                          .topics_exist = true,
                           .env = env_system(),
                           .on_serving = on_serving,
                           .on_fatal = on_fatal,
@@ -534,6 +539,63 @@ static void test_bad_peers_are_cut_off(void **state)
     cleanup(&s);
 }
 
+/* Over Kafka's protocol (librdkafka's mock cluster): what was done is there after a restart. */
+static void test_restart_over_kafka(void **state)
+{
+    struct server s = {.lease_ms = 300};
+    struct rig r;
+    struct data_key a, b, k;
+    struct buf out;
+    char text[256];
+    static const char *const both[] = {"alice", "bob"};
+    struct key_subject alice = {.id = slice_str("alice")};
+    struct reason why = {0};
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
+    rd_kafka_mock_cluster_t *mock = rd_kafka_mock_cluster_new(rk, 1);
+    const char *kafka[] = {"bootstrap.servers", rd_kafka_mock_cluster_bootstraps(mock), "fetch.wait.max.ms", "2", NULL};
+    (void)state;
+    rd_kafka_mock_topic_create(mock, KEYRING_TOPIC, 1, 1);
+    rd_kafka_mock_topic_create(mock, ERASURE_TOPIC, 1, 1);
+    paths(&s);
+    s.kafka = kafka;
+    start(&s);
+    rig_open(&r);
+    struct key_client *c = client(&r, &s, "gateway");
+    struct key_set *set = keys_of(&r, c, both, 2);
+    assert_int_equal(subject_state(set, "alice", &a), KEY_LIVE);
+    assert_int_equal(subject_state(set, "bob", &b), KEY_LIVE);
+    key_set_free(set);
+    buf_init(&out, 0);
+    if (key_admin_forget(s.socket, &alice, slice_str("cli"), 30000, &out, &why))
+        fail_msg("%s", why.text);
+    check_bundle(&s, &out, "alice", 1);
+    for (int i = 0; i < 2; i++) {
+        stop(&s);
+        start(&s);
+        assert_string_equal(s.fatal, "");
+        key_client_free(c);
+        c = client(&r, &s, "gateway");
+        struct data_key ids[] = {a, b};
+        set = set_of_ids(&r, c, ids, 2);
+        assert_int_equal(id_state(set, &a, NULL), KEY_ERASED);
+        assert_int_equal(id_state(set, &b, &k), KEY_LIVE);
+        assert_memory_equal(&k, &b, sizeof k);
+        key_set_free(set);
+    }
+    struct buf again;
+    buf_init(&again, 0);
+    assert_int_equal(key_admin_forget(s.socket, &alice, slice_str("cli"), 30000, &again, &why), ERR_OK);
+    assert_true(slice_eq(buf_slice(&again), buf_slice(&out))); /* the same receipt */
+    buf_free(&again);
+    buf_free(&out);
+    key_client_free(c);
+    rig_close(&r);
+    stop(&s);
+    cleanup(&s);
+    rd_kafka_mock_cluster_destroy(mock);
+    rd_kafka_destroy(rk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -541,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_many_subjects),
         cmocka_unit_test(test_leases),
         cmocka_unit_test(test_bad_peers_are_cut_off),
+        cmocka_unit_test(test_restart_over_kafka),
     };
     signal(SIGPIPE, SIG_IGN); /* as every role does */
     log_set_level(LOG_ERROR);
