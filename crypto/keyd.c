@@ -169,7 +169,7 @@ int keyd_main(const char *config_path)
     log_set_role("keyd");
     signal(SIGPIPE, SIG_IGN);
     shut_in();
-    if (read_settings(&p, config_path, &o, &why)) {
+    if (crypto_init(&why) || read_settings(&p, config_path, &o, &why)) {
         log_error("%s", why.text);
         settings_free(p.settings);
         return EXIT_SETTINGS;
