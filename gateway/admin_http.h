@@ -6,7 +6,25 @@
 #include "core/base/settings.h"
 
 /* The administrators' side over HTTPS, on threads of its own: metrics, health, policies, forgetting, receipts, status,
- * a page to look at. docs/admin-api.md says what may be asked and by whom.
+ * a page to look at.
+ *
+ *   GET    /metrics                      open; Prometheus text
+ *   GET    /health/live                  open; 200 while the process runs
+ *   GET    /health/ready                 open; 200 or 503, {"ready", "parts": {NAME: {"ready", "detail"}}}
+ *   GET    / and /console                a page; any user
+ *   GET    /v1/status                    DESCRIBE on the cluster
+ *   GET    /v1/acls/explain?principal=&type=&name=&operation=&host=
+ *                                        DESCRIBE on the cluster; {"allowed", "explanation"}
+ *   GET    /v1/policies[/TOPIC]          DESCRIBE_CONFIGS on the cluster; {"policies": [...]} or one; ?prefixed=true
+ *   PUT    /v1/policies/TOPIC            ALTER on the cluster; {"subject_from", "protect", "erased", and maybe
+ *                                        "lineage", "tenant", "class", "suite"}; ?prefixed=true; gives the policy
+ *   DELETE /v1/policies/TOPIC            ALTER on the cluster; 204, 404
+ *   DELETE /v1/subjects/ID               DELETE on DATA_SUBJECT ID: forget; gives the receipt's bundle; ?tenant=&class=
+ *   PUT    /v1/subjects/ID               ALTER on DATA_SUBJECT ID: reopen
+ *   PUT    /v1/holds/ID, DELETE          ALTER on DATA_SUBJECT ID: legal hold, and its end
+ *   GET    /v1/receipts/N                ALTER on the cluster; the bundle
+ *
+ * Under /v1 and for the page: Basic with the gateway's users. Errors are {"error_code": status, "message"}.
  *
  * Settings are read from gateway->settings: castellan.admin.listener, castellan.registry.url and .ca (default:
  * ssl.truststore.location), castellan.keyd.socket. TLS is the gateway's own (ssl.keystore.location). */

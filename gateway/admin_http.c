@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The HTTPS server of the admin interface: sockets, TLS and requests with libmicrohttpd, a thread for each connection.
+ *
+ * A request, happy path: headers -> body in pieces (kept up to ADMIN_BODY_MAX) -> a view of the newest users and rules
+ * -> who is asking -> the route answers -> the bytes are given to the server. A body that is too large is read to its
+ * end and refused; what a client never finishes ends with its idle connection. */
+#include "gateway/admin_http.h"
+#include "core/base/fs.h"
+#include "core/base/log.h"
+#include "gateway/admin_request.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SOCKETS_MAX = 8, PEM_MAX = 1 << 20, ADDRESS_MAX = 300, STATUS_CLASSES = 6 };
+
+struct admin_http {
+    struct gateway *gateway;
+    struct admin_auth *auth;
+    struct admin_health *health;
+    struct buf pem; /* key and chain, NUL-terminated */
+    struct MHD_Daemon *daemons[SOCKETS_MAX];
+    char addresses[SOCKETS_MAX][ADDRESS_MAX];
+    int n;
+    struct metric *answers[STATUS_CLASSES];
+};
+
+struct exchange { /* what a connection's current request has so far */
+    struct buf body;
+    bool too_large, answered;
+};
+
+/* ---- A request ---- */
+
+const char *admin_query(const struct admin_request *r, const char *key)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, key);
+}
+
+bool admin_query_true(const struct admin_request *r, const char *key)
+{
+    const char *v = admin_query(r, key);
+    return v && strcmp(v, "true") == 0;
+}
+
+static void client_address(struct MHD_Connection *c, char text[INET6_ADDRSTRLEN])
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *a = info ? info->client_addr : NULL;
+
+    text[0] = 0;
+    if (a && a->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)a)->sin_addr, text, INET6_ADDRSTRLEN);
+    else if (a && a->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, text, INET6_ADDRSTRLEN);
+}
+
+static enum MHD_Result send_answer(struct admin_http *a, struct admin_request *r, struct MHD_Connection *c)
+{
+    struct MHD_Response *resp;
+    enum MHD_Result result;
+    void *bytes;
+
+    if (buf_error(&r->out)) {
+        buf_clear(&r->out);
+        r->status = 500;
+    }
+    bytes = r->out.p;
+    resp = MHD_create_response_from_buffer(r->out.n, bytes ? bytes : (void *)"",
+                                           bytes ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (!resp)
+        return MHD_NO;
+    buf_init(&r->out, 0); /* the server owns the bytes now */
+    MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE, r->content_type);
+    MHD_add_response_header(resp, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(resp, "Content-Security-Policy", r->csp ? r->csp : "default-src 'none'");
+    if (r->status == 401)
+        MHD_add_response_header(resp, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"castellan\", charset=\"UTF-8\"");
+    result = MHD_queue_response(c, r->status, resp);
+    MHD_destroy_response(resp);
+    if (r->status / 100 < STATUS_CLASSES)
+        metric_add(a->answers[r->status / 100], 1);
+    return result;
+}
+
+static enum MHD_Result serve(struct admin_http *a, struct exchange *x, struct MHD_Connection *c, const char *method,
+                             const char *path)
+{
+    char host[INET6_ADDRSTRLEN];
+    struct admin_request r = {.gateway = a->gateway,
+                              .auth = a->auth,
+                              .health = a->health,
+                              .connection = c,
+                              .method = method,
+                              .path = path,
+                              .host = host,
+                              .body = buf_slice(&x->body),
+                              .status = 500,
+                              .content_type = "application/json"};
+    const char *header = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    enum MHD_Result result;
+
+    x->answered = true;
+    client_address(c, host);
+    buf_init(&r.principal, 0);
+    buf_init(&r.out, 0);
+    r.view = knowledge_view(a->gateway->knowledge);
+    if (r.view && header && !admin_identify(a->auth, r.view, header, &r.principal))
+        buf_clear(&r.principal);
+    if (x->too_large)
+        admin_refuse(&r, 413, "the body is larger than %d bytes", ADMIN_BODY_MAX);
+    else
+        admin_route(&r);
+    result = send_answer(a, &r, c);
+    view_free(r.view);
+    buf_free(&r.principal);
+    buf_free(&r.out);
+    return result;
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_n, void **state)
+{
+    struct exchange *x = *state;
+
+    (void)version;
+    if (!x) { /* the first call comes with the headers alone */
+        x = calloc(1, sizeof *x);
+        if (!x)
+            return MHD_NO;
+        buf_init(&x->body, ADMIN_BODY_MAX);
+        *state = x;
+        return MHD_YES;
+    }
+    if (*upload_n) {
+        buf_put(&x->body, upload, *upload_n);
+        x->too_large = x->too_large || buf_error(&x->body) != ERR_OK;
+        *upload_n = 0;
+        return MHD_YES;
+    }
+    return x->answered ? MHD_YES : serve(ctx, x, c, method, url);
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode code)
+{
+    struct exchange *x = *state;
+
+    (void)ctx;
+    (void)c;
+    (void)code;
+    if (x)
+        buf_free(&x->body);
+    free(x);
+    *state = NULL;
+}
+
+/* ---- Sockets ---- */
+
+static int open_socket(const struct addrinfo *ai, uint16_t *port)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } a;
+    socklen_t n = ai->ai_addrlen;
+    int one = 1, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), saved;
+
+    if (fd < 0 || n > sizeof a) {
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    memcpy(&a, ai->ai_addr, n);
+    if (ai->ai_family == AF_INET6)
+        a.v6.sin6_port = htons(*port);
+    else
+        a.v4.sin_port = htons(*port);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) ||
+        (ai->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one)) ||
+        bind(fd, &a.any, n) || listen(fd, SOMAXCONN) || getsockname(fd, &a.any, &n)) {
+        saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    *port = ntohs(ai->ai_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
+    return fd;
+}
+
+static enum err serve_socket(struct admin_http *a, int fd, const struct addrinfo *ai, uint16_t port, struct reason *why)
+{
+    char host[INET6_ADDRSTRLEN];
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_IDLE_SECONDS, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, ADMIN_HEAD_MAX, NULL},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, buf_cstr(&a->pem)},
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, buf_cstr(&a->pem)},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
+        {MHD_OPTION_END, 0, NULL},
+    };
+
+    if (getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST))
+        host[0] = 0;
+    snprintf(a->addresses[a->n], ADDRESS_MAX, ai->ai_family == AF_INET6 ? "https://[%s]:%u" : "https://%s:%u", host,
+             port);
+    a->daemons[a->n] = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS |
+                                            (ai->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
+                                        0, NULL, NULL, on_request, a, MHD_OPTION_NOTIFY_COMPLETED, on_completed, a,
+                                        MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    if (!a->daemons[a->n]) {
+        close(fd);
+        return reason_set(why, ERR_TLS, "%s: cannot serve (wrong key or certificate in ssl.keystore.location?)",
+                          a->addresses[a->n]);
+    }
+    a->n++;
+    return ERR_OK;
+}
+
+/* "localhost" is both loopback addresses, whatever a resolver says; a machine without IPv6 has one. */
+static enum err listen_on(struct admin_http *a, const char *host, uint16_t port, struct reason *why)
+{
+    static const char *const loopback[] = {"127.0.0.1", "::1"};
+    bool local = strcmp(host, "localhost") == 0;
+    int failed = 0;
+
+    for (int i = 0; i < (local ? 2 : 1); i++) {
+        struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
+        const char *name = local ? loopback[i] : *host && strcmp(host, "*") != 0 ? host : NULL;
+        int code = getaddrinfo(name, "0", &hints, &found);
+
+        if (code)
+            return reason_set(why, ERR_BAD_CONFIG, "castellan.admin.listener: %s: %s", host, gai_strerror(code));
+        for (struct addrinfo *ai = found; ai && a->n < SOCKETS_MAX; ai = ai->ai_next) {
+            int fd = open_socket(ai, &port);
+            enum err err;
+
+            if (fd < 0) {
+                failed = errno;
+                if (failed == EADDRINUSE)
+                    break;
+                continue;
+            }
+            err = serve_socket(a, fd, ai, port, why);
+            if (err) {
+                freeaddrinfo(found);
+                return err;
+            }
+        }
+        freeaddrinfo(found);
+        if (failed == EADDRINUSE)
+            return reason_set(why, ERR_ADDRESS_IN_USE, "castellan.admin.listener: %s:%u is in use by another program",
+                              host, port);
+    }
+    if (a->n == 0)
+        return reason_set(why, err_from_errno(failed), "castellan.admin.listener: cannot listen on %s:%u: %s", host,
+                          port, strerror(failed));
+    return ERR_OK;
+}
+
+/* ---- Start and stop ---- */
+
+static enum err configure(struct admin_http *a, struct host_port *hp, struct reason *why)
+{
+    const char *listener = settings_string(a->gateway->settings, "castellan.admin.listener");
+    const char *keystore = settings_string(a->gateway->settings, "ssl.keystore.location");
+    enum err err = host_port_parse(hp, slice_str(listener), why);
+
+    if (err)
+        return err;
+    if (strcmp(hp->scheme, "https") != 0)
+        return reason_set(why, ERR_BAD_CONFIG, "castellan.admin.listener must be https://host:port, not %s", listener);
+    if (!keystore)
+        return reason_set(why, ERR_BAD_CONFIG, "castellan.admin.listener needs ssl.keystore.location");
+    err = fs_read_file(keystore, &a->pem, why);
+    if (err)
+        return err;
+    a->auth = admin_auth_new();
+    if (!a->auth)
+        return reason_set(why, ERR_NO_MEMORY, "no memory for the admin interface");
+    return admin_health_new(&a->health, a->gateway, why);
+}
+
+enum err admin_http_start(struct admin_http **out, struct gateway *g, struct reason *why)
+{
+    struct admin_http *a;
+    struct host_port hp;
+    enum err err;
+
+    *out = NULL;
+    if (!settings_has(g->settings, "castellan.admin.listener"))
+        return ERR_OK;
+    a = calloc(1, sizeof *a);
+    if (!a)
+        return reason_set(why, ERR_NO_MEMORY, "no memory for the admin interface");
+    a->gateway = g;
+    buf_init(&a->pem, PEM_MAX);
+    for (int i = 0; i < STATUS_CLASSES; i++) {
+        char labels[32];
+        snprintf(labels, sizeof labels, "status=\"%dxx\"", i);
+        a->answers[i] =
+            i ? metrics_counter("castellan_admin_requests_total", labels, "Requests to the admin interface, by status.")
+              : metrics_counter("castellan_admin_requests_total", "status=\"1xx\"",
+                                "Requests to the admin interface, by status.");
+    }
+    err = configure(a, &hp, why);
+    if (!err)
+        err = listen_on(a, hp.host, hp.port, why);
+    if (err) {
+        admin_http_stop(a);
+        return err;
+    }
+    for (int i = 0; i < a->n; i++)
+        log_info("admin interface on %s", a->addresses[i]);
+    *out = a;
+    return ERR_OK;
+}
+
+void admin_http_stop(struct admin_http *a)
+{
+    if (!a)
+        return;
+    for (int i = 0; i < a->n; i++)
+        MHD_stop_daemon(a->daemons[i]);
+    admin_auth_free(a->auth);
+    admin_health_free(a->health);
+    buf_wipe_free(&a->pem);
+    free(a);
+}
+
+const char *admin_http_address(const struct admin_http *a, int i)
+{
+    return a && i >= 0 && i < a->n ? a->addresses[i] : NULL;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_GATEWAY_ADMIN_REQUEST_H
+#define CASTELLAN_GATEWAY_ADMIN_REQUEST_H
+
+#include "gateway/worker.h"
+
+#include <jansson.h>
+
+/* Inside of the admin interface: one request, the routes, who is asking, and what is not ready. Every request runs on
+ * its connection's own thread and may block. */
+enum {
+    ADMIN_CONNECTIONS_MAX = 256,
+    ADMIN_IDLE_SECONDS = 60,
+    ADMIN_HEAD_MAX = 32 * 1024, /* request line and headers */
+    ADMIN_BODY_MAX = 64 * 1024,
+    ADMIN_FORGET_MS = 60000, /* how long an erasure may take before the caller is told to look again */
+    ADMIN_KEYD_MS = 3000,
+};
+
+struct admin_request {
+    struct gateway *gateway;
+    struct admin_auth *auth;
+    struct admin_health *health;
+    void *connection; /* struct MHD_Connection */
+    const char *method, *path;
+    const char *name; /* what follows the route's path, decoded; "" when nothing does */
+    struct slice body;
+    struct view *view;    /* NULL: the tables are not read yet */
+    struct buf principal; /* "User:alice" */
+    const char *host;
+    /* the answer */
+    unsigned status;
+    const char *content_type;
+    const char *csp; /* Content-Security-Policy; NULL: nothing may be loaded */
+    struct buf out;
+};
+
+/* A query argument, decoded; NULL when absent. */
+const char *admin_query(const struct admin_request *r, const char *key);
+bool admin_query_true(const struct admin_request *r, const char *key);
+/* {"error_code": status, "message": ...} */
+void admin_refuse(struct admin_request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void admin_refuse_err(struct admin_request *r, enum err err, const struct reason *why);
+/* Takes the reference; NULL is "no memory". */
+void admin_give(struct admin_request *r, unsigned status, json_t *value);
+/* One right of the caller; refuses with 403 when it is missing. */
+bool admin_needs(struct admin_request *r, enum acl_type type, enum acl_operation op, struct slice name);
+
+/* ---- admin_routes.c ---- */
+void admin_route(struct admin_request *r);
+
+/* ---- admin_policies.c ---- */
+void admin_get_policies(struct admin_request *r);
+void admin_put_policy(struct admin_request *r);
+void admin_delete_policy(struct admin_request *r);
+
+/* ---- admin_subjects.c ---- */
+void admin_forget(struct admin_request *r);
+void admin_reopen(struct admin_request *r);
+void admin_hold(struct admin_request *r);
+void admin_release(struct admin_request *r);
+void admin_get_receipt(struct admin_request *r);
+
+/* ---- admin_status.c ---- */
+void admin_get_status(struct admin_request *r);
+void admin_explain_acl(struct admin_request *r);
+void admin_get_page(struct admin_request *r); /* admin_page.c */
+
+/* ---- admin_auth.c: Basic against the same users ---- */
+struct admin_auth;
+struct admin_auth *admin_auth_new(void); /* NULL: no memory */
+void admin_auth_free(struct admin_auth *a);
+/* Fills `principal`. False: unknown. `header` may be NULL. */
+bool admin_identify(struct admin_auth *a, const struct view *v, const char *header, struct buf *principal);
+
+/* ---- admin_health.c ---- */
+struct admin_health;
+enum err admin_health_new(struct admin_health **out, struct gateway *g, struct reason *why) MUST_CHECK;
+void admin_health_free(struct admin_health *h);
+/* {"ready": bool, "parts": {"gateway": {"ready": bool, "detail": "..."}, "keyd": ..., "registry": ...}}; parts that are
+ * not configured are absent. The state of other processes is asked at most every ADMIN_PROBE_MS. */
+json_t *admin_health_report(struct admin_health *h, bool *ready);
+enum { ADMIN_PROBE_MS = 500 };
+
+#endif

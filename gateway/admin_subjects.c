@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Forgetting a person, holds, and receipts: handed to the key process over its socket, in this request's own thread.
+ * DELETE on DATA_SUBJECT {id} forgets; ALTER on it holds, releases and reopens; receipts need ALTER on the cluster,
+ * because a bundle opens the commitment to whom it is about. */
+#include "acl/acl_json.h"
+#include "core/base/log.h"
+#include "gateway/admin_request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct key_subject subject_of(const struct admin_request *r)
+{
+    return (struct key_subject){.tenant = slice_str(admin_query(r, "tenant")),
+                                .subject_class = slice_str(admin_query(r, "class")),
+                                .id = slice_str(r->name)};
+}
+
+static bool has_keyd(struct admin_request *r)
+{
+    if (!r->gateway->keyd_socket)
+        admin_refuse(r, 503, "no key process is configured (castellan.keyd.socket)");
+    return r->gateway->keyd_socket != NULL;
+}
+
+static void finish(struct admin_request *r, enum err err, struct buf *answer, const struct reason *why,
+                   const char *what)
+{
+    if (err) {
+        log_warn("%.*s wanted to %s: %s", SLICE_FMT(buf_slice(&r->principal)), what,
+                 why->code ? why->text : err_text(err));
+        admin_refuse_err(r, err, why);
+    } else {
+        log_info("%.*s: %s: done", SLICE_FMT(buf_slice(&r->principal)), what);
+        r->status = 200;
+        buf_put_slice(&r->out, buf_slice(answer));
+    }
+    buf_free(answer);
+}
+
+void admin_forget(struct admin_request *r)
+{
+    struct key_subject s = subject_of(r);
+    struct reason why = {0};
+    struct buf answer;
+    enum err err;
+
+    if (!admin_needs(r, ACL_DATA_SUBJECT, ACL_DELETE, s.id) || !has_keyd(r))
+        return;
+    buf_init(&answer, 0);
+    err = key_admin_forget(r->gateway->keyd_socket, &s, buf_slice(&r->principal), ADMIN_FORGET_MS, &answer, &why);
+    finish(r, err, &answer, &why, "forget a data subject"); /* never who: logs outlive keys */
+}
+
+void admin_reopen(struct admin_request *r)
+{
+    struct key_subject s = subject_of(r);
+    struct reason why = {0};
+    struct buf answer;
+    enum err err;
+
+    if (!admin_needs(r, ACL_DATA_SUBJECT, ACL_ALTER, s.id) || !has_keyd(r))
+        return;
+    buf_init(&answer, 0);
+    err = key_admin_reopen(r->gateway->keyd_socket, &s, ADMIN_FORGET_MS, &answer, &why);
+    finish(r, err, &answer, &why, "reopen a data subject");
+}
+
+static void hold_or_release(struct admin_request *r, bool hold)
+{
+    struct key_subject s = subject_of(r);
+    struct reason why = {0};
+    struct buf answer;
+    enum err err;
+
+    if (!admin_needs(r, ACL_DATA_SUBJECT, ACL_ALTER, s.id) || !has_keyd(r))
+        return;
+    buf_init(&answer, 0);
+    err = key_admin_hold(r->gateway->keyd_socket, &s, hold, ADMIN_FORGET_MS, &answer, &why);
+    finish(r, err, &answer, &why, hold ? "hold a data subject" : "release a data subject");
+}
+
+void admin_hold(struct admin_request *r)
+{
+    hold_or_release(r, true);
+}
+
+void admin_release(struct admin_request *r)
+{
+    hold_or_release(r, false);
+}
+
+void admin_get_receipt(struct admin_request *r)
+{
+    struct reason why = {0};
+    struct buf answer;
+    char *end = NULL;
+    uint64_t seq;
+
+    errno = 0;
+    seq = strtoull(r->name, &end, 10);
+    if (errno || *end || *r->name < '0' || *r->name > '9') {
+        admin_refuse(r, 400, "a receipt is named by its number");
+        return;
+    }
+    if (!admin_needs(r, ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME)) || !has_keyd(r))
+        return;
+    buf_init(&answer, 0);
+    finish(r, key_admin_receipt(r->gateway->keyd_socket, seq, ADMIN_KEYD_MS, &answer, &why), &answer, &why,
+           "read a receipt");
+}
