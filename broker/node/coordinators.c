@@ -43,6 +43,12 @@ void coordinators_tick(struct node *n)
     group_coordinator_tick(n->coordinators->groups);
 }
 
+void coordinators_topic_removed(struct node *n, struct slice topic)
+{
+    if (n->coordinators)
+        group_coordinator_topic_deleted(n->coordinators->groups, topic);
+}
+
 int32_t coordinators_partitions(struct node *n, struct slice topic)
 {
     return slice_eq_str(topic, OFFSETS_TOPIC) ? n->coordinators->offsets_partitions : n->coordinators->txn_partitions;

@@ -11,6 +11,8 @@ void coordinators_stop(struct node *n);
 void coordinators_tick(struct node *n);
 /* A partition here changed its leadership (p->leader); both kinds of partition and all others come by. */
 void coordinators_leadership(struct node *n, struct partition *p);
+/* A topic was deleted: what groups committed for it goes too. */
+void coordinators_topic_removed(struct node *n, struct slice topic);
 
 /* How many partitions `__consumer_offsets` or `__transaction_state` is made with. */
 int32_t coordinators_partitions(struct node *n, struct slice topic);

@@ -11,6 +11,8 @@
 #include "wire/broker_heartbeat.h"
 #include "wire/broker_registration.h"
 #include "wire/fetch.h"
+#include "wire/keys.h"
+#include "wire/metadata_records.h"
 
 #include <stdlib.h>
 
@@ -18,6 +20,37 @@ static const char METADATA_TOPIC[] = "__cluster_metadata";
 /* Kafka's fixed id of the metadata topic: 00000000-0000-0000-0000-000000000001 */
 static const struct wire_uuid METADATA_TOPIC_ID = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 enum { METADATA_FETCH_VERSION = 12 };
+
+/* The name of the topic this record removes, copied; NULL when it removes none. */
+static char *removed_topic(struct node *n, struct slice record)
+{
+    struct cursor c = cursor_of(record);
+    struct remove_topic_record r;
+    const struct image_topic *t = NULL;
+    struct arena a;
+    char *name;
+    int16_t type, version;
+
+    if (wire_metadata_get_frame(&c, &type, &version) || type != WIRE_REMOVE_TOPIC_RECORD)
+        return NULL;
+    arena_init(&a, 0);
+    if (!remove_topic_record_decode(&r, &c, version, &a))
+        t = image_topic_by_id(&n->image, &r.topic_id);
+    name = t ? strdup(t->name) : NULL;
+    arena_free(&a);
+    return name;
+}
+
+static enum err apply_record(struct node *n, struct slice record, int64_t offset, struct reason *why)
+{
+    char *removed = removed_topic(n, record);
+    enum err err = image_apply(&n->image, record, offset, why);
+
+    if (!err && removed)
+        coordinators_topic_removed(n, slice_str(removed));
+    free(removed);
+    return err;
+}
 
 static enum err apply_batches(struct node *n, struct slice batches, struct reason *why)
 {
@@ -36,7 +69,7 @@ static enum err apply_batches(struct node *n, struct slice batches, struct reaso
         err = record_iter_open(&it, &batch, &scratch, 0, why);
         while (!err && !(err = record_iter_next(&it, &r, &another, why)) && another)
             if (r.offset > n->image.applied)
-                err = image_apply(&n->image, r.value, r.offset, why);
+                err = apply_record(n, r.value, r.offset, why);
     }
     buf_free(&scratch);
     return err;
@@ -97,7 +130,7 @@ enum err node_commit(struct node *n, struct record_list *records, struct reason 
     if (!err)
         err = plog_append(n->metadata.log, buf_slice(&batch), &args, &appended, why);
     for (size_t i = 0; !err && i < records->count; i++)
-        err = image_apply(&n->image, record_list_value(records, i), appended.first_offset + (int64_t)i, why);
+        err = apply_record(n, record_list_value(records, i), appended.first_offset + (int64_t)i, why);
     if (!err) {
         plog_set_high_watermark(n->metadata.log, plog_end_offset(n->metadata.log));
         partition_appended(&n->metadata);
