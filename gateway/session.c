@@ -77,9 +77,20 @@ static const char *check_request(struct session *s, struct pending *p)
         return "a request of an API the cluster does not serve";
     /* Produce is advertised from 0, but 0-2 are refused (KAFKA-18659) */
     if (p->version < min || p->version > max || p->version < p->api->min)
-        return p->row->key == WIRE_API_VERSIONS ? NULL : "a request of a version that is not served";
+        return "a request of a version that is not served";
     p->body = wire_struct_new(p->api->request->body, &p->arena);
     return p->body ? NULL : "out of memory";
+}
+
+/* ApiVersions of a version nobody knows: its header may be of any shape too, so only the fixed part is read (KIP-511).
+ */
+static bool is_unknown_api_versions(struct pending *p)
+{
+    struct cursor c = cursor_of(buf_slice(&p->frame));
+    int16_t key = (int16_t)cursor_u16(&c), version = (int16_t)cursor_u16(&c);
+
+    p->correlation_id = (int32_t)cursor_u32(&c);
+    return !c.error && key == WIRE_API_VERSIONS && (version < 0 || version > wire_api(key)->max);
 }
 
 static const char *parse_request(struct session *s, struct pending *p)
@@ -88,6 +99,11 @@ static const char *parse_request(struct session *s, struct pending *p)
     struct request_header h;
     const char *wrong;
 
+    if (is_unknown_api_versions(p)) {
+        p->row = api_find(WIRE_API_VERSIONS);
+        p->api = wire_api(WIRE_API_VERSIONS);
+        return NULL; /* no body: the handler answers error 35 in version 0 */
+    }
     if (wire_request_header_decode(&h, &c, &p->arena))
         return "a request header does not parse";
     p->row = api_find(h.request_api_key);
@@ -97,7 +113,7 @@ static const char *parse_request(struct session *s, struct pending *p)
     p->client_id = h.client_id;
     p->body_bytes = slice_of(c.p, cursor_left(&c));
     wrong = check_request(s, p);
-    if (wrong || !p->body)
+    if (wrong)
         return wrong;
     if (p->api->request->decode(p->body, &c, p->version, &p->arena) || cursor_finish(&c))
         return "a request body does not parse";
