@@ -238,6 +238,7 @@ void ledger_apply(struct ledger *l, const struct ledger_record *records, size_t 
     else
         apply_all(l, records, n);
     pthread_mutex_lock(&l->lock);
+    l->applied += n;
     for (size_t i = 0; i < n; i++)
         if (records[i].partition == l->watch_partition && records[i].offset == l->watch_offset)
             l->watch_seen = true;

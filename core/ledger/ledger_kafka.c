@@ -41,6 +41,8 @@ struct kafka_side {
     atomic_int lost; /* librdkafka error code that makes the reader start over; 0 when none */
     int64_t looked_ms;
 
+    int64_t own_last[LEDGER_PARTITIONS_MAX]; /* our last committed record that was read back; -1 when none */
+
     rd_kafka_t *producer; /* holds the fence when not NULL */
     atomic_int producer_fatal;
 };
@@ -73,8 +75,9 @@ static const struct pair consumer_settings[] = {
     {"allow.auto.create.topics", "false"},
     {"fetch.wait.max.ms", "100"},
     {"fetch.error.backoff.ms", "50"},
-    {"queued.min.messages", "1000"},
-    {"queued.max.messages.kbytes", "4096"},
+    /* a partition whose queue is over either limit is looked at again only a second later: be above them */
+    {"queued.min.messages", "10000000"},
+    {"queued.max.messages.kbytes", "32768"},
     {"fetch.message.max.bytes", "1048576"},
     {"fetch.max.bytes", "4194304"},
     {"check.crcs", "true"},
@@ -205,15 +208,16 @@ static enum err client_new(struct ledger *l, bool producer, rd_kafka_t **out, st
 
 /* --- the reader --- */
 
-static enum err query_ends(struct ledger *l, int32_t partitions, int64_t *ends, int64_t deadline_ms, struct reason *why)
+/* `client`: the reader's, or better the writer's, whose connections no long poll of a fetch stands in the way of. */
+static enum err query_ends(struct ledger *l, rd_kafka_t *client, int32_t partitions, int64_t *ends, int64_t deadline_ms,
+                           struct reason *why)
 {
-    struct kafka_side *k = l->side;
     for (int32_t p = 0; p < partitions; p++) {
         int64_t low = 0, left = deadline_ms - ledger_now_ms();
         if (left <= 0)
             return reason_set(why, ERR_TIMEOUT, "%s: asking for the end took too long", l->topic);
         rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            k->consumer, l->topic, p, &low, &ends[p], left < QUERY_TIMEOUT_MS ? (int)left : QUERY_TIMEOUT_MS);
+            client, l->topic, p, &low, &ends[p], left < QUERY_TIMEOUT_MS ? (int)left : QUERY_TIMEOUT_MS);
         if (code)
             return reason_set(why, map_error(code), "%s: asking for the end: %s", l->topic, rd_kafka_err2str(code));
     }
@@ -254,7 +258,7 @@ static enum err reader_connect(struct ledger *l, bool *fatal, struct reason *why
             e = count_partitions(l, &partitions, why);
     }
     if (!e)
-        e = query_ends(l, partitions, ends, ledger_now_ms() + 2 * CONNECT_TIMEOUT_MS, why);
+        e = query_ends(l, k->consumer, partitions, ends, ledger_now_ms() + 2 * CONNECT_TIMEOUT_MS, why);
     for (int32_t p = 0; !e && p < partitions; p++)
         if (rd_kafka_consume_start_queue(k->topic, p, RD_KAFKA_OFFSET_BEGINNING, k->queue))
             e = reason_set(why, ERR_UNAVAILABLE, "%s: %s", l->topic, rd_kafka_err2str(rd_kafka_last_error()));
@@ -389,6 +393,10 @@ static void *reader_main(void *arg)
             log_error("ledger %s: the log was lost (%s): starting over from its beginning", l->topic,
                       rd_kafka_err2str((rd_kafka_resp_err_t)atomic_load(&k->lost)));
             drain_queue(k);
+            pthread_mutex_lock(&l->lock);
+            for (int32_t p = 0; p < LEDGER_PARTITIONS_MAX; p++)
+                k->own_last[p] = -1;
+            pthread_mutex_unlock(&l->lock);
             atomic_store(&k->lost, 0);
             ledger_reset(l);
             pause = CONNECT_PAUSE_MS_MIN;
@@ -424,17 +432,41 @@ static enum err take_error(struct ledger *l, rd_kafka_error_t *error, const char
     return e;
 }
 
-static enum err kafka_sync(struct ledger *l, int64_t deadline_ms, struct reason *why)
+static enum err sync_by(struct ledger *l, rd_kafka_t *client, int64_t deadline_ms, struct reason *why)
 {
     int64_t ends[LEDGER_PARTITIONS_MAX];
     pthread_mutex_lock(&l->lock);
     int32_t partitions = l->targets_known ? l->partitions : 0;
     pthread_mutex_unlock(&l->lock);
-    enum err e = partitions ? query_ends(l, partitions, ends, deadline_ms, why)
+    enum err e = partitions ? query_ends(l, client, partitions, ends, deadline_ms, why)
                             : ledger_wait_ready(l, left_ms(deadline_ms, INT32_MAX), why);
     if (e || !partitions)
         return e;
+    /* When only the marker of our own transaction stands between our last record and the end, there is nothing to wait
+     * for; the reader hears of the marker only when its next fetch times out. */
+    struct kafka_side *k = l->side;
+    pthread_mutex_lock(&l->lock);
+    for (int32_t p = 0; p < partitions; p++)
+        if (k->own_last[p] >= 0 && ends[p] == k->own_last[p] + 2)
+            ends[p] = k->own_last[p] + 1;
+    pthread_mutex_unlock(&l->lock);
     return ledger_wait_position(l, partitions, ends, deadline_ms, why);
+}
+
+/* From any thread: the producer is the writer's alone. */
+static enum err kafka_sync(struct ledger *l, int64_t deadline_ms, struct reason *why)
+{
+    struct kafka_side *k = l->side;
+    bool writer = l->writer_started && pthread_equal(pthread_self(), l->writer);
+    return sync_by(l, writer && k->producer ? k->producer : k->consumer, deadline_ms, why);
+}
+
+/* init_transactions looks for its coordinator at once, and again only a second later when no broker was connected. */
+static void connect_first(struct ledger *l)
+{
+    struct kafka_side *k = l->side;
+    int64_t low, high;
+    (void)rd_kafka_query_watermark_offsets(k->producer, l->topic, 0, &low, &high, CONNECT_TIMEOUT_MS);
 }
 
 static enum err kafka_fence(struct ledger *l, int64_t deadline_ms, struct reason *why)
@@ -448,6 +480,7 @@ static enum err kafka_fence(struct ledger *l, int64_t deadline_ms, struct reason
     if (e)
         return e;
     atomic_store(&k->producer_fatal, 0);
+    connect_first(l);
     rd_kafka_error_t *error = rd_kafka_init_transactions(k->producer, left_ms(deadline_ms, INIT_TIMEOUT_MS));
     if (error) {
         e = take_error(l, error, "taking the fence", why);
@@ -489,11 +522,18 @@ static void watch_last(struct ledger *l, const struct ledger_batch *b)
 
 static enum err wait_read_back(struct ledger *l, const struct ledger_batch *b, int64_t deadline_ms, struct reason *why)
 {
+    struct kafka_side *k = l->side;
     int64_t ends[LEDGER_PARTITIONS_MAX] = {0};
     for (size_t i = 0; i < b->record_count; i++)
         if (b->records[i].offset + 1 > ends[b->records[i].partition])
             ends[b->records[i].partition] = b->records[i].offset + 1;
-    return ledger_wait_position(l, l->partitions, ends, deadline_ms, why);
+    enum err e = ledger_wait_position(l, l->partitions, ends, deadline_ms, why);
+    pthread_mutex_lock(&l->lock);
+    for (int32_t p = 0; !e && p < l->partitions; p++)
+        if (ends[p])
+            k->own_last[p] = ends[p] - 1;
+    pthread_mutex_unlock(&l->lock);
+    return e;
 }
 
 /* A transaction that failed: abort when the producer survives, else drop it; either way the batch is free to go again.
@@ -593,6 +633,8 @@ static enum err kafka_start(struct ledger *l, struct reason *why)
     if (!k)
         return reason_set(why, ERR_NO_MEMORY, "no memory for a ledger");
     l->side = k;
+    for (int32_t p = 0; p < LEDGER_PARTITIONS_MAX; p++)
+        k->own_last[p] = -1;
     enum err e = client_new(l, false, &k->consumer, why);
     if (!e) {
         k->queue = rd_kafka_queue_new(k->consumer);

@@ -265,6 +265,14 @@ static void put_back(struct ledger *l, struct ledger_batch *b, size_t from)
     b->n = from;
 }
 
+static uint64_t applied_records(struct ledger *l)
+{
+    pthread_mutex_lock(&l->lock);
+    uint64_t n = l->applied;
+    pthread_mutex_unlock(&l->lock);
+    return n;
+}
+
 /* One try: everything from the fence to the read-back. ERR_FENCED and the like ask for another. */
 static enum err try_batch(struct ledger *l, struct ledger_view *v, struct reason *why)
 {
@@ -280,7 +288,7 @@ static enum err try_batch(struct ledger *l, struct ledger_view *v, struct reason
     table_clear(&v->overlay);
     if (l->hooks.speculate)
         l->hooks.speculate(l->hooks.user, NULL);
-    int64_t position = ledger_position(l);
+    uint64_t applied = applied_records(l);
     for (size_t i = 0; i < b->n; i++) {
         decide_one(l, v, b->submissions[i]);
         if (b->bytes >= LEDGER_BATCH_BYTES)
@@ -289,7 +297,7 @@ static enum err try_batch(struct ledger *l, struct ledger_view *v, struct reason
     if (b->record_count)
         return l->backend->commit(l, b, b->deadline_ms, why);
     e = l->backend->sync(l, b->deadline_ms, why);
-    return e ? e : ledger_position(l) == position ? ERR_OK : ERR_FENCED;
+    return e ? e : applied_records(l) == applied ? ERR_OK : reason_set(why, ERR_FENCED, "the log moved on");
 }
 
 static void pause_before_retry(struct ledger *l, unsigned attempt)
