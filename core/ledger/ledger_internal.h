@@ -83,7 +83,7 @@ struct ledger {
     struct reason why;
     int32_t partitions;
     int64_t position[LEDGER_PARTITIONS_MAX];
-    uint64_t applied; /* records handed over so far */
+    uint64_t applied;                      /* records handed over so far */
     int64_t target[LEDGER_PARTITIONS_MAX]; /* the end seen at start */
     bool targets_known;
     int32_t watch_partition; /* the record whose arrival tells that a doubtful batch landed */
