@@ -62,6 +62,8 @@ def read_all(castellan, user, topic, partitions=3, **config):
                 if message.error().code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition())
                     continue
+                if message.error().code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                    continue  # the client looks for a coordinator although it assigns for itself
                 raise KafkaException(message.error())
             got.append((message.key(), message.value()))
     finally:
@@ -123,8 +125,7 @@ def test_nothing_without_an_acl_and_just_what_it_says_with_one(castellan):
     assert not any(produce(castellan, "bob", topic, [(b"k", b"v")]))
     with pytest.raises(KafkaException) as refused:
         read_all(castellan, "bob", topic)
-    assert refused.value.args[0].code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED,
-                                            KafkaError.GROUP_AUTHORIZATION_FAILED)
+    assert refused.value.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
     allow(castellan, "bob", "READ", "--topic", topic)
     assert read_all(castellan, "bob", topic) == [(b"k", b"v")]
 
