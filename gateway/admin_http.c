@@ -27,7 +27,7 @@ struct admin_http {
     struct MHD_Daemon *daemons[SOCKETS_MAX];
     char addresses[SOCKETS_MAX][ADDRESS_MAX];
     int n;
-    struct metric *answers[STATUS_CLASSES];
+    struct metric *answers[STATUS_CLASSES]; /* by the status's first digit; none at 0 */
 };
 
 struct exchange { /* what a connection's current request has so far */
@@ -84,7 +84,7 @@ static enum MHD_Result send_answer(struct admin_http *a, struct admin_request *r
         MHD_add_response_header(resp, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"castellan\", charset=\"UTF-8\"");
     result = MHD_queue_response(c, r->status, resp);
     MHD_destroy_response(resp);
-    if (r->status / 100 < STATUS_CLASSES)
+    if (r->status >= 100 && r->status / 100 < STATUS_CLASSES)
         metric_add(a->answers[r->status / 100], 1);
     return result;
 }
@@ -303,13 +303,11 @@ enum err admin_http_start(struct admin_http **out, struct gateway *g, struct rea
         return reason_set(why, ERR_NO_MEMORY, "no memory for the admin interface");
     a->gateway = g;
     buf_init(&a->pem, PEM_MAX);
-    for (int i = 0; i < STATUS_CLASSES; i++) {
+    for (int i = 1; i < STATUS_CLASSES; i++) {
         char labels[32];
         snprintf(labels, sizeof labels, "status=\"%dxx\"", i);
         a->answers[i] =
-            i ? metrics_counter("castellan_admin_requests_total", labels, "Requests to the admin interface, by status.")
-              : metrics_counter("castellan_admin_requests_total", "status=\"1xx\"",
-                                "Requests to the admin interface, by status.");
+            metrics_counter("castellan_admin_requests_total", labels, "Requests to the admin interface, by status.");
     }
     err = configure(a, &hp, why);
     if (!err)

@@ -63,7 +63,9 @@ bool admin_needs(struct admin_request *r, enum acl_type type, enum acl_operation
 
     if (acl_allowed(r->view->acl, &q))
         return true;
-    log_warn("admin: %.*s from %s may not %s %s", SLICE_FMT(buf_slice(&r->principal)), r->host, r->method, r->path);
+    /* without the name: it may be a person's, and logs outlive keys */
+    log_warn("admin: %.*s from %s may not %s %.*s", SLICE_FMT(buf_slice(&r->principal)), r->host, r->method,
+             (int)(r->name - r->path), r->path);
     admin_refuse(r, 403, "%.*s needs %s on %s", SLICE_FMT(buf_slice(&r->principal)), acl_operation_name(op),
                  type == ACL_CLUSTER ? "the cluster" : acl_type_name(type));
     return false;
@@ -126,7 +128,7 @@ static bool path_fits(const struct route *route, const char *path, const char **
 {
     size_t n = strlen(route->path);
 
-    *name = "";
+    *name = path + strlen(path);
     if (strncmp(path, route->path, n) != 0)
         return false;
     if (path[n] == 0)

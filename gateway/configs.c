@@ -22,8 +22,6 @@ static enum err judge(struct pending *p, int8_t type, struct slice name, enum ac
 {
     switch (type) {
     case RESOURCE_TOPIC:
-        if (op == ACL_ALTER_CONFIGS && admin_topic_is_reserved(name) && !admin_is_super_user(p->session))
-            return ERR_TOPIC_AUTHORIZATION_FAILED;
         return session_may(p->session, ACL_TOPIC, op, name) ? ERR_OK : ERR_TOPIC_AUTHORIZATION_FAILED;
     case RESOURCE_BROKER:
     case RESOURCE_BROKER_LOGGER:
