@@ -1,29 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The verbs that are one role in the foreground: `castellan broker|gateway|registry|keyd -c FILE`. */
 #include "cli/verb.h"
-
-#ifdef CASTELLAN_HAVE_BROKER
 #include "broker/broker.h"
-#else
-#define broker_main NULL
-#endif
-#ifdef CASTELLAN_HAVE_GATEWAY
-#include "gateway/gateway.h"
-#else
-#define gateway_main NULL
-#endif
-#ifdef CASTELLAN_HAVE_REGISTRY
-#include "registry/registry.h"
-#else
-#define registry_main NULL
-#endif
-#ifdef CASTELLAN_HAVE_CRYPTO
 #include "crypto/keyd.h"
-#else
-#define keyd_main NULL
-#endif
-
-#include <stdio.h>
+#include "gateway/gateway.h"
+#include "registry/registry.h"
 
 static int run_role(const struct verb *verb, const struct args *args, int (*serve)(const char *config_path))
 {
@@ -31,10 +12,6 @@ static int run_role(const struct verb *verb, const struct args *args, int (*serv
         return verb_usage_error(verb, "unexpected word \"%s\"", args->operands[0]);
     if (!args_has(args, "config"))
         return verb_usage_error(verb, "-c FILE is missing");
-    if (!serve) {
-        fprintf(stderr, "castellan: the role %s is not built in\n", verb->name);
-        return EXIT_FAILED;
-    }
     return serve(args_get(args, "config"));
 }
 
