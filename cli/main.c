@@ -19,6 +19,7 @@ static bool follow_supervisor(void)
     const char *text = getenv("CASTELLAN_SUPERVISED");
     if (!text)
         return true;
+    (void)prctl(PR_SET_NAME, "castellan"); /* it was started as /proc/self/exe */
     if (prctl(PR_SET_PDEATHSIG, SIGTERM))
         return false;
     return getppid() == (pid_t)strtol(text, NULL, 10);
