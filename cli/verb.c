@@ -19,8 +19,8 @@ const struct arg_option verb_options_local[] = {
 };
 
 const struct verb *const verbs[] = {
-    &verb_up,   &verb_broker, &verb_gateway, &verb_registry, &verb_keyd,
-    &verb_user, &verb_acl,    &verb_quota,   &verb_topic,    NULL,
+    &verb_up,      &verb_user,   &verb_acl,    &verb_quota,   &verb_topic,    &verb_schema, &verb_policy, &verb_forget,
+    &verb_receipt, &verb_status, &verb_broker, &verb_gateway, &verb_registry, &verb_keyd,   NULL,
 };
 
 void verb_print_help(const struct verb *verb)
@@ -54,6 +54,7 @@ int verb_usage_error(const struct verb *verb, const char *fmt, ...)
 
 int verb_failed(const struct reason *why)
 {
+    fflush(stdout); /* what was said before comes before */
     fprintf(stderr, "castellan: %s\n", why->text[0] ? why->text : err_text(why->code));
     return EXIT_FAILED;
 }
