@@ -15,7 +15,8 @@ static void *run(void *arg)
     return NULL;
 }
 
-struct attach {
+struct attach { /* lives as long as the worker */
+    struct attach *next;
     struct worker *worker;
     struct entrance *entrance;
     int listener;
@@ -29,14 +30,16 @@ static void on_accept(void *arg, struct accepted a)
 
 void worker_attach(struct worker *w, struct entrance *e, int listener_index)
 {
-    struct attach *at = calloc(1, sizeof *at); /* lives as long as the listener: the process */
+    struct attach *at = calloc(1, sizeof *at);
     if (!at)
         return;
-    *at = (struct attach){w, e, listener_index};
+    *at = (struct attach){w->attached, w, e, listener_index};
     if (listener_attach(e->listeners[listener_index], (unsigned)w->index, w->loop, on_accept, at)) {
         log_error("worker %d cannot listen on port %u", w->index, listener_port(e->listeners[listener_index]));
         free(at);
+        return;
     }
+    w->attached = at;
 }
 
 struct new_view {
@@ -152,6 +155,11 @@ void workers_free(struct gateway *g)
         loop_free(w->loop);
         view_free(w->view);
         map_free(&w->topic_ids, free);
+        while (w->attached) {
+            struct attach *at = w->attached;
+            w->attached = at->next;
+            free(at);
+        }
     }
     free(g->workers);
     g->workers = NULL;

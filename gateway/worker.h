@@ -58,6 +58,7 @@ struct worker {
     struct map topic_ids; /* 16 bytes -> char * name; learned from Metadata answers */
     struct session *sessions;
     size_t session_count;
+    struct attach *attached; /* the listeners it accepts from */
 };
 
 /* ---- gateway.c ---- */
