@@ -12,78 +12,26 @@
  * snapshot cannot be built for want of memory the old one stays and the next change tries again.
  *
  * Locks: `lock` guards the models and snapshots; `announcing` is held around calls of `changed`, never inside `lock`.*/
-#include "gateway/knowledge.h"
+#include "gateway/knowledge_internal.h"
 #include "acl/acl_records.h"
 #include "acl/quota_records.h"
-#include "core/base/env.h"
-#include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum table { TABLE_ACL, TABLE_USERS, TABLE_QUOTAS, TABLE_POLICIES, TABLES };
 enum {
-    COALESCE_MS = 3,              /* a burst of records is one rebuild */
-    BOOTSTRAP_RETRY_MS = 1000,    /* between tries to add the bootstrap users */
-    BOOTSTRAP_FILE_MAX = 1 << 20, /* bytes */
-    BOOTSTRAP_USERS_MAX = 10000,  /* lines */
-    CHANGE_RECORDS_MAX = 1000000, /* records in one change */
+    COALESCE_MS = 3,           /* a burst of records is one rebuild */
+    BOOTSTRAP_RETRY_MS = 1000, /* between tries to add the bootstrap users */
 };
 
 static const char *const topics[TABLES] = {"__castellan_acl", "__castellan_users", "__castellan_quotas", POLICY_TOPIC};
 
-struct bootstrap_user {
-    char *name;
-    struct credential credential;
-};
-
-/* The first users, on their way into the table. */
-struct bootstrap {
-    struct bootstrap_user *users;
-    size_t n;
-    bool waiting; /* for the ledger */
-    enum err err;
-    struct reason why;
-};
-
-struct knowledge {
-    struct knowledge_config config;
-    char *super_users, *bootstrap_file;
-    knowledge_changed_fn changed;
-    void *changed_user;
-    struct ledger *ledgers[TABLES];
-    struct table_hook {
-        struct knowledge *owner;
-        enum table table;
-    } hooks[TABLES];
-
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct acl_set *acl;
-    struct users *users;
-    struct quota_table *quotas;
-    struct policy_table *policies;
-    struct view now;    /* the newest snapshots */
-    bool dirty[TABLES]; /* the model is newer than its snapshot */
-    bool read[TABLES];  /* the end of the table was reached */
-    bool unannounced;   /* something changed since `changed` was called */
-    struct bootstrap bootstrap;
-    bool stopping;
-    atomic_bool ready;
-
-    pthread_mutex_t announcing;
-    pthread_t keeper;
-    bool keeper_started;
-    struct metric *bad_records;
-};
-
 /* ---- Applying ---- */
 
-static enum err apply_record(struct knowledge *k, enum table t, const struct ledger_record *r, struct reason *why)
+static enum err apply_record(struct knowledge *k, enum knowledge_table t, const struct ledger_record *r,
+                             struct reason *why)
 {
     switch (t) {
     case TABLE_ACL:
@@ -100,7 +48,7 @@ static enum err apply_record(struct knowledge *k, enum table t, const struct led
     return ERR_OK;
 }
 
-static void mark(struct knowledge *k, enum table t)
+static void mark(struct knowledge *k, enum knowledge_table t)
 {
     k->dirty[t] = true;
     k->unannounced = true;
@@ -109,7 +57,7 @@ static void mark(struct knowledge *k, enum table t)
 
 static void on_apply(void *user, const struct ledger_record *r)
 {
-    struct table_hook *h = user;
+    struct knowledge_hook *h = user;
     struct knowledge *k = h->owner;
     struct reason why = {0};
     enum err err;
@@ -128,7 +76,7 @@ static void on_apply(void *user, const struct ledger_record *r)
 
 static void on_read(void *user)
 {
-    struct table_hook *h = user;
+    struct knowledge_hook *h = user;
 
     pthread_mutex_lock(&h->owner->lock);
     h->owner->read[h->table] = true;
@@ -138,7 +86,7 @@ static void on_read(void *user)
 
 static void on_reset(void *user)
 {
-    struct table_hook *h = user;
+    struct knowledge_hook *h = user;
     struct knowledge *k = h->owner;
 
     pthread_mutex_lock(&k->lock);
@@ -165,7 +113,7 @@ static void on_reset(void *user)
 
 /* ---- Snapshots; all under the lock ---- */
 
-static enum err build_one(struct knowledge *k, enum table t, struct reason *why)
+static enum err build_one(struct knowledge *k, enum knowledge_table t, struct reason *why)
 {
     struct acl_snapshot *acl;
     struct users_snapshot *users;
@@ -217,7 +165,7 @@ static bool build(struct knowledge *k)
 
         if (!k->dirty[t])
             continue;
-        err = build_one(k, (enum table)t, &why);
+        err = build_one(k, (enum knowledge_table)t, &why);
         if (err) {
             log_error("%s: the new state cannot be used, the old one stays: %s", topics[t],
                       why.code ? why.text : err_text(err));
@@ -285,7 +233,7 @@ const char *knowledge_topic(int table)
 
 /* ---- Telling the owner ---- */
 
-static void announce(struct knowledge *k)
+void knowledge_announce(struct knowledge *k)
 {
     bool tell;
 
@@ -298,105 +246,6 @@ static void announce(struct knowledge *k)
     if (tell && k->changed)
         k->changed(k->changed_user);
     pthread_mutex_unlock(&k->announcing);
-}
-
-/* ---- Bootstrap ---- */
-
-static void bootstrap_free(struct bootstrap *b)
-{
-    for (size_t i = 0; i < b->n; i++) {
-        free(b->users[i].name);
-        credential_wipe(&b->users[i].credential);
-    }
-    free(b->users);
-    b->users = NULL;
-    b->n = 0;
-}
-
-static enum err read_line(struct bootstrap *b, struct slice line, struct reason *why)
-{
-    struct env *env = env_system();
-    uint8_t salt[CREDENTIAL_SALT_SIZE];
-    struct bootstrap_user *more;
-    struct slice user;
-    enum err err;
-
-    if (b->n == BOOTSTRAP_USERS_MAX)
-        return reason_set(why, ERR_LIMIT_EXCEEDED, "more than %d users", BOOTSTRAP_USERS_MAX);
-    more = realloc(b->users, (b->n + 1) * sizeof *more);
-    if (!more)
-        return reason_set(why, ERR_NO_MEMORY, "no memory");
-    b->users = more;
-    more += b->n;
-    env->random(env, salt, sizeof salt);
-    err = credential_parse_line(line, slice_of(salt, sizeof salt), &user, &more->credential, why);
-    if (!err)
-        err = credential_user_validate(user, why);
-    if (err)
-        return err;
-    more->name = strndup((const char *)user.p, user.n);
-    if (!more->name)
-        return reason_set(why, ERR_NO_MEMORY, "no memory");
-    b->n++;
-    return ERR_OK;
-}
-
-static enum err read_bootstrap(struct bootstrap *b, const char *path, struct reason *why)
-{
-    struct buf text;
-    struct slice rest;
-    unsigned number = 0;
-    enum err err;
-
-    buf_init(&text, BOOTSTRAP_FILE_MAX);
-    err = fs_read_file(path, &text, why);
-    rest = buf_slice(&text);
-    while (!err && rest.n) {
-        const uint8_t *end = memchr(rest.p, '\n', rest.n);
-        struct slice line = slice_of(rest.p, end ? (size_t)(end - rest.p) : rest.n);
-        struct reason inner = {0};
-
-        rest = slice_of(rest.p + line.n + (end != NULL), rest.n - line.n - (end != NULL));
-        number++;
-        while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == ' '))
-            line.n--;
-        if (line.n == 0 || line.p[0] == '#')
-            continue;
-        err = read_line(b, line, &inner);
-        if (err)
-            (void)!reason_set(why, err, "%s:%u: %s", path, number, inner.code ? inner.text : err_text(err));
-    }
-    buf_wipe_free(&text);
-    return err;
-}
-
-static enum err decide_bootstrap(void *ctx, struct ledger_view *view)
-{
-    struct knowledge *k = ctx;
-    struct bootstrap *b = &k->bootstrap;
-    struct buf key, value;
-    enum err err = ERR_OK;
-
-    buf_init(&key, 0);
-    buf_init(&value, 0);
-    pthread_mutex_lock(&k->lock);
-    for (size_t i = 0; !err && i < b->n; i++) {
-        struct slice user = slice_str(b->users[i].name);
-
-        if (users_has(k->users, user))
-            continue;
-        buf_clear(&key);
-        buf_clear(&value);
-        err = users_record_key(&key, user, b->users[i].credential.mechanism);
-        if (!err)
-            err = users_record_value(&value, &b->users[i].credential);
-        if (!err)
-            ledger_view_emit(view, buf_slice(&key), buf_slice(&value));
-    }
-    pthread_mutex_unlock(&k->lock);
-    buf_free(&key);
-    buf_wipe_free(&value);
-    return err;
 }
 
 /* ---- The keeper's thread ---- */
@@ -424,53 +273,6 @@ static void wait_ms(struct knowledge *k, int64_t ms) /* under the lock */
         ;
 }
 
-static void bootstrap_done(void *ctx, const struct ledger_result *result)
-{
-    struct knowledge *k = ctx;
-
-    if (!result->err && result->first_offset >= 0)
-        log_info("the users of %s were added", k->bootstrap_file);
-    pthread_mutex_lock(&k->lock);
-    k->bootstrap.waiting = false;
-    k->bootstrap.err = result->err;
-    k->bootstrap.why = result->why;
-    pthread_cond_signal(&k->wake);
-    pthread_mutex_unlock(&k->lock);
-}
-
-/* Under the lock, which it drops. False: it has to be tried again, or the keeper stops. */
-static bool bootstrap_once(struct knowledge *k)
-{
-    struct bootstrap *b = &k->bootstrap;
-
-    if (!k->bootstrap_file)
-        return true;
-    pthread_mutex_unlock(&k->lock);
-    bootstrap_free(b);
-    b->why = (struct reason){0};
-    b->waiting = true;
-    b->err = read_bootstrap(b, k->bootstrap_file, &b->why);
-    if (!b->err) {
-        enum err err = ledger_submit(k->ledgers[TABLE_USERS], decide_bootstrap, bootstrap_done, k);
-        pthread_mutex_lock(&k->lock);
-        if (err) {
-            b->err = err;
-            b->waiting = false;
-        }
-    } else {
-        pthread_mutex_lock(&k->lock);
-        b->waiting = false;
-    }
-    while (b->waiting && !k->stopping)
-        pthread_cond_wait(&k->wake, &k->lock);
-    if (b->waiting)
-        return false; /* what it needs is freed after the ledger is closed */
-    bootstrap_free(b);
-    if (b->err)
-        log_error("the first users cannot be added: %s", b->why.code ? b->why.text : err_text(b->err));
-    return b->err == ERR_OK;
-}
-
 /* True once everything was read and the first users are there; false: stopping. */
 static bool become_ready(struct knowledge *k)
 {
@@ -480,7 +282,7 @@ static bool become_ready(struct knowledge *k)
     while (!k->stopping && !all_read(k))
         pthread_cond_wait(&k->wake, &k->lock);
     while (!k->stopping && !done) {
-        done = bootstrap_once(k);
+        done = knowledge_add_first_users(k);
         if (!done)
             wait_ms(k, BOOTSTRAP_RETRY_MS);
     }
@@ -508,7 +310,7 @@ static void *keep(void *arg)
             continue;
         }
         pthread_mutex_unlock(&k->lock);
-        announce(k);
+        knowledge_announce(k);
         pthread_mutex_lock(&k->lock);
         wait_ms(k, COALESCE_MS);
     }
@@ -525,7 +327,7 @@ static enum err open_tables(struct knowledge *k, struct reason *why)
         struct ledger_hooks hooks = {.user = &k->hooks[t], .apply = on_apply, .ready = on_read, .reset = on_reset};
         enum err err;
 
-        k->hooks[t] = (struct table_hook){k, (enum table)t};
+        k->hooks[t] = (struct knowledge_hook){k, (enum knowledge_table)t};
         err = k->config.memory ? ledger_memory_new(&k->ledgers[t], &c, &hooks, why)
                                : ledger_open(&k->ledgers[t], &c, &hooks, why);
         if (err)
@@ -597,7 +399,7 @@ void knowledge_close(struct knowledge *k)
         pthread_join(k->keeper, NULL);
     for (int t = 0; t < TABLES; t++)
         ledger_close(k->ledgers[t]);
-    bootstrap_free(&k->bootstrap);
+    knowledge_drop_first_users(&k->bootstrap);
     drop_view(&k->now);
     acl_set_free(k->acl);
     users_free(k->users);
@@ -609,158 +411,4 @@ void knowledge_close(struct knowledge *k)
     free(k->super_users);
     free(k->bootstrap_file);
     free(k);
-}
-
-/* ---- Changes ---- */
-
-struct submission {
-    struct knowledge *k;
-    knowledge_done_fn done;
-    void *ctx;
-    struct submission_record {
-        struct buf key, value;
-        bool tombstone;
-    } * records;
-    size_t n;
-};
-
-static void submission_free(struct submission *s)
-{
-    for (size_t i = 0; i < s->n; i++) {
-        buf_free(&s->records[i].key);
-        buf_wipe_free(&s->records[i].value);
-    }
-    free(s->records);
-    free(s);
-}
-
-static enum err decide_change(void *ctx, struct ledger_view *view)
-{
-    const struct submission *s = ctx;
-
-    for (size_t i = 0; i < s->n; i++)
-        ledger_view_emit(view, buf_slice(&s->records[i].key),
-                         s->records[i].tombstone ? SLICE_NULL : buf_slice(&s->records[i].value));
-    return ERR_OK;
-}
-
-static void on_done(void *ctx, const struct ledger_result *result)
-{
-    struct submission *s = ctx;
-
-    if (!result->err)
-        announce(s->k);
-    s->done(s->ctx, result->err, &result->why);
-    submission_free(s);
-}
-
-static struct submission_record *next_record(struct submission *s, bool tombstone)
-{
-    struct submission_record *r = &s->records[s->n++];
-
-    buf_init(&r->key, 0);
-    buf_init(&r->value, 0);
-    r->tombstone = tombstone;
-    return r;
-}
-
-static enum err put_rules(struct submission *s, const struct acl_rule *rules, size_t n, bool remove)
-{
-    enum err err = ERR_OK;
-
-    for (size_t i = 0; !err && i < n; i++) {
-        struct submission_record *r = next_record(s, remove);
-        err = acl_record_key(&r->key, &rules[i]);
-        if (!err && !remove)
-            err = acl_record_value(&r->value);
-    }
-    return err;
-}
-
-static enum err put_users(struct submission *s, const struct knowledge_change *c)
-{
-    enum err err = ERR_OK;
-
-    for (size_t i = 0; !err && i < c->users_n; i++) {
-        struct submission_record *r = next_record(s, c->users[i].credential == NULL);
-        err = users_record_key(&r->key, c->users[i].user, c->users[i].mechanism);
-        if (!err && c->users[i].credential)
-            err = users_record_value(&r->value, c->users[i].credential);
-    }
-    return err;
-}
-
-static enum err put_quotas(struct submission *s, const struct knowledge_change *c)
-{
-    enum err err = ERR_OK;
-
-    for (size_t i = 0; !err && i < c->quotas_n; i++) {
-        struct submission_record *r = next_record(s, c->quotas[i].remove);
-        err = quota_record_key(&r->key, &c->quotas[i].entity, c->quotas[i].key);
-        if (!err && !c->quotas[i].remove)
-            err = quota_record_value(&r->value, c->quotas[i].value);
-    }
-    return err;
-}
-
-static enum err put_policies(struct submission *s, const struct knowledge_change *c)
-{
-    enum err err = ERR_OK;
-
-    for (size_t i = 0; !err && i < c->policies_n; i++) {
-        struct submission_record *r = next_record(s, c->policies[i].policy == NULL);
-        if (c->policies[i].policy)
-            err = policy_encode(c->policies[i].policy, &r->key, &r->value);
-        else
-            err = policy_encode_key(c->policies[i].topic, c->policies[i].prefixed, &r->key);
-    }
-    return err;
-}
-
-/* Which topic the change is for; TABLES when it is for none or for several. */
-static enum table table_of(const struct knowledge_change *c)
-{
-    bool rules = c->add_rules_n + c->remove_rules_n > 0;
-    int kinds = rules + (c->users_n > 0) + (c->quotas_n > 0) + (c->policies_n > 0);
-
-    if (kinds != 1)
-        return TABLES;
-    return rules ? TABLE_ACL : c->users_n ? TABLE_USERS : c->quotas_n ? TABLE_QUOTAS : TABLE_POLICIES;
-}
-
-enum err knowledge_submit(struct knowledge *k, const struct knowledge_change *change, knowledge_done_fn done, void *ctx)
-{
-    size_t n = change->add_rules_n + change->remove_rules_n + change->users_n + change->quotas_n + change->policies_n;
-    enum table t = table_of(change);
-    struct submission *s;
-    enum err err;
-
-    if (t == TABLES)
-        return ERR_INVALID_REQUEST;
-    if (n > CHANGE_RECORDS_MAX)
-        return ERR_LIMIT_EXCEEDED;
-    s = calloc(1, sizeof *s);
-    if (s)
-        s->records = calloc(n, sizeof *s->records);
-    if (!s || !s->records) {
-        free(s);
-        return ERR_NO_MEMORY;
-    }
-    s->k = k;
-    s->done = done;
-    s->ctx = ctx;
-    err = put_rules(s, change->remove_rules, change->remove_rules_n, true);
-    if (!err)
-        err = put_rules(s, change->add_rules, change->add_rules_n, false);
-    if (!err)
-        err = put_users(s, change);
-    if (!err)
-        err = put_quotas(s, change);
-    if (!err)
-        err = put_policies(s, change);
-    if (!err)
-        err = ledger_submit(k->ledgers[t], decide_change, on_done, s);
-    if (err)
-        submission_free(s);
-    return err;
 }

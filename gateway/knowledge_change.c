@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Changes on their way into the ledger: encoded when they are submitted, emitted when the ledger decides, announced and
+ * then reported when they were read back. */
+#include "acl/acl_records.h"
+#include "acl/quota_records.h"
+#include "gateway/knowledge_internal.h"
+
+#include <stdlib.h>
+
+enum { CHANGE_RECORDS_MAX = 1000000 };
+
+struct submission {
+    struct knowledge *k;
+    knowledge_done_fn done;
+    void *ctx;
+    struct submission_record {
+        struct buf key, value;
+        bool tombstone;
+    } * records;
+    size_t n;
+};
+
+static void submission_free(struct submission *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        buf_free(&s->records[i].key);
+        buf_wipe_free(&s->records[i].value);
+    }
+    free(s->records);
+    free(s);
+}
+
+static enum err decide_change(void *ctx, struct ledger_view *view)
+{
+    const struct submission *s = ctx;
+
+    for (size_t i = 0; i < s->n; i++)
+        ledger_view_emit(view, buf_slice(&s->records[i].key),
+                         s->records[i].tombstone ? SLICE_NULL : buf_slice(&s->records[i].value));
+    return ERR_OK;
+}
+
+static void on_done(void *ctx, const struct ledger_result *result)
+{
+    struct submission *s = ctx;
+
+    if (!result->err)
+        knowledge_announce(s->k);
+    s->done(s->ctx, result->err, &result->why);
+    submission_free(s);
+}
+
+static struct submission_record *next_record(struct submission *s, bool tombstone)
+{
+    struct submission_record *r = &s->records[s->n++];
+
+    buf_init(&r->key, 0);
+    buf_init(&r->value, 0);
+    r->tombstone = tombstone;
+    return r;
+}
+
+static enum err put_rules(struct submission *s, const struct acl_rule *rules, size_t n, bool remove)
+{
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; !err && i < n; i++) {
+        struct submission_record *r = next_record(s, remove);
+        err = acl_record_key(&r->key, &rules[i]);
+        if (!err && !remove)
+            err = acl_record_value(&r->value);
+    }
+    return err;
+}
+
+static enum err put_users(struct submission *s, const struct knowledge_change *c)
+{
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; !err && i < c->users_n; i++) {
+        struct submission_record *r = next_record(s, c->users[i].credential == NULL);
+        err = users_record_key(&r->key, c->users[i].user, c->users[i].mechanism);
+        if (!err && c->users[i].credential)
+            err = users_record_value(&r->value, c->users[i].credential);
+    }
+    return err;
+}
+
+static enum err put_quotas(struct submission *s, const struct knowledge_change *c)
+{
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; !err && i < c->quotas_n; i++) {
+        struct submission_record *r = next_record(s, c->quotas[i].remove);
+        err = quota_record_key(&r->key, &c->quotas[i].entity, c->quotas[i].key);
+        if (!err && !c->quotas[i].remove)
+            err = quota_record_value(&r->value, c->quotas[i].value);
+    }
+    return err;
+}
+
+static enum err put_policies(struct submission *s, const struct knowledge_change *c)
+{
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; !err && i < c->policies_n; i++) {
+        struct submission_record *r = next_record(s, c->policies[i].policy == NULL);
+        if (c->policies[i].policy)
+            err = policy_encode(c->policies[i].policy, &r->key, &r->value);
+        else
+            err = policy_encode_key(c->policies[i].topic, c->policies[i].prefixed, &r->key);
+    }
+    return err;
+}
+
+/* Which topic the change is for; TABLES when it is for none or for several. */
+static enum knowledge_table table_of(const struct knowledge_change *c)
+{
+    bool rules = c->add_rules_n + c->remove_rules_n > 0;
+    int kinds = rules + (c->users_n > 0) + (c->quotas_n > 0) + (c->policies_n > 0);
+
+    if (kinds != 1)
+        return TABLES;
+    return rules ? TABLE_ACL : c->users_n ? TABLE_USERS : c->quotas_n ? TABLE_QUOTAS : TABLE_POLICIES;
+}
+
+enum err knowledge_submit(struct knowledge *k, const struct knowledge_change *change, knowledge_done_fn done, void *ctx)
+{
+    size_t n = change->add_rules_n + change->remove_rules_n + change->users_n + change->quotas_n + change->policies_n;
+    enum knowledge_table t = table_of(change);
+    struct submission *s;
+    enum err err;
+
+    if (t == TABLES)
+        return ERR_INVALID_REQUEST;
+    if (n > CHANGE_RECORDS_MAX)
+        return ERR_LIMIT_EXCEEDED;
+    s = calloc(1, sizeof *s);
+    if (s)
+        s->records = calloc(n, sizeof *s->records);
+    if (!s || !s->records) {
+        free(s);
+        return ERR_NO_MEMORY;
+    }
+    s->k = k;
+    s->done = done;
+    s->ctx = ctx;
+    err = put_rules(s, change->remove_rules, change->remove_rules_n, true);
+    if (!err)
+        err = put_rules(s, change->add_rules, change->add_rules_n, false);
+    if (!err)
+        err = put_users(s, change);
+    if (!err)
+        err = put_quotas(s, change);
+    if (!err)
+        err = put_policies(s, change);
+    if (!err)
+        err = ledger_submit(k->ledgers[t], decide_change, on_done, s);
+    if (err)
+        submission_free(s);
+    return err;
+}
