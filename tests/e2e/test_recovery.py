@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of every process, then a restart: what was acknowledged is there, who was forgotten stays forgotten."""
-import json
 import time
 
 from confluent_kafka import KafkaError, Producer
@@ -54,7 +53,7 @@ def test_everything_acknowledged_survives_kill_dash_nine():
         listed = castellan.castellan("acl", "list", "--json").stdout
         assert topic in listed and "User:bob" in listed
         assert "123456789" in castellan.castellan("quota", "list", "--json").stdout
-        assert "carol" in [u["name"] for u in json.loads(castellan.castellan("user", "list", "--json").stdout)]
+        assert '"carol"' in castellan.castellan("user", "list", "--json").stdout
         assert not any(produce(castellan, "bob", topic, [(b"k", b"after")]))
         after = dict(read_all(castellan, "admin", people))
         assert after == {b"ann": None, b"ben": b"ben's data"}
