@@ -9,7 +9,7 @@ static json_t *nodes_json(struct cluster *c)
     json_t *list = json_array();
     struct cluster_node node;
 
-    for (int i = 0; i < cluster_count(c); i++) {
+    for (int i = 0; i < cluster_places(c); i++) {
         json_t *o;
         if (!cluster_node_at(c, i, &node))
             continue;

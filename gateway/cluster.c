@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The list of nodes. Places are only ever added. */
+ * The list of nodes. A place, once given, stays. A node that bootstrap.servers names gets the place of that entry, so
+ * that the ports of a fresh start do not depend on who answered first; others come after, in the order they are met. */
 #include "gateway/cluster.h"
 
 #include <stdio.h>
@@ -36,9 +37,21 @@ enum err cluster_set_bootstrap(struct cluster *c, struct slice list, struct reas
 static int find(const struct cluster *c, int32_t id)
 {
     for (int i = 0; i < c->node_count; i++)
-        if (c->nodes[i].id == id)
+        if (c->nodes[i].known && c->nodes[i].id == id)
             return i;
     return -1;
+}
+
+static int free_place(const struct cluster *c, struct slice host, int32_t port)
+{
+    int place = c->bootstrap_count;
+
+    for (int i = 0; i < c->bootstrap_count; i++)
+        if (!c->nodes[i].known && c->bootstrap[i].port == port && slice_eq_str(host, c->bootstrap[i].host))
+            return i;
+    while (place < CLUSTER_NODES_MAX && c->nodes[place].known)
+        place++;
+    return place < CLUSTER_NODES_MAX ? place : -1;
 }
 
 int cluster_learn(struct cluster *c, int32_t id, struct slice host, int32_t port, bool *is_new)
@@ -48,12 +61,16 @@ int cluster_learn(struct cluster *c, int32_t id, struct slice host, int32_t port
     pthread_mutex_lock(&c->lock);
     place = find(c, id);
     *is_new = place < 0;
-    if (place < 0 && c->node_count < CLUSTER_NODES_MAX)
-        place = c->node_count++;
+    if (place < 0)
+        place = free_place(c, host, port);
     if (place >= 0) {
-        c->nodes[place].id = id;
-        c->nodes[place].port = (uint16_t)port;
-        snprintf(c->nodes[place].host, sizeof c->nodes[place].host, "%.*s", SLICE_FMT(host));
+        struct cluster_node *n = &c->nodes[place];
+        n->known = true;
+        n->id = id;
+        n->port = (uint16_t)port;
+        snprintf(n->host, sizeof n->host, "%.*s", SLICE_FMT(host));
+        if (place >= c->node_count)
+            c->node_count = place + 1;
     }
     pthread_mutex_unlock(&c->lock);
     return place;
@@ -72,7 +89,7 @@ bool cluster_node_at(struct cluster *c, int place, struct cluster_node *out)
 {
     bool ok;
     pthread_mutex_lock(&c->lock);
-    ok = place >= 0 && place < c->node_count;
+    ok = place >= 0 && place < c->node_count && c->nodes[place].known;
     if (ok)
         *out = c->nodes[place];
     pthread_mutex_unlock(&c->lock);
@@ -84,7 +101,7 @@ bool cluster_node_find(struct cluster *c, int32_t id, struct cluster_node *out)
     return cluster_node_at(c, cluster_place(c, id), out);
 }
 
-int cluster_count(struct cluster *c)
+int cluster_places(struct cluster *c)
 {
     int n;
     pthread_mutex_lock(&c->lock);

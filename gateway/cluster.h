@@ -13,6 +13,7 @@
 enum { CLUSTER_NODES_MAX = 64, CLUSTER_BOOTSTRAP_MAX = 16, CLUSTER_APIS = 128 };
 
 struct cluster_node {
+    bool known; /* false: a place kept for an entry of bootstrap.servers that was not met yet */
     int32_t id;
     char host[256];
     uint16_t port;
@@ -38,6 +39,6 @@ int cluster_learn(struct cluster *c, int32_t id, struct slice host, int32_t port
 int cluster_place(struct cluster *c, int32_t id); /* -1: unknown */
 bool cluster_node_at(struct cluster *c, int place, struct cluster_node *out);
 bool cluster_node_find(struct cluster *c, int32_t id, struct cluster_node *out);
-int cluster_count(struct cluster *c);
+int cluster_places(struct cluster *c); /* one past the highest place in use; some may be empty */
 
 #endif

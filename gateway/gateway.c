@@ -98,10 +98,12 @@ void gateway_node_learned(struct gateway *g, int place)
 
 static enum err listen_all(struct gateway *g, struct reason *why)
 {
-    int nodes = cluster_count(&g->cluster);
+    int places = cluster_places(&g->cluster);
+    struct cluster_node node;
     for (int i = 0; i < g->entrance_count; i++) {
-        for (int k = 0; k <= nodes; k++) {
-            enum err err = open_port(g, &g->entrances[i], k, why);
+        for (int k = 0; k <= places; k++) {
+            bool wanted = k == 0 || cluster_node_at(&g->cluster, k - 1, &node);
+            enum err err = wanted ? open_port(g, &g->entrances[i], k, why) : ERR_OK;
             if (err)
                 return err;
         }
@@ -139,7 +141,7 @@ static void become_ready(void)
         return;
     }
     log_info("gateway serves on port %u, cluster %s with %d nodes", g->entrances[0].port, g->cluster.cluster_id,
-             cluster_count(&g->cluster));
+             cluster_places(&g->cluster));
     ready_notify();
 }
 

@@ -311,7 +311,7 @@ void session_close_all(struct worker *w)
 
 /* ---- Sending answers in order ---- */
 
-static void mute_for(struct session *s, int64_t ms)
+void session_mute(struct session *s, int64_t ms)
 {
     if (ms <= 0 || s->phase == PHASE_CLOSING)
         return;
@@ -334,7 +334,6 @@ void session_flush(struct session *s)
         if (!s->head)
             s->tail = &s->head;
         s->pending_count--;
-        mute_for(s, p->throttle_ms);
         pending_free(p);
     }
     pause_if_many(s);

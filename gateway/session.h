@@ -70,6 +70,8 @@ struct pending {
 void session_accept(struct worker *w, struct entrance *e, int place, struct accepted a);
 void session_close(struct session *s, enum conn_close why, const char *detail);
 void session_close_all(struct worker *w);
+/* Take no further request for this long (KIP-219): at once, so that requests already sent wait as well. */
+void session_mute(struct session *s, int64_t ms);
 struct slice session_principal(const struct session *s);
 struct slice session_user(const struct session *s); /* without "User:" */
 struct slice session_host(const struct session *s);

@@ -16,6 +16,7 @@ void traffic_record(struct pending *p, enum quota_key key, double value)
     ms = quota_record(s->worker->gateway->meters, &bound, value, loop_now_ms(s->worker->loop));
     if (ms > p->throttle_ms)
         p->throttle_ms = ms;
+    session_mute(s, ms);
     if (ms > 0)
         metric_add(metrics_counter("castellan_gateway_throttled_total", NULL, "Answers that carried a throttle time."),
                    1);

@@ -157,24 +157,27 @@ static bool next_address(struct upstream *u, char host[256], uint16_t *port)
 {
     struct cluster *c = &u->session->worker->gateway->cluster;
     struct cluster_node node;
-    int nodes = cluster_count(c), start = u->session->worker->index;
+    int places = cluster_places(c), start = u->session->worker->index;
 
     if (u->session->place >= 0) {
         if (u->tries++ || !cluster_node_at(c, u->session->place, &node))
             return false;
-    } else if (u->tries < nodes) {
-        if (!cluster_node_at(c, (start + u->tries++) % nodes, &node))
-            return false;
-    } else if (u->tries - nodes < c->bootstrap_count) {
-        const struct host_port *b = &c->bootstrap[u->tries++ - nodes];
-        snprintf(host, 256, "%s", b->host);
-        *port = b->port;
+        snprintf(host, 256, "%s", node.host);
+        *port = node.port;
         return true;
-    } else {
-        return false;
     }
-    snprintf(host, 256, "%s", node.host);
-    *port = node.port;
+    while (u->tries < places) {
+        if (!cluster_node_at(c, (start + u->tries++) % places, &node))
+            continue;
+        snprintf(host, 256, "%s", node.host);
+        *port = node.port;
+        return true;
+    }
+    if (u->tries - places >= c->bootstrap_count)
+        return false;
+    const struct host_port *b = &c->bootstrap[u->tries++ - places];
+    snprintf(host, 256, "%s", b->host);
+    *port = b->port;
     return true;
 }
 
