@@ -65,7 +65,7 @@ static void fill_named(struct request *r, const struct metadata_request_metadata
                        struct metadata_response_metadata_response_topic *out)
 {
     const struct metadata_request *req = r->body;
-    bool by_id = slice_is_null(in->name);
+    bool by_id = slice_is_null(in->name) || !wire_uuid_is_zero(&in->topic_id); /* an id comes with an empty name too */
     const struct image_topic *t =
         by_id ? image_topic_by_id(&r->node->image, &in->topic_id) : image_topic(&r->node->image, in->name);
 
@@ -77,8 +77,7 @@ static void fill_named(struct request *r, const struct metadata_request_metadata
     out->topic_id = in->topic_id;
     if (by_id) {
         out->error_code = ERR_UNKNOWN_TOPIC_ID;
-        if (r->version < 12)
-            out->name = slice_of("", 0);
+        out->name = r->version < 12 ? slice_str("") : SLICE_NULL;
     } else if (!topic_name_is_valid(in->name)) {
         out->error_code = ERR_INVALID_TOPIC_EXCEPTION;
     } else if (may_create(r, req)) {
@@ -200,6 +199,7 @@ static void fill_partitions(struct request *r, const struct image_topic *t, int3
         a->leader_epoch = p->leader_epoch;
         a->replica_nodes = (struct wire_int32_array){p->replicas, p->replica_count};
         a->isr_nodes = (struct wire_int32_array){p->isr, p->isr_count};
+        a->eligible_leader_replicas.n = a->last_known_elr.n = 0; /* none, which is not null: Java's client insists */
         offline_of(r->node, p, &a->offline_replicas, &r->arena);
     }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Calls to other nodes: one connection per voter, opened at the first call and again after it broke. A call made while
  * the connection comes up waits for it; when it cannot be made the call fails, and trying again is the caller's. A call
- * to this node itself goes through its own listener like any other. */
+ * to this node itself goes through its own listener like any other. Metadata fetches have a connection of their own:
+ * they wait at the controller for news, and whatever else was sent on the same connection would wait behind them. */
 #include "broker/node/node.h"
 #include "core/base/log.h"
 
@@ -86,10 +87,9 @@ static enum err connect_to(struct node *n, struct node_voter *v)
     return kafka_client_connect(&v->link, n->loop, &o);
 }
 
-void node_call_body(struct node *n, int32_t to, int16_t api_key, int16_t version, struct slice body, node_done done,
-                    void *user)
+static void call_over(struct node *n, struct node_voter *v, int16_t api_key, int16_t version, struct slice body,
+                      node_done done, void *user)
 {
-    struct node_voter *v = voter_of(n, to);
     struct waiting_call *w = calloc(1, sizeof *w), **at;
 
     if (!v || !w || n->stopping) {
@@ -115,8 +115,14 @@ void node_call_body(struct node *n, int32_t to, int16_t api_key, int16_t version
     *at = w;
 }
 
-void node_call(struct node *n, int32_t to, int16_t api_key, int16_t version, const void *request, node_done done,
-               void *user)
+void node_call_body(struct node *n, int32_t to, int16_t api_key, int16_t version, struct slice body, node_done done,
+                    void *user)
+{
+    call_over(n, voter_of(n, to), api_key, version, body, done, user);
+}
+
+static void call_with(struct node *n, struct node_voter *v, int16_t api_key, int16_t version, const void *request,
+                      node_done done, void *user)
 {
     struct buf body;
     enum err err;
@@ -124,10 +130,28 @@ void node_call(struct node *n, int32_t to, int16_t api_key, int16_t version, con
     buf_init(&body, 0);
     err = wire_api(api_key)->request->encode(request, &body, version);
     if (!err)
-        node_call_body(n, to, api_key, version, buf_slice(&body), done, user);
+        call_over(n, v, api_key, version, buf_slice(&body), done, user);
     else
         done(user, err, -1, SLICE_NULL);
     buf_free(&body);
+}
+
+void node_call(struct node *n, int32_t to, int16_t api_key, int16_t version, const void *request, node_done done,
+               void *user)
+{
+    call_with(n, voter_of(n, to), api_key, version, request, done, user);
+}
+
+void node_call_fetch(struct node *n, int16_t version, const struct fetch_request *request, node_done done, void *user)
+{
+    struct node_voter *v = &n->metadata_source, *controller = voter_of(n, n->controller_id);
+
+    if (controller && !v->link) {
+        memcpy(v->host, controller->host, sizeof v->host);
+        v->port = controller->port;
+        v->id = controller->id;
+    }
+    call_with(n, v, WIRE_FETCH, version, request, done, user);
 }
 
 void node_links_close(struct node *n)
@@ -135,4 +159,6 @@ void node_links_close(struct node *n)
     for (int i = 0; i < n->voter_count; i++)
         if (n->voters[i].link)
             kafka_client_close(n->voters[i].link, "shutting down");
+    if (n->metadata_source.link)
+        kafka_client_close(n->metadata_source.link, "shutting down");
 }

@@ -345,7 +345,7 @@ void node_metadata_fetch(struct node *n)
     topic.partitions.n = 1;
     partition.fetch_offset = plog_end_offset(n->metadata.log);
     partition.partition_max_bytes = NODE_METADATA_FETCH_BYTES;
-    node_call(n, n->controller_id, 1, METADATA_FETCH_VERSION, &req, on_metadata, n);
+    node_call_fetch(n, METADATA_FETCH_VERSION, &req, on_metadata, n);
 }
 
 /* ---- Registration and heartbeats ---- */
@@ -408,7 +408,8 @@ static void on_registered(void *user, enum err err, int16_t version, struct slic
         err = (enum err)resp.error_code;
     if (!err)
         n->broker_epoch = resp.broker_epoch;
-    else if (err != ERR_CLOSED && err != ERR_BROKER_NOT_AVAILABLE && err != ERR_DUPLICATE_BROKER_REGISTRATION)
+    else if (err != ERR_CLOSED && err != ERR_UNAVAILABLE && err != ERR_BROKER_NOT_AVAILABLE &&
+             err != ERR_DUPLICATE_BROKER_REGISTRATION) /* those pass: the controller is starting too */
         log_error("the controller refused this broker's registration: %s", err_text(err));
     loop_timer_start(&n->heartbeat, err ? NODE_RETRY_MS : 0);
 }

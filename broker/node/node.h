@@ -62,6 +62,7 @@ struct node {
     struct node_voter voters[NODE_VOTERS_MAX];
     int voter_count;
     int32_t controller_id;
+    struct node_voter metadata_source; /* the controller again, on the connection of the metadata fetches */
 
     struct log_dir *dir;
     struct image image;
@@ -109,6 +110,9 @@ void node_call(struct node *n, int32_t to, int16_t api_key, int16_t version, con
 /* The same with an encoded body. */
 void node_call_body(struct node *n, int32_t to, int16_t api_key, int16_t version, struct slice body, node_done done,
                     void *user);
+/* A metadata fetch from the controller, on a connection of its own. */
+struct fetch_request;
+void node_call_fetch(struct node *n, int16_t version, const struct fetch_request *request, node_done done, void *user);
 void node_links_close(struct node *n);
 
 /* ---- request.c ---- */

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bundled brokers under stock clients: librdkafka through confluent-kafka, and the protocol by hand where that does
 not reach."""
+import os
+import pathlib
 import struct
+import subprocess
 import threading
 import time
 import uuid
@@ -577,6 +580,24 @@ def test_api_versions(cluster):
         assert ranges[8] == (2, 10) and ranges[9] == (1, 10) and ranges[11] == (0, 9)
         c.send(wire.API_VERSIONS, 99, b"\0")  # an unknown version is answered in version 0
         assert c.receive().take("h") == 35
+
+
+PROBE = pathlib.Path(os.environ.get("WIRE_PROBE", pathlib.Path(__file__).resolve().parents[2] / "build/tests/wire_probe"))
+
+
+@pytest.mark.skipif(not PROBE.exists(), reason=f"{PROBE} is not built")
+def test_every_version_is_answered(own_cluster):
+    topic = create(own_cluster, 3)
+    produce(producer(own_cluster), topic, [b"%d" % i for i in range(10)])
+    for name in ["probe-0", "probe-1"]:  # the coordinators' topics
+        coordinator(own_cluster, name)
+    x = producer(own_cluster, **{"transactional.id": "probe-0"})
+    x.init_transactions(SECONDS)
+    for port in own_cluster.ports.values():
+        began = time.monotonic()
+        run = subprocess.run([PROBE, str(port), topic], capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stdout
+        assert time.monotonic() - began < 5  # nothing waits behind anything else, say a long poll
 
 
 def test_malformed_requests_end_the_connection(cluster):
