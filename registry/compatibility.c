@@ -78,15 +78,12 @@ static enum err add_old(struct compat_result *r, const struct compat_previous *o
     }
     if (e == ERR_OK) {
         bool cut = text.n > COMPAT_OLD_SCHEMA_SHOWN_MAX;
-        if (cut)
-            buf_printf(&line, "{oldSchema: <truncated to %d characters> '", COMPAT_OLD_SCHEMA_SHOWN_MAX);
-        else
-            buf_put_str(&line, "{oldSchema: '");
         size_t n = cut ? COMPAT_OLD_SCHEMA_SHOWN_MAX : text.n;
         while (cut && n && (text.p[n] & 0xc0) == 0x80)
             n--; /* not in the middle of a character */
+        buf_put_str(&line, cut ? "{oldSchema: <truncated> '" : "{oldSchema: '");
         buf_put(&line, text.p, n);
-        buf_put_str(&line, "'}");
+        buf_put_str(&line, cut ? "...'}" : "'}");
         e = buf_error(&line);
         if (e == ERR_OK)
             e = compat_add_line(r, buf_slice(&line));
@@ -123,6 +120,8 @@ static enum err check_one(unsigned asks, enum compat_policy policy, const struct
 {
     size_t before = out->n;
     enum err e = ERR_OK;
+    if (schema->ops != old->schema->ops) /* said once, and without the old schema */
+        return schema_compatible(schema, old->schema, &(struct compat_question){true, policy}, out, why);
     if (asks & ASK_FORWARD)
         e = schema_compatible(old->schema, schema, &(struct compat_question){false, policy}, out, why);
     if (e == ERR_OK && (asks & ASK_BACKWARD)) {

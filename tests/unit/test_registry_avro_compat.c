@@ -191,6 +191,40 @@ static void test_levels_and_their_words(void **state)
     check_level(COMPAT_FULL_TRANSITIVE, RECORD(F1 "," F2_DEFAULT), two, "[]");
 }
 
+static void test_other_kind_and_long_schema(void **state)
+{
+    struct parsed_schema *s = must_parse("\"int\""), *json, *large;
+    struct compat_previous old = {.version = 3};
+    struct compat_result r;
+    struct reason why;
+    struct buf b, text;
+    (void)state;
+    buf_init(&b, 0);
+    buf_init(&text, 0);
+    assert_int_equal(schema_parse(&json, &schema_type_json, slice_str("{}"), NULL, 0, NULL, &why), ERR_OK);
+    old.schema = json;
+    compat_result_init(&r);
+    assert_int_equal(compat_check(COMPAT_FULL, COMPAT_STRICT, s, &old, 1, &r, &why), ERR_OK);
+    compat_print(&r, &b);
+    assert_string_equal(buf_cstr(&b), "[Incompatible because of different schema type]");
+    compat_result_free(&r);
+    buf_printf(&text, "{\"type\":\"string\",\"note\":\"%0*d\"}", COMPAT_OLD_SCHEMA_SHOWN_MAX, 0);
+    assert_int_equal(parse_avro(&large, buf_slice(&text), true, &why), ERR_OK);
+    old.schema = large;
+    compat_result_init(&r);
+    assert_int_equal(compat_check(COMPAT_BACKWARD, COMPAT_STRICT, s, &old, 1, &r, &why), ERR_OK);
+    buf_clear(&b);
+    compat_print(&r, &b);
+    assert_non_null(strstr(buf_cstr(&b), "{oldSchema: <truncated> '{\"type\":\"string\",\"note\":\"0000"));
+    assert_non_null(strstr(buf_cstr(&b), "0...'}]"));
+    compat_result_free(&r);
+    buf_free(&b);
+    buf_free(&text);
+    schema_free(s);
+    schema_free(json);
+    schema_free(large);
+}
+
 static void test_level_names(void **state)
 {
     enum compat_level level;
@@ -238,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_karapace_cases),
         cmocka_unit_test(test_levels_and_their_words),
         cmocka_unit_test(test_level_names),
+        cmocka_unit_test(test_other_kind_and_long_schema),
         cmocka_unit_test(test_recursion_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
