@@ -170,32 +170,6 @@ static bool plan_opening(struct pending *p)
     return s->job && crypt_job_count(s->job) > 0;
 }
 
-static void put_throttle(struct pending *p, uint8_t *body)
-{
-    /* ThrottleTimeMs is the first field of every version of FetchResponse served (1+) */
-    uint32_t ms = p->throttle_ms < INT32_MAX ? (uint32_t)p->throttle_ms : INT32_MAX;
-    for (int i = 0; i < 4; i++)
-        body[i] = (uint8_t)(ms >> (24 - 8 * i));
-}
-
-static void relay(struct pending *p, struct slice body)
-{
-    struct fetch *s = state_of(p);
-
-    if (p->throttle_ms <= 0 || body.n < 4) {
-        pending_answer_body(p, body);
-        return;
-    }
-    buf_clear(&s->kept);
-    buf_put_slice(&s->kept, body);
-    if (buf_error(&s->kept)) {
-        pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
-        return;
-    }
-    put_throttle(p, s->kept.p);
-    pending_answer_body(p, buf_slice(&s->kept));
-}
-
 static void on_response(struct pending *p, enum err err, struct slice body)
 {
     struct fetch *s = state_of(p);
@@ -216,7 +190,7 @@ static void on_response(struct pending *p, enum err err, struct slice body)
     traffic_record(p, QUOTA_CONSUMER_BYTE_RATE, (double)body.n);
     protect = plan_opening(p);
     if (!hide_nodes(p, &s->response) && !protect && s->refused == 0 && s->response.session_id == 0) {
-        relay(p, body);
+        pending_relay(p);
         return;
     }
     if (!protect) {

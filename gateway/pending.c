@@ -33,25 +33,29 @@ void pending_answer(struct pending *p, void *response)
     pending_finish(p);
 }
 
-void pending_answer_body(struct pending *p, struct slice body)
+static void put_u32(uint8_t *at, uint32_t v)
 {
-    struct response_header h;
-    enum err err;
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t)(v >> (24 - 8 * i));
+}
 
-    response_header_init(&h);
-    h.correlation_id = p->correlation_id;
-    if (!buf_reserve(&p->answer, body.n + 16)) {
+/* The cluster's frame has the very header the client expects (same API, same version); only the correlation id is the
+ * connection's own. ThrottleTimeMs is patched where it is the body's first field. */
+void pending_relay(struct pending *p)
+{
+    const struct wire_field *first = &p->api->response->body->fields[0];
+    size_t body_at;
+
+    if (kafka_client_take(p->answering, &p->answer, &body_at)) {
         pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
         return;
     }
-    buf_u32(&p->answer, 0);
-    err = wire_response_header_encode(&h, &p->answer, p->api->key, p->version);
-    buf_put_slice(&p->answer, body);
-    buf_patch_u32(&p->answer, 0, (uint32_t)(p->answer.n - 4));
-    if (err || buf_error(&p->answer))
-        pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
-    else
-        pending_finish(p);
+    put_u32(p->answer.p, (uint32_t)p->correlation_id);
+    if (p->throttle_ms > 0 && strcmp(first->name, "ThrottleTimeMs") == 0 &&
+        wire_versions_has(first->versions, p->version) && p->answer.n >= body_at + 4)
+        put_u32(p->answer.p + body_at, p->throttle_ms < INT32_MAX ? (uint32_t)p->throttle_ms : INT32_MAX);
+    p->bare = true;
+    pending_finish(p);
 }
 
 void pending_silent(struct pending *p)

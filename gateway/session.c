@@ -321,12 +321,22 @@ void session_mute(struct session *s, int64_t ms)
     loop_timer_start(&s->mute, ms);
 }
 
+static enum err send_answer(struct session *s, struct pending *p)
+{
+    uint8_t length[4] = {(uint8_t)(p->answer.n >> 24), (uint8_t)(p->answer.n >> 16), (uint8_t)(p->answer.n >> 8),
+                         (uint8_t)p->answer.n};
+    struct slice prefix = slice_of(length, sizeof length);
+    enum err err = p->bare ? conn_write(s->conn, &prefix, 1) : ERR_OK;
+
+    return err ? err : conn_write_owned(s->conn, &p->answer);
+}
+
 void session_flush(struct session *s)
 {
     while (s->head && s->head->done && s->phase != PHASE_CLOSING) {
         struct pending *p = s->head;
 
-        if (!p->silent && conn_write_owned(s->conn, &p->answer)) {
+        if (!p->silent && send_answer(s, p)) {
             session_close(s, CONN_CLOSE_QUEUE_FULL, NULL);
             return;
         }

@@ -55,10 +55,12 @@ struct pending {
     struct buf frame;        /* owned; slices of the request point here */
     struct slice body_bytes; /* the request's body as it came */
     struct arena arena;
-    void *body;         /* the decoded request */
-    struct buf answer;  /* the frame to send, once done */
-    bool done, silent;  /* silent: there is no answer (acks=0) */
-    bool holds_session; /* session.busy is on its behalf */
+    void *body;                     /* the decoded request */
+    struct buf answer;              /* the frame to send, once done */
+    bool bare;                      /* the answer is the cluster's own frame, without its length bytes */
+    struct kafka_client *answering; /* whose frame is at hand; only inside a pending_response_fn */
+    bool done, silent;              /* silent: there is no answer (acks=0) */
+    bool holds_session;             /* session.busy is on its behalf */
     int64_t throttle_ms;
     int64_t arrived_us;
     struct resolving *resolving;            /* while topic ids are looked up (topic_ids.c) */
@@ -81,8 +83,9 @@ bool session_may(const struct session *s, enum acl_type type, enum acl_operation
 /* ---- pending.c ---- */
 /* Answer with the API's response struct; throttle_ms is put in where the response has the field. */
 void pending_answer(struct pending *p, void *response);
-void pending_answer_body(struct pending *p, struct slice body); /* an encoded body, copied */
-void pending_silent(struct pending *p);                         /* done, and nothing is sent */
+/* Inside a pending_response_fn: pass the cluster's frame on in its own memory, with our correlation id. */
+void pending_relay(struct pending *p);
+void pending_silent(struct pending *p); /* done, and nothing is sent */
 /* The peer broke the protocol, or the cluster cannot be reached: the connection is closed. Frees the request. */
 void pending_fail(struct pending *p, enum conn_close why, const char *detail);
 

@@ -38,8 +38,8 @@ static void call_done(struct call *c, enum err err, struct slice body, struct ka
     struct pending *p = c->pending;
     pending_response_fn then = c->then;
 
-    (void)k;
     free(c);
+    p->answering = k;
     if (then) {
         then(p, err, body);
         return;
@@ -50,7 +50,10 @@ static void call_done(struct call *c, enum err err, struct slice body, struct ka
         pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer");
         return;
     }
-    pending_answer_body(p, body);
+    if (p->session)
+        pending_relay(p);
+    else
+        pending_silent(p);
 }
 
 static void on_done(void *user, struct kafka_client *k, enum err err, int16_t version, struct slice body)
