@@ -671,6 +671,34 @@ def test_clean_restart(own_cluster):
     assert more[0][1] >= len([d for d in done if d[0] == more[0][0]])
 
 
+def test_offsets_survive_compaction(own_cluster):
+    topic, group = create(own_cluster, 2), "compacted"
+    c = consumer(own_cluster, group)
+    c.commit(offsets=[TopicPartition(topic, 0, 1)], asynchronous=False)
+    name = "__consumer_offsets"
+    config = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
+    a = admin(own_cluster)
+    a.alter_configs([ConfigResource(ConfigResource.Type.TOPIC, name, set_config=config)])
+    segments = lambda: sorted(own_cluster.folder.glob(f"log*/{name}-*/*.log"))  # noqa: E731
+    x = producer(own_cluster, **{"transactional.id": "compacted"})
+    x.init_transactions(SECONDS)
+    sizes = []
+    for i in range(2, 40):
+        c.commit(offsets=[TopicPartition(topic, 0, i)], asynchronous=False)
+        if i % 3 == 0:  # staged and committed, or aborted
+            x.begin_transaction()
+            x.send_offsets_to_transaction([TopicPartition(topic, 1, i)], c.consumer_group_metadata(), SECONDS)
+            (x.abort_transaction if i % 2 else x.commit_transaction)(SECONDS)
+        time.sleep(0.05)
+        sizes.append(sum(f.stat().st_size for f in segments()))
+    wait_for(lambda: sum(f.stat().st_size for f in segments()) < max(sizes) / 2)
+    own_cluster.kill()
+    own_cluster.start()
+    positions = c.committed([TopicPartition(topic, i) for i in range(2)], timeout=SECONDS)
+    assert [p.offset for p in positions] == [39, 36]
+    c.close()
+
+
 def test_killed_brokers_lose_nothing_acknowledged(own_cluster):
     topic, group = create(own_cluster, 3), "killed"
     p = producer(own_cluster, **{"enable.idempotence": True, "retry.backoff.ms": 20, "reconnect.backoff.max.ms": 200})
