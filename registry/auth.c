@@ -173,6 +173,12 @@ bool auth_is_ready(const struct auth *a)
     return !a || (ledger_is_ready(a->users_ledger) && ledger_is_ready(a->acl_ledger));
 }
 
+enum err auth_wait_ready(struct auth *a, int timeout_ms, struct reason *why)
+{
+    enum err e = ledger_wait_ready(a->users_ledger, timeout_ms, why);
+    return e ? e : ledger_wait_ready(a->acl_ledger, timeout_ms, why);
+}
+
 /* --- identifying --- */
 
 static bool find_verified(struct auth *a, struct slice tag, struct buf *principal)

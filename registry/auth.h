@@ -23,6 +23,7 @@ struct auth_config {
 enum err auth_new(struct auth **out, const struct auth_config *config, struct reason *why) MUST_CHECK;
 void auth_free(struct auth *a);
 bool auth_is_ready(const struct auth *a);
+enum err auth_wait_ready(struct auth *a, int timeout_ms, struct reason *why) MUST_CHECK;
 
 /* The principal ("User:alice") of a request: an Authorization header, or a certificate's subject. ERR_AUTH: refused.
  * `header` and `dn` may be NULL. Appends. */

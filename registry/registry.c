@@ -4,7 +4,8 @@
  * Threads: HTTP threads read the store under the read lock; the ledger's reader applies committed records under the
  * write lock; the ledger's writer takes decisions on store + overlay under the read lock. The overlay belongs to the
  * writer alone. Order at start: ledgers, then wait until they are read, then listeners, then READY; so nobody is
- * answered from half a state. At stop: listeners first, so that no change is submitted to a closing ledger. */
+ * answered from half a state. At stop: no new changes, then the ledger (whatever waits for a commit is answered), then
+ * the listeners, which must not have a connection that waits. */
 #include "registry/registry.h"
 
 #include "core/base/fs.h"
@@ -16,6 +17,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -77,6 +79,8 @@ struct registry {
     struct store store, overlay;
     bool overlay_used;
     pthread_rwlock_t lock;
+    pthread_rwlock_t submit_lock; /* held while submitting, so that nothing is submitted to a closed ledger */
+    atomic_bool stopping;
     struct ledger *ledger;
     struct auth *auth;
     struct http *http;
@@ -179,10 +183,14 @@ static void submit(void *ctx, struct change *c, void (*done)(void *ctx), void *d
     struct registry *g = ctx;
     struct submitted *s = calloc(1, sizeof *s);
     enum err e = s ? ERR_OK : ERR_NO_MEMORY;
+    pthread_rwlock_rdlock(&g->submit_lock);
+    if (!e && g->stopping)
+        e = ERR_CANCELLED;
     if (!e) {
         *s = (struct submitted){g, c, done, done_ctx};
         e = ledger_submit(g->ledger, decide, decided, s);
     }
+    pthread_rwlock_unlock(&g->submit_lock);
     if (e) {
         struct ledger_result r = {.err = e};
         free(s);
@@ -194,7 +202,7 @@ static void submit(void *ctx, struct change *c, void (*done)(void *ctx), void *d
 static bool is_ready(void *ctx)
 {
     struct registry *g = ctx;
-    return ledger_is_ready(g->ledger) && auth_is_ready(g->auth);
+    return !g->stopping && ledger_is_ready(g->ledger) && auth_is_ready(g->auth);
 }
 
 /* --- settings --- */
@@ -306,6 +314,10 @@ static enum err wait_ready(struct registry *g, struct reason *why)
     enum err e;
     while ((e = ledger_wait_ready(g->ledger, START_LOG_MS, why)) == ERR_TIMEOUT)
         log_warn("still waiting for the topic %s", settings_string(g->settings, "kafkastore.topic"));
+    while (!e && g->auth && (e = auth_wait_ready(g->auth, START_LOG_MS, why)) == ERR_TIMEOUT) {
+        log_warn("still waiting for the topics of users and rules");
+        e = ERR_OK;
+    }
     return e;
 }
 
@@ -366,14 +378,18 @@ static enum err registry_start(struct registry *g, struct reason *why)
 
 static void registry_stop(struct registry *g)
 {
+    pthread_rwlock_wrlock(&g->submit_lock);
+    g->stopping = true;
+    pthread_rwlock_unlock(&g->submit_lock);
+    ledger_close(g->ledger); /* what waits is answered now */
     http_stop(g->http);
-    ledger_close(g->ledger);
     auth_free(g->auth);
     if (g->overlay_used)
         store_free(&g->overlay);
     store_free(&g->store);
     model_cache_free(g->api.models);
     pthread_rwlock_destroy(&g->lock);
+    pthread_rwlock_destroy(&g->submit_lock);
     settings_free(g->settings);
 }
 
@@ -403,6 +419,7 @@ int registry_main(const char *config_path)
     pthread_sigmask(SIG_BLOCK, &stop, NULL); /* before any thread is made */
     signal(SIGPIPE, SIG_IGN);
     pthread_rwlock_init(&g.lock, NULL);
+    pthread_rwlock_init(&g.submit_lock, NULL);
     store_init(&g.store, NULL);
     g.records = metrics_counter("castellan_registry_records_total", NULL, "Records of the schemas topic applied");
     g.skipped = metrics_counter("castellan_registry_records_skipped_total", NULL, "Records not understood");

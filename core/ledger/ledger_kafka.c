@@ -56,7 +56,7 @@ struct pair {
 static const struct pair common_settings[] = {
     {"client.id", "castellan"},
     {"reconnect.backoff.ms", "50"},
-    {"reconnect.backoff.max.ms", "1000"},
+    {"reconnect.backoff.max.ms", "250"},
     {"retry.backoff.ms", "50"},
     {"socket.connection.setup.timeout.ms", "3000"},
     {"socket.nagle.disable", "true"},
