@@ -30,7 +30,7 @@ enum err layout_init(struct layout *l, const char *data, int port_base, int brok
         return reason_set(why, err_from_errno(errno), "cannot resolve %s: %s", data, strerror(errno));
     if (strlen(absolute) >= sizeof l->data - 64)
         return reason_set(why, ERR_LIMIT_EXCEEDED, "the path of the data folder is too long: %s", absolute);
-    snprintf(l->data, sizeof l->data, "%s", absolute);
+    memcpy(l->data, absolute, strlen(absolute) + 1);
     if (snprintf(l->keyd_socket, sizeof l->keyd_socket, "%s/keyd/keyd.sock", absolute) >= (int)sizeof l->keyd_socket)
         snprintf(l->keyd_socket, sizeof l->keyd_socket, "/tmp/castellan-%u-%d/keyd.sock", (unsigned)getuid(),
                  l->port_admin);
