@@ -81,6 +81,7 @@ void handle_sasl_handshake(struct pending *p)
     struct session *s = p->session;
     struct gateway *g = s->worker->gateway;
     struct sasl_handshake_response resp;
+    struct sasl_session *begun;
     enum sasl_mechanism m;
     struct reason why = {0};
 
@@ -94,10 +95,12 @@ void handle_sasl_handshake(struct pending *p)
     } else if (!sasl_mechanism_parse(req->mechanism, &m) || !g->mechanisms[m]) {
         log_warn("%s: unsupported SASL mechanism %.*s", conn_peer(s->conn), SLICE_FMT(req->mechanism));
         resp.error_code = ERR_UNSUPPORTED_SASL_MECHANISM;
-    } else if (!s->worker->view || sasl_session_new(&s->sasl, m, s->worker->view->users, &why)) {
+    } else if (!s->worker->view || sasl_session_new(&begun, m, s->worker->view->users, &why)) {
         log_error("SASL cannot start: %s", why.code ? why.text : "the users are not loaded yet");
         resp.error_code = ERR_BROKER_NOT_AVAILABLE;
     } else {
+        sasl_session_free(s->sasl); /* a handshake that led nowhere */
+        s->sasl = begun;
         s->mechanism = m;
         if (s->phase == PHASE_READY) {
             s->reauth_principal = s->principal;

@@ -14,6 +14,7 @@ struct crypt_job {
     size_t count, max;
     struct record_crypt_needs needs;
     struct key_set *keys;
+    struct policy_set *policies; /* held: the rules may change while keys are fetched, and runs point into them */
     bool sealing;
     void (*done)(struct pending *p);
 };
@@ -39,6 +40,8 @@ struct crypt_job *crypt_job_new(struct pending *p, size_t runs_max)
     j->runs = calloc(runs_max + 1, sizeof *j->runs);
     j->outs = calloc(runs_max + 1, sizeof *j->outs);
     record_crypt_needs_init(&j->needs);
+    if (p->session && p->session->worker->view)
+        j->policies = policy_set_ref(p->session->worker->view->policies);
     if (j->runs && j->outs)
         return j;
     crypt_job_free(j);
@@ -53,6 +56,7 @@ void crypt_job_free(struct crypt_job *j)
         buf_free(&j->outs[i]);
     record_crypt_needs_free(&j->needs);
     key_set_free(j->keys);
+    policy_set_unref(j->policies);
     free(j->runs);
     free(j->outs);
     free(j);

@@ -11,7 +11,7 @@ enum crypt_run_state { CRYPT_RUN_NEW, CRYPT_RUN_IN_GROUP, CRYPT_RUN_DONE };
 
 struct crypt_run {
     enum crypt_run_state state;
-    struct slice topic;
+    struct slice topic;               /* lives as long as the request */
     const struct policy *policy;      /* set by crypt_policy(); NULL: none */
     struct slice *records;            /* the field to replace */
     int32_t tag_topic, tag_partition; /* the caller's own */
@@ -23,7 +23,8 @@ struct crypt_run {
 enum err crypt_policy(const struct pending *p, struct slice topic, const struct policy **out) MUST_CHECK;
 
 struct crypt_job;
-/* NULL: no memory. At most `runs_max` runs. Freed by crypt_job_free(). */
+/* NULL: no memory. At most `runs_max` runs. Freed by crypt_job_free(). Make it in the same event in which its policies
+ * are found: it keeps them from then on, whatever the rules become. */
 struct crypt_job *crypt_job_new(struct pending *p, size_t runs_max);
 void crypt_job_free(struct crypt_job *j);
 /* A new run; the caller fills topic, policy and records. */

@@ -152,7 +152,8 @@ static bool plan_opening(struct pending *p)
         enum err err = slice_is_null(name) ? ERR_OK : crypt_policy(p, name, &policy);
         if (!err && !policy)
             continue;
-        if (!s->job && !(s->job = crypt_job_new(p, max)))
+        name = arena_copy(&p->arena, name); /* the worker may forget the name while keys are fetched */
+        if (slice_is_null(name) || (!s->job && !(s->job = crypt_job_new(p, max))))
             return false;
         for (int32_t i = 0; i < a->partitions.n; i++) {
             struct crypt_run *r;

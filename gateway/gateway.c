@@ -177,7 +177,8 @@ static void on_metadata(void *user, struct kafka_client *k, enum err err, int16_
             if (is_new && place >= 0)
                 gateway_node_learned(g, place);
         }
-        if (!slice_is_null(resp.cluster_id) && resp.cluster_id.n < sizeof g->cluster.cluster_id)
+        if (!control.cluster_known && !slice_is_null(resp.cluster_id) &&
+            resp.cluster_id.n < sizeof g->cluster.cluster_id)
             memcpy(g->cluster.cluster_id, resp.cluster_id.p, resp.cluster_id.n);
         control.cluster_known = true;
         control.cluster_up = true;

@@ -225,7 +225,16 @@ static void on_sealed(struct pending *p)
     send_rest(p, true);
 }
 
-/* Which partitions a policy protects; false when nothing does. */
+static bool is_refused(const struct produce *s, int32_t topic)
+{
+    for (int32_t i = 0; i < s->refusal_count; i++)
+        if (s->refusals[i].topic == topic)
+            return true;
+    return false;
+}
+
+/* Which partitions a policy protects; false when nothing does. Not for what was refused: no keys are made for people
+ * named by somebody who may not write. */
 static bool plan_sealing(struct pending *p)
 {
     struct produce *s = state_of(p);
@@ -236,12 +245,17 @@ static bool plan_sealing(struct pending *p)
     for (int32_t t = 0; t < s->topic_count; t++) {
         struct slice name = topic_name(p, &s->topics[t]);
         const struct policy *policy;
-        enum err err = slice_is_null(name) ? ERR_OK : crypt_policy(p, name, &policy);
+        enum err err;
+
+        if (slice_is_null(name) || is_refused(s, t))
+            continue;
+        err = crypt_policy(p, name, &policy);
         if (err)
             refuse_topic(p, t, err);
-        if (err || slice_is_null(name) || !policy)
+        if (err || !policy)
             continue;
-        if (!s->job && !(s->job = crypt_job_new(p, max))) {
+        name = arena_copy(&p->arena, name); /* the worker may forget the name while keys are fetched */
+        if (slice_is_null(name) || (!s->job && !(s->job = crypt_job_new(p, max)))) {
             refuse_topic(p, t, ERR_KAFKA_STORAGE_ERROR);
             continue;
         }

@@ -21,14 +21,20 @@ static void pending_free(struct pending *p)
     free(p);
 }
 
+/* While it authenticates again it is still who it was: answers to earlier requests are on their way. */
+static const char *principal_text(const struct session *s)
+{
+    return s->principal ? s->principal : s->reauth_principal;
+}
+
 struct slice session_principal(const struct session *s)
 {
-    return slice_str(s->principal);
+    return slice_str(principal_text(s));
 }
 
 struct slice session_user(const struct session *s)
 {
-    const char *colon = s->principal ? strchr(s->principal, ':') : NULL;
+    const char *text = principal_text(s), *colon = text ? strchr(text, ':') : NULL;
     return slice_str(colon ? colon + 1 : "");
 }
 

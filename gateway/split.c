@@ -275,7 +275,9 @@ static void on_response(struct pending *p, enum err err, struct slice body)
         c = cursor_of(body);
     }
     if (err || !response || p->api->response->decode(response, &c, p->version, &p->arena) || cursor_finish(&c)) {
-        log_warn("the cluster's answer to %s cannot be used: %s", p->api->name, err_text(err ? err : ERR_MALFORMED));
+        if (p->session)
+            log_warn("%s: the cluster's answer to %s cannot be used: %s", conn_peer(p->session->conn), p->api->name,
+                     err_text(err ? err : ERR_MALFORMED));
         pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer");
         return;
     }

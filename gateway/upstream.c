@@ -45,8 +45,8 @@ static void call_done(struct call *c, enum err err, struct slice body, struct ka
         return;
     }
     if (err) {
-        log_warn("%s: the cluster did not answer %s: %s",
-                 p->session ? conn_peer(p->session->conn) : "a client that left", p->api->name, err_text(err));
+        if (p->session) /* nobody misses the answer to a client that left */
+            log_warn("%s: the cluster did not answer %s: %s", conn_peer(p->session->conn), p->api->name, err_text(err));
         pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer");
         return;
     }
