@@ -125,7 +125,7 @@ static void disconnect(struct key_client *c, const char *words)
 {
     if (c->state == KEY_CLIENT_DOWN)
         return;
-    if (c->state == KEY_CLIENT_UP)
+    if (c->state == KEY_CLIENT_UP && !c->freeing)
         log_warn("key client %s: %s", c->name, words);
     c->state = KEY_CLIENT_DOWN;
     c->renewal = 0;

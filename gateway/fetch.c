@@ -175,6 +175,7 @@ static void on_response(struct pending *p, enum err err, struct slice body)
 {
     struct fetch *s = state_of(p);
     struct cursor c = cursor_of(body);
+    enum err wrong = ERR_OK;
     bool protect;
 
     if (!p->session) {
@@ -182,10 +183,9 @@ static void on_response(struct pending *p, enum err err, struct slice body)
         return;
     }
     if (!err)
-        err = fetch_response_decode(&s->response, &c, p->version, &p->arena);
-    if (err) {
-        log_warn("%s: the cluster did not answer a Fetch: %s", conn_peer(p->session->conn), err_text(err));
-        pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer a Fetch");
+        wrong = fetch_response_decode(&s->response, &c, p->version, &p->arena);
+    if (err || wrong) {
+        pending_fail_unanswered(p, err, wrong);
         return;
     }
     traffic_record(p, QUOTA_CONSUMER_BYTE_RATE, (double)body.n);

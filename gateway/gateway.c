@@ -210,7 +210,7 @@ static void on_down(void *owner, struct kafka_client *k, enum err err, const cha
 {
     (void)owner;
     (void)k;
-    if (control.cluster_up)
+    if (control.cluster_up && !control.stopping)
         log_warn("the cluster behind is lost: %s", why ? why : err_text(err));
     control.cluster_up = false;
     control.client = NULL;

@@ -23,19 +23,19 @@ enum { OPERATIONS_ABSENT = INT32_MIN };
 static bool decode(struct pending *p, enum err err, struct slice body, void *response)
 {
     struct cursor c = cursor_of(body);
+    enum err wrong = ERR_OK;
 
     if (!p->session) { /* the client left while the cluster answered */
         pending_silent(p);
         return false;
     }
     if (!err)
-        err = p->api->response->decode(response, &c, p->version, &p->arena);
-    if (!err)
-        err = cursor_finish(&c);
-    if (!err)
+        wrong = p->api->response->decode(response, &c, p->version, &p->arena);
+    if (!err && !wrong)
+        wrong = cursor_finish(&c);
+    if (!err && !wrong)
         return true;
-    log_warn("the cluster's answer to %s cannot be used: %s", p->api->name, err_text(err));
-    pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer");
+    pending_fail_unanswered(p, err, wrong);
     return false;
 }
 

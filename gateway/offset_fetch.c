@@ -176,6 +176,7 @@ static void merge(struct pending *p)
 static void on_offsets(struct pending *p, enum err err, struct slice body)
 {
     struct offset_fetch *s = p->filter;
+    enum err wrong = ERR_OK;
     struct cursor c;
 
     if (!p->session) {
@@ -185,13 +186,12 @@ static void on_offsets(struct pending *p, enum err err, struct slice body)
     body = arena_copy(&p->arena, body); /* kept while unknown topic ids are asked for */
     c = cursor_of(body);
     if (!err)
-        err =
+        wrong =
             slice_is_null(body) ? ERR_NO_MEMORY : offset_fetch_response_decode(&s->response, &c, p->version, &p->arena);
-    if (!err)
-        err = cursor_finish(&c);
-    if (err) {
-        log_warn("the cluster's answer to %s cannot be used: %s", p->api->name, err_text(err));
-        pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer");
+    if (!err && !wrong)
+        wrong = cursor_finish(&c);
+    if (err || wrong) {
+        pending_fail_unanswered(p, err, wrong);
         return;
     }
     topic_ids_resolve_in(p, p->api->response->body, &s->response, merge);

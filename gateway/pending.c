@@ -58,6 +58,14 @@ void pending_relay(struct pending *p)
     pending_finish(p);
 }
 
+void pending_fail_unanswered(struct pending *p, enum err lost, enum err wrong)
+{
+    if (!lost && p->session)
+        log_warn("%s: the cluster's answer to %s version %d cannot be used: %s", conn_peer(p->session->conn),
+                 p->api->name, p->version, err_text(wrong));
+    pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer");
+}
+
 void pending_silent(struct pending *p)
 {
     p->silent = true;

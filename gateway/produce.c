@@ -120,11 +120,14 @@ static void on_response(struct pending *p, enum err err, struct slice body)
 {
     struct produce_response resp;
     struct cursor c = cursor_of(body);
+    enum err wrong = ERR_OK;
 
     if (!err)
-        err = produce_response_decode(&resp, &c, p->version, &p->arena);
-    if (err || !merge(p, &resp)) {
-        pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer a Produce");
+        wrong = produce_response_decode(&resp, &c, p->version, &p->arena);
+    if (!err && !wrong && !merge(p, &resp))
+        wrong = ERR_NO_MEMORY;
+    if (err || wrong) {
+        pending_fail_unanswered(p, err, wrong);
         return;
     }
     hide_nodes(p, &resp);

@@ -181,6 +181,7 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
     struct pending *p;
     const char *wrong;
 
+    (void)conn;
     if (s->phase == PHASE_CLOSING)
         return;
     if (s->phase == PHASE_RAW_SASL) {
@@ -194,8 +195,7 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
     }
     wrong = parse_request(s, p);
     if (wrong) {
-        log_warn("%s (%s): %s", conn_peer(conn), s->principal ? s->principal : "not authenticated", wrong);
-        pending_fail(p, CONN_CLOSE_PROTOCOL, wrong);
+        pending_fail(p, CONN_CLOSE_PROTOCOL, wrong); /* on_closed() says so */
         return;
     }
     if (s->phase == PHASE_READY && loop_now_ms(s->worker->loop) > s->expires_ms && p->row->key != WIRE_SASL_HANDSHAKE &&
@@ -246,11 +246,12 @@ static void on_ready(void *user, struct conn *conn)
 static void on_closed(void *user, struct conn *conn, enum conn_close why, const char *detail)
 {
     struct session *s = user;
+    bool more = detail && *detail && strcmp(detail, conn_close_text(why)) != 0;
 
     count_close(why);
     if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_RESET && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_SHUTDOWN)
-        log_warn("%s (%s): %s%s%s", conn_peer(conn), s->principal ? s->principal : "not authenticated",
-                 conn_close_text(why), detail && *detail ? ": " : "", detail ? detail : "");
+        log_warn("%s (%s): %s%s%s", conn_peer(conn), principal_text(s) ? principal_text(s) : "not authenticated",
+                 conn_close_text(why), more ? ": " : "", more ? detail : "");
     s->phase = PHASE_CLOSING;
     for (struct pending *p = s->head, *next; p; p = next) {
         next = p->next;

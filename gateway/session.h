@@ -88,6 +88,9 @@ void pending_relay(struct pending *p);
 void pending_silent(struct pending *p); /* done, and nothing is sent */
 /* The peer broke the protocol, or the cluster cannot be reached: the connection is closed. Frees the request. */
 void pending_fail(struct pending *p, enum conn_close why, const char *detail);
+/* The cluster's answer was lost (`lost`; upstream.c says why, once for the connection) or cannot be understood
+ * (`wrong`). Frees the request. */
+void pending_fail_unanswered(struct pending *p, enum err lost, enum err wrong);
 
 /* The answer of the cluster: body after the response header (null with an error). */
 typedef void (*pending_response_fn)(struct pending *p, enum err err, struct slice body);

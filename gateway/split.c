@@ -268,17 +268,19 @@ static void on_response(struct pending *p, enum err err, struct slice body)
     struct split *s = split_of(p);
     struct cursor c = cursor_of(body);
     void *response = wire_struct_new(p->api->response->body, &p->arena);
+    enum err wrong = response ? ERR_OK : ERR_NO_MEMORY;
 
     /* the answer's bytes live only during this call, but `then` may keep the struct for later */
     if (!err && s->then) {
         body = arena_copy(&p->arena, body);
         c = cursor_of(body);
     }
-    if (err || !response || p->api->response->decode(response, &c, p->version, &p->arena) || cursor_finish(&c)) {
-        if (p->session)
-            log_warn("%s: the cluster's answer to %s cannot be used: %s", conn_peer(p->session->conn), p->api->name,
-                     err_text(err ? err : ERR_MALFORMED));
-        pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer");
+    if (!err && !wrong)
+        wrong = p->api->response->decode(response, &c, p->version, &p->arena);
+    if (!err && !wrong)
+        wrong = cursor_finish(&c);
+    if (err || wrong) {
+        pending_fail_unanswered(p, err, wrong);
         return;
     }
     if (s->refused && s->plan->items.out_array && !merge(p, s, response)) {

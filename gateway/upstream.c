@@ -45,9 +45,7 @@ static void call_done(struct call *c, enum err err, struct slice body, struct ka
         return;
     }
     if (err) {
-        if (p->session) /* nobody misses the answer to a client that left */
-            log_warn("%s: the cluster did not answer %s: %s", conn_peer(p->session->conn), p->api->name, err_text(err));
-        pending_fail(p, CONN_CLOSE_LOCAL, "the cluster did not answer");
+        pending_fail_unanswered(p, err, ERR_OK);
         return;
     }
     if (p->session)
@@ -257,6 +255,8 @@ void upstream_send(struct session *s, struct pending *p, int16_t api_key, int16_
     struct upstream *u = s && c ? upstream_of(s) : NULL;
 
     if (!u) {
+        if (s)
+            log_warn("%s: no node of the cluster can be reached", conn_peer(s->conn));
         free(c);
         if (then)
             then(p, s ? ERR_BROKER_NOT_AVAILABLE : ERR_CANCELLED, SLICE_NULL);

@@ -83,7 +83,7 @@ static enum err read_records(struct reader *rd, struct partition *p, const struc
     if (isolation == PLOG_READ_STABLE) {
         out->aborted_transactions.n = 0;
         if (bytes->n)
-            read_aborted(p, in->fetch_offset, region.next_offset, out, &rd->r->arena);
+            read_aborted(p, in->fetch_offset, region.next_offset, out, &rd->r->answer);
     }
     return ERR_OK;
 }
@@ -153,7 +153,7 @@ static enum err fetch_read(struct reader *rd, struct fetch_response *resp)
     const struct fetch_request *req = r->body;
 
     fetch_response_init(resp);
-    resp->responses.v = arena_array(&r->arena, (size_t)req->topics.n, sizeof *resp->responses.v);
+    resp->responses.v = arena_array(&r->answer, (size_t)req->topics.n, sizeof *resp->responses.v);
     if (!resp->responses.v)
         return ERR_NO_MEMORY;
     resp->responses.n = req->topics.n;
@@ -165,7 +165,7 @@ static enum err fetch_read(struct reader *rd, struct fetch_response *resp)
         fetch_response_fetchable_topic_response_init(out);
         out->topic = in->topic;
         out->topic_id = in->topic_id;
-        out->partitions.v = arena_array(&r->arena, (size_t)in->partitions.n, sizeof *out->partitions.v);
+        out->partitions.v = arena_array(&r->answer, (size_t)in->partitions.n, sizeof *out->partitions.v);
         if (!out->partitions.v)
             return ERR_NO_MEMORY;
         out->partitions.n = in->partitions.n;

@@ -20,7 +20,7 @@ struct parked_end {
 };
 
 struct marker_call {
-    struct coordinators *c;
+    struct node *node; /* which outlives its coordinators */
     char *id;
     int64_t producer_id;
 };
@@ -147,12 +147,12 @@ static void take_results(struct coordinators *c, struct slice id, int64_t produc
 static void on_markers(void *user, enum err err, int16_t version, struct slice body)
 {
     struct marker_call *call = user;
-    struct coordinators *c = call->c;
+    struct coordinators *c = call->node->coordinators; /* NULL: stopping */
     struct slice id = slice_str(call->id);
     struct write_txn_markers_response resp;
     struct cursor cur = cursor_of(body);
     struct arena a;
-    struct txn *x = c->node->coordinators == c ? txn_of(c, id, call->producer_id) : NULL;
+    struct txn *x = c ? txn_of(c, id, call->producer_id) : NULL;
 
     arena_init(&a, 0);
     if (x)
@@ -160,7 +160,7 @@ static void on_markers(void *user, enum err err, int16_t version, struct slice b
     if (x && !err && !write_txn_markers_response_decode(&resp, &cur, version, &a))
         for (int32_t m = 0; m < resp.markers.n; m++)
             take_results(c, id, call->producer_id, &resp.markers.v[m]);
-    x = c->node->coordinators == c ? txn_of(c, id, call->producer_id) : NULL;
+    x = c ? txn_of(c, id, call->producer_id) : NULL;
     if (x && x->partition_count && (x->state == TXN_PREPARE_COMMIT || x->state == TXN_PREPARE_ABORT))
         retry_soon(c);
     arena_free(&a);
@@ -181,7 +181,7 @@ static void send_to(struct coordinators *c, struct txn *x, int32_t leader)
         free(call);
         return;
     }
-    call->c = c;
+    call->node = c->node;
     call->producer_id = x->producer_id;
     arena_init(&a, 0);
     write_txn_markers_request_init(&req);

@@ -127,11 +127,13 @@ struct request {
     struct slice body_bytes; /* as it came, for forwarding */
     struct buf frame;
     struct arena arena;
+    struct arena answer;             /* for an answer that is made several times (a waiting fetch) */
     struct request_scratch *scratch; /* buffers that live as long as the request */
     void *body;                      /* the decoded request struct */
 };
 
-/* A new empty buffer that is freed with the request (NULL: no memory); _reset frees all of them now. */
+/* A new empty buffer that is freed with the request (NULL: no memory); _reset frees all of them, and what is in
+ * the answer's arena, now. */
 struct buf *request_scratch(struct request *r);
 void request_scratch_reset(struct request *r);
 

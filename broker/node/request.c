@@ -20,8 +20,7 @@ struct client {
 static void client_refuse(struct client *c, const char *what)
 {
     metric_add(metrics_counter("castellan_broker_bad_requests_total", NULL, "Requests that broke the protocol."), 1);
-    log_warn("closing %s: %s", conn_peer(c->conn), what);
-    conn_close(c->conn, CONN_CLOSE_PROTOCOL, what);
+    conn_close(c->conn, CONN_CLOSE_PROTOCOL, what); /* on_closed() says so */
 }
 
 struct request_scratch {
@@ -48,11 +47,13 @@ void request_scratch_reset(struct request *r)
         free(r->scratch);
         r->scratch = next;
     }
+    arena_reset(&r->answer);
 }
 
 static void request_free(struct request *r)
 {
     request_scratch_reset(r);
+    arena_free(&r->answer);
     buf_free(&r->frame);
     arena_free(&r->arena);
     free(r);
@@ -213,6 +214,7 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
     }
     r->node = c->node;
     arena_init(&r->arena, 0);
+    arena_init(&r->answer, 0);
     buf_init(&r->frame, 0);
     if (conn_take_frame(conn, &r->frame)) {
         request_free(r);
@@ -234,10 +236,10 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
 static void on_closed(void *user, struct conn *conn, enum conn_close why, const char *detail)
 {
     struct client *c = user;
+    bool more = detail && strcmp(detail, conn_close_text(why)) != 0;
 
-    (void)conn;
     if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_RESET && why != CONN_CLOSE_SHUTDOWN)
-        log_warn("connection ended: %s%s%s", conn_close_text(why), detail ? ": " : "", detail ? detail : "");
+        log_warn("%s: %s%s%s", conn_peer(conn), conn_close_text(why), more ? ": " : "", more ? detail : "");
     if (c->current)
         c->current->client = NULL;
     if (c->next)

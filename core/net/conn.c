@@ -405,6 +405,8 @@ enum err conn_accept(struct conn **out, struct loop *l, struct accepted a, const
         listener_leave(a.from, &a.peer);
         return err;
     }
+    if (a.peer.ss_family == AF_INET || a.peer.ss_family == AF_INET6)
+        conn_set_peer(*out, &a.peer); /* one that has gone again can no longer be asked for its address */
     (*out)->accepted = a;
     (*out)->has_place = true;
     return ERR_OK;
