@@ -26,7 +26,7 @@ struct cluster {
     struct host_port bootstrap[CLUSTER_BOOTSTRAP_MAX];
     int bootstrap_count;
     int16_t min_version[CLUSTER_APIS], max_version[CLUSTER_APIS]; /* -1: not served; set once at start */
-    char cluster_id[128]; /* set once at start too */
+    char cluster_id[128];                                         /* set once at start too */
 };
 
 void cluster_init(struct cluster *c);
