@@ -4,9 +4,9 @@
  *   {"castellan_schemas": 1, "config": {...}, "subjects": {"NAME": {"config": {...}}, ...},
  *    "schemas": [{"subject", "version", "id", "schemaType", "schema", "references", "metadata", "ruleSet"}, ...]}
  *
- * Import keeps ids and versions: each subject is switched to mode IMPORT (which the registry allows while it is empty),
- * given its schemas in the order of their ids, so that what is referred to comes first, and switched back. An import
- * that was cut short can be repeated: a schema that is there under the same id and version is no error. */
+ * Import keeps ids and versions: each subject is switched to mode IMPORT, given what it lacks in the order of ids, so
+ * that what is referred to comes first, and switched back. What is there already is compared, never replaced: an import
+ * that was cut short can be repeated, one onto other content is refused. */
 #include "cli/schema.h"
 #include "core/base/fs.h"
 
@@ -120,10 +120,38 @@ static enum err read_export(struct session *s, json_t **out)
 static enum err set_mode(struct session *s, const char *subject, const char *mode)
 {
     json_t *body = json_pack("{s:s}", "mode", mode);
-    enum err err = schema_ask(s, "PUT", body, NULL, "/mode/", subject, "");
+    enum err err = schema_ask(s, "PUT", body, NULL, "/mode/", subject, "?force=true");
 
     json_decref(body);
     return err;
+}
+
+/* *there: the same schema stands under the same version and id. Another one there is ERR_CONFLICT. */
+static enum err compare_version(struct session *s, const json_t *schema, bool *there)
+{
+    const char *subject = json_string_value(json_object_get(schema, "subject"));
+    json_int_t version = json_integer_value(json_object_get(schema, "version"));
+    json_t *found = NULL;
+    char rest[48];
+    enum err err;
+
+    *there = false;
+    if (!subject || version <= 0)
+        return session_fail(s, ERR_MALFORMED, "%s: a schema without subject or version", s->words[0]);
+    snprintf(rest, sizeof rest, "/versions/%lld", (long long)version);
+    err = schema_ask(s, "GET", NULL, &found, "/subjects/", subject, rest);
+    if (err == ERR_NOT_FOUND) {
+        s->why = (struct reason){0};
+        return ERR_OK;
+    }
+    if (err)
+        return err;
+    *there = json_equal(json_object_get(found, "id"), json_object_get(schema, "id")) &&
+             json_equal(json_object_get(found, "schema"), json_object_get(schema, "schema"));
+    json_decref(found);
+    return *there ? ERR_OK
+                  : session_fail(s, ERR_CONFLICT, "%s version %lld is there with other content; nothing was replaced",
+                                 subject, (long long)version);
 }
 
 static enum err import_schema(struct session *s, const json_t *schema)
@@ -136,14 +164,31 @@ static enum err import_schema(struct session *s, const json_t *schema)
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (json_object_get(schema, members[i]))
             json_object_set(body, members[i], json_object_get(schema, members[i]));
-    err = subject ? schema_ask(s, "POST", body, NULL, "/subjects/", subject, "/versions")
-                  : session_fail(s, ERR_MALFORMED, "%s: a schema without subject", s->words[0]);
+    err = schema_ask(s, "POST", body, NULL, "/subjects/", subject, "/versions");
     json_decref(body);
     return err;
 }
 
+static enum err import_one(struct session *s, const json_t *schema, json_t *subjects, size_t *added)
+{
+    const char *subject = json_string_value(json_object_get(schema, "subject"));
+    bool there;
+    enum err err = compare_version(s, schema, &there);
+
+    if (err || there)
+        return err;
+    if (!json_object_get(subjects, subject)) {
+        err = set_mode(s, subject, "IMPORT");
+        if (err)
+            return err;
+        json_object_set_new(subjects, subject, json_true());
+    }
+    *added += 1;
+    return import_schema(s, schema);
+}
+
 /* In the order of ids. `subjects` collects the names switched to IMPORT. */
-static enum err import_schemas(struct session *s, const json_t *schemas, json_t *subjects)
+static enum err import_schemas(struct session *s, const json_t *schemas, json_t *subjects, size_t *added)
 {
     size_t n = json_array_size(schemas);
     json_t **order = calloc(n ? n : 1, sizeof *order);
@@ -153,16 +198,8 @@ static enum err import_schemas(struct session *s, const json_t *schemas, json_t 
         order[i] = json_array_get(schemas, i);
     if (!err)
         qsort(order, n, sizeof *order, by_id);
-    for (size_t i = 0; !err && i < n; i++) {
-        const char *subject = json_string_value(json_object_get(order[i], "subject"));
-        if (subject && !json_object_get(subjects, subject)) {
-            err = set_mode(s, subject, "IMPORT");
-            if (!err)
-                json_object_set_new(subjects, subject, json_true());
-        }
-        if (!err)
-            err = import_schema(s, order[i]);
-    }
+    for (size_t i = 0; !err && i < n; i++)
+        err = import_one(s, order[i], subjects, added);
     free(order);
     return err;
 }
@@ -201,8 +238,7 @@ enum err schema_import(struct session *s)
     if (err)
         return err;
     switched = json_object();
-    n = json_array_size(json_object_get(all, "schemas"));
-    err = import_schemas(s, json_object_get(all, "schemas"), switched);
+    err = import_schemas(s, json_object_get(all, "schemas"), switched, &n);
     first = s->why;
     json_object_foreach(switched, name, value) /* whatever happened: nobody is left in mode IMPORT */
     {

@@ -292,11 +292,41 @@ static enum err run_list(struct session *s)
     return err;
 }
 
+/* Which rule decides, as the gateway sees it (the admin interface tells; Kafka's protocol has no such question). */
+static enum err run_explain(struct session *s)
+{
+    const char *principal = session_option(s, "principal");
+    json_t *answer = NULL;
+    struct words w;
+    struct buf path;
+    enum err err = read_words(s, &w);
+
+    if (!err && (!principal || w.operation_n != 1 || w.resource_n != 1 || w.host_n > 1))
+        err = session_wrong_usage(s, "explain needs --principal P, one --operation and one resource");
+    if (err)
+        return err;
+    buf_init(&path, 0);
+    buf_put_str(&path, "/v1/acls/explain?principal=");
+    session_put_escaped(&path, arena_strdup(&s->arena, principal_of(s, principal)));
+    buf_printf(&path, "&type=%s&operation=%s&name=", acl_type_name(w.resources[0].type),
+               acl_operation_name(w.operations[0]));
+    session_put_escaped(&path, arena_strdup(&s->arena, w.resources[0].name));
+    if (w.host_n) {
+        buf_put_str(&path, "&host=");
+        session_put_escaped(&path, arena_strdup(&s->arena, w.hosts[0]));
+    }
+    err = session_http(s, SESSION_ADMIN, "GET", buf_cstr(&path), NULL, &answer);
+    buf_free(&path);
+    if (err)
+        return err;
+    principal = json_string_value(json_object_get(answer, "explanation"));
+    principal = principal ? arena_strdup(&s->arena, slice_str(principal)) : "";
+    return session_say(s, answer, "%s: %s", json_is_true(json_object_get(answer, "allowed")) ? "allowed" : "refused",
+                       principal);
+}
+
 static const struct action actions[] = {
-    {"add", 0, 0, run_add},
-    {"list", 0, 0, run_list},
-    {"remove", 0, 0, run_remove},
-    {0},
+    {"add", 0, 0, run_add}, {"list", 0, 0, run_list}, {"remove", 0, 0, run_remove}, {"explain", 0, 0, run_explain}, {0},
 };
 
 static int run(const struct verb *verb, const struct args *args)
@@ -318,7 +348,7 @@ static const struct arg_option options[] = {
     {"data-subject", "D", "on a person (forgetting)"},
     {"prefixed", NULL, "the resource's name is a prefix"},
     {"host", "HOST", "from one address only (default: any)"},
-    {"principal", "P", "list: only rules that name P"},
+    {"principal", "P", "list: only rules that name P; explain: who asks"},
     {0},
 };
 
@@ -327,7 +357,8 @@ const struct verb verb_acl = {
     .summary = "who may do what",
     .usage = "add --allow|--deny PRINCIPAL --operation OP[,OP...] RESOURCE [--prefixed] [--host HOST]\n"
              "list [RESOURCE] [--principal P]\n"
-             "remove (the same words as add)",
+             "remove (the same words as add)\n"
+             "explain --principal P --operation OP RESOURCE [--host HOST]",
     .options = options,
     .run = run,
 };
