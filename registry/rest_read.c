@@ -495,31 +495,31 @@ static void prefix_read(struct prefix_search *f, struct rest_call *c)
     f->only_deleted = rest_flag(c->request, "deletedOnly");
 }
 
-static bool collect_subject(void *ctx, const struct subject *u)
+struct subject_page {
+    struct prefix_search search;
+    struct page page;
+};
+
+static bool put_subject(void *ctx, const struct subject *u)
 {
-    struct prefix_search *f = ctx;
+    struct subject_page *l = ctx;
+    const struct prefix_search *f = &l->search;
     bool live = subject_has(u, false);
-    if (!(f->only_deleted ? !live : f->deleted || live) || !prefix_fits(f, u->name) ||
-        !rest_allowed(f->uses.c, RIGHT_DESCRIBE, u->name))
-        return true;
-    return uses_add(&f->uses, u, NULL);
+    if ((f->only_deleted ? !live : f->deleted || live) && prefix_fits(f, u->name) &&
+        rest_allowed(f->uses.c, RIGHT_DESCRIBE, u->name) && page_takes(&l->page))
+        json_text_print_string(l->page.out, u->name);
+    return l->page.left > 0;
 }
 
 enum err get_subjects(struct rest_call *c)
 {
-    struct prefix_search f = {0};
-    struct page p;
-    prefix_read(&f, c);
-    enum err e = page_open(c, false, &p);
+    struct subject_page l = {0};
+    prefix_read(&l.search, c);
+    enum err e = page_open(c, false, &l.page);
     if (e)
         return e;
-    store_each_subject(c->store, collect_subject, &f);
-    uses_sort(&f.uses);
-    for (size_t i = 0; i < f.uses.n && p.left > 0; i++)
-        if (page_takes(&p))
-            json_text_print_string(p.out, f.uses.list[i].u->name);
-    buf_put_str(p.out, "]");
-    free(f.uses.list);
+    store_each_sorted(c->store, put_subject, &l);
+    buf_put_str(l.page.out, "]");
     return ERR_OK;
 }
 
@@ -620,48 +620,44 @@ enum err get_subject_metadata(struct rest_call *c)
 
 /* --- all schemas --- */
 
-static bool collect_schemas(void *ctx, const struct subject *u)
+static bool has_rule(const struct content *c, struct slice rule)
 {
-    struct prefix_search *f = ctx;
-    bool latest = rest_flag(f->uses.c->request, "latestOnly");
-    struct slice rule = rest_param(f->uses.c->request, "ruleType");
+    char type[64] = "";
+    memcpy(type, rule.p, rule.n < sizeof type ? rule.n : 0);
+    json_t *rules = contract_parse(c->rules);
+    bool has = contract_has_rule_type(rules, type);
+    json_decref(rules);
+    return has;
+}
+
+static bool put_schemas(void *ctx, const struct subject *u)
+{
+    struct subject_page *l = ctx;
+    const struct prefix_search *f = &l->search;
+    const struct rest_call *c = f->uses.c;
+    bool latest = rest_flag(c->request, "latestOnly");
+    struct slice rule = rest_param(c->request, "ruleType");
     const struct version *last = subject_latest(u, f->deleted);
-    if (!prefix_fits(f, u->name) || !rest_allowed(f->uses.c, RIGHT_READ, u->name))
+    if (!prefix_fits(f, u->name) || !rest_allowed(c, RIGHT_READ, u->name))
         return true;
-    for (size_t i = 0; i < u->n; i++) {
+    for (size_t i = 0; i < u->n && l->page.left > 0; i++) {
         const struct version *v = &u->versions[i];
-        if ((v->deleted && !f->deleted) || (latest && v != last))
+        if ((v->deleted && !f->deleted) || (latest && v != last) || (rule.n && !has_rule(v->content, rule)))
             continue;
-        if (rule.n) {
-            char type[64] = "";
-            memcpy(type, rule.p, rule.n < sizeof type ? rule.n : 0);
-            json_t *rules = contract_parse(v->content->rules);
-            bool has = contract_has_rule_type(rules, type);
-            json_decref(rules);
-            if (!has)
-                continue;
-        }
-        if (!uses_add(&f->uses, u, v))
-            return false;
+        if (page_takes(&l->page))
+            put_schema_entity(l->page.out, c->settings, u->name, v, SLICE_NULL);
     }
-    return true;
+    return l->page.left > 0;
 }
 
 enum err get_schemas(struct rest_call *c)
 {
-    struct prefix_search f = {0};
-    struct page p;
-    prefix_read(&f, c);
-    f.only_deleted = false;
-    enum err e = page_open(c, true, &p);
+    struct subject_page l = {0};
+    prefix_read(&l.search, c);
+    enum err e = page_open(c, true, &l.page);
     if (e)
         return e;
-    store_each_subject(c->store, collect_schemas, &f);
-    uses_sort(&f.uses);
-    for (size_t i = 0; i < f.uses.n && p.left > 0; i++)
-        if (page_takes(&p))
-            put_schema_entity(p.out, c->settings, f.uses.list[i].u->name, f.uses.list[i].v, SLICE_NULL);
-    buf_put_str(p.out, "]");
-    free(f.uses.list);
+    store_each_sorted(c->store, put_schemas, &l);
+    buf_put_str(l.page.out, "]");
     return ERR_OK;
 }

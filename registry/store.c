@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 const char *schema_type_name(enum schema_type t)
@@ -203,6 +204,14 @@ static struct slice id_key(uint8_t out[4], int32_t id)
 
 /* --- life --- */
 
+/* Subjects of a base store are never taken out of its table, so what is new stands at the table's end: it is sorted and
+ * merged into the order. The order has its own lock, because readers make it. */
+struct store_order {
+    pthread_mutex_t lock;
+    const struct subject **list;
+    size_t n;
+};
+
 void store_init(struct store *s, const struct store *base)
 {
     memset(s, 0, sizeof *s);
@@ -214,6 +223,12 @@ void store_init(struct store *s, const struct store *base)
     map_init(&s->configs);
     map_init(&s->modes);
     map_init(&s->raw_keys);
+    if (base)
+        return;
+    s->order = calloc(1, sizeof *s->order);
+    if (!s->order)
+        abort();
+    pthread_mutex_init(&s->order->lock, NULL);
 }
 
 static void free_subject(void *p)
@@ -269,6 +284,12 @@ void store_free(struct store *s)
     map_free(&s->configs, free_json);
     map_free(&s->modes, NULL);
     map_free(&s->raw_keys, free_json);
+    if (s->order) {
+        pthread_mutex_destroy(&s->order->lock);
+        free(s->order->list);
+        free(s->order);
+        s->order = NULL;
+    }
 }
 
 /* --- changing --- */
@@ -487,6 +508,46 @@ void store_each_subject(const struct store *s, bool (*fn)(void *ctx, const struc
             if (!fn(ctx, u))
                 return;
         }
+}
+
+static int cmp_subjects(const void *a, const void *b)
+{
+    return slice_cmp((*(const struct subject *const *)a)->name, (*(const struct subject *const *)b)->name);
+}
+
+static bool order_catch_up(struct store_order *o, const struct store *s)
+{
+    size_t total = map_count(&s->subjects), seen = 0, fresh_n = 0, i = 0, j = 0, n = 0;
+    if (o->n == total)
+        return true;
+    const struct subject **list = malloc(total * sizeof *list), **fresh = malloc((total - o->n) * sizeof *fresh);
+    for (struct map_entry *e = map_first(&s->subjects); e && list && fresh; e = map_next(&s->subjects, e))
+        if (seen++ >= o->n)
+            fresh[fresh_n++] = e->value;
+    if (list && fresh) {
+        qsort(fresh, fresh_n, sizeof *fresh, cmp_subjects);
+        while (i < o->n || j < fresh_n)
+            list[n++] =
+                j == fresh_n || (i < o->n && cmp_subjects(&o->list[i], &fresh[j]) < 0) ? o->list[i++] : fresh[j++];
+        free(o->list);
+        o->list = list;
+        o->n = n;
+        list = NULL;
+    }
+    free(list);
+    free(fresh);
+    return o->n == total;
+}
+
+void store_each_sorted(const struct store *s, bool (*fn)(void *ctx, const struct subject *u), void *ctx)
+{
+    struct store_order *o = s->order;
+    pthread_mutex_lock(&o->lock);
+    if (order_catch_up(o, s))
+        for (size_t i = 0; i < o->n; i++)
+            if (o->list[i]->n && !fn(ctx, o->list[i]))
+                break;
+    pthread_mutex_unlock(&o->lock);
 }
 
 struct has_subjects {

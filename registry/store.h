@@ -66,6 +66,7 @@ struct store {
     struct map configs;        /* json_t, by qualified subject; "" is the global one; JSON null hides the base's */
     struct map modes;          /* int as pointer */
     struct map raw_keys;       /* canonical key -> struct raw_keys: other bytes seen for the same key */
+    struct store_order *order; /* subjects by name; made on demand, not in overlays */
     const char *default_level; /* compatibility where nothing is set; NULL: BACKWARD */
     uint64_t skipped;          /* records not understood */
 };
@@ -84,6 +85,8 @@ bool subject_has(const struct subject *u, bool deleted); /* any version; live on
 
 /* Call fn for every subject with a version, in no order, until it says false. */
 void store_each_subject(const struct store *s, bool (*fn)(void *ctx, const struct subject *u), void *ctx);
+/* The same by name. Not for overlays; readers may call it at the same time. */
+void store_each_sorted(const struct store *s, bool (*fn)(void *ctx, const struct subject *u), void *ctx);
 /* Does any subject named `qualified` exist, or, when that is a context, any subject in it? */
 bool store_has_subjects(const struct store *s, struct slice qualified, bool deleted);
 
