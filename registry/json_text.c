@@ -86,6 +86,24 @@ static size_t utf8_length(const uint8_t *p, const uint8_t *end)
 }
 
 /* One escape at r->p (after the backslash). */
+/* How many bytes from p are plain ASCII of a string: no quote, backslash or control character. Eight at a time. */
+static size_t plain_run(const uint8_t *p, const uint8_t *end)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    const uint8_t *at = p;
+    while (end - at >= 8) {
+        uint64_t w;
+        memcpy(&w, at, sizeof w);
+        uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
+        if ((w | (w - ones * 0x20) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & high)
+            break;
+        at += 8;
+    }
+    while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+        at++;
+    return (size_t)(at - p);
+}
+
 static enum err read_escape(struct reader *r, uint8_t *out, size_t *n)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -121,8 +139,10 @@ static enum err read_escape(struct reader *r, uint8_t *out, size_t *n)
 static enum err read_escaped(struct reader *r, const uint8_t *start, struct slice *out)
 {
     const uint8_t *close = r->p;
-    while (close < r->end && *close != '"')
-        close += *close == '\\' ? 2 : 1;
+    while (close < r->end && *close != '"') {
+        size_t plain = plain_run(close, r->end);
+        close += plain ? plain : *close == '\\' ? 2 : 1;
+    }
     if (close >= r->end)
         return bad(r, "the text ends inside a string");
     uint8_t *copy = arena_alloc(r->arena, (size_t)(close - start) + 1);
@@ -131,6 +151,12 @@ static enum err read_escaped(struct reader *r, const uint8_t *start, struct slic
         return reason_set(r->why, ERR_NO_MEMORY, "out of memory reading JSON");
     memcpy(copy, start, n);
     while (*r->p != '"') {
+        size_t plain = plain_run(r->p, close);
+        memcpy(copy + n, r->p, plain);
+        n += plain;
+        r->p += plain;
+        if (*r->p == '"')
+            break;
         if (*r->p == '\\') {
             r->p++;
             enum err e = read_escape(r, copy, &n);
@@ -162,7 +188,7 @@ static enum err read_string(struct reader *r, struct slice *out)
         if (c == '\\')
             return read_escaped(r, start, out);
         if (c >= 0x20 && c < 0x80) {
-            r->p++;
+            r->p += plain_run(r->p, r->end);
             continue;
         }
         size_t k = c < 0x20 ? 0 : utf8_length(r->p, r->end);

@@ -223,6 +223,7 @@ void store_init(struct store *s, const struct store *base)
     map_init(&s->configs);
     map_init(&s->modes);
     map_init(&s->raw_keys);
+    arena_init(&s->scratch, 0);
     if (base)
         return;
     s->order = calloc(1, sizeof *s->order);
@@ -284,6 +285,7 @@ void store_free(struct store *s)
     map_free(&s->configs, free_json);
     map_free(&s->modes, NULL);
     map_free(&s->raw_keys, free_json);
+    arena_free(&s->scratch);
     if (s->order) {
         pthread_mutex_destroy(&s->order->lock);
         free(s->order->list);

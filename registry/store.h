@@ -2,6 +2,7 @@
 #ifndef CASTELLAN_REGISTRY_STORE_H
 #define CASTELLAN_REGISTRY_STORE_H
 
+#include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/base/map.h"
 #include "registry/contract.h"
@@ -66,6 +67,7 @@ struct store {
     struct map configs;        /* json_t, by qualified subject; "" is the global one; JSON null hides the base's */
     struct map modes;          /* int as pointer */
     struct map raw_keys;       /* canonical key -> struct raw_keys: other bytes seen for the same key */
+    struct arena scratch;      /* of the record being applied */
     struct store_order *order; /* subjects by name; made on demand, not in overlays */
     const char *default_level; /* compatibility where nothing is set; NULL: BACKWARD */
     uint64_t skipped;          /* records not understood */

@@ -163,20 +163,46 @@ void record_context_value(struct buf *out, struct slice context)
 
 /* --- reading --- */
 
-static struct slice text_member(const json_t *v, const char *name)
+static struct slice text_member(const struct jvalue *v, const char *name)
 {
-    const json_t *m = json_object_get(v, name);
-    return json_is_string(m) ? slice_of(json_string_value(m), json_string_length(m)) : SLICE_NULL;
+    const struct jvalue *m = json_text_get_str(v, name);
+    return m && m->kind == J_STRING ? m->u.text : SLICE_NULL;
 }
 
-static bool int_member(const json_t *v, const char *name, int32_t *out)
+static bool int_of(const struct jvalue *m, int32_t *out)
 {
-    const json_t *m = json_object_get(v, name);
-    json_int_t i = json_integer_value(m);
-    if (!json_is_integer(m) || i < INT32_MIN || i > INT32_MAX)
+    int64_t i = 0;
+    if (!m || m->kind != J_NUMBER || !m->u.text.n || m->u.text.n > 11)
         return false;
+    bool negative = m->u.text.p[0] == '-';
+    for (size_t k = negative; k < m->u.text.n; k++) {
+        if (m->u.text.p[k] < '0' || m->u.text.p[k] > '9')
+            return false;
+        i = i * 10 + (m->u.text.p[k] - '0');
+    }
+    i = negative ? -i : i;
     *out = (int32_t)i;
-    return true;
+    return i >= INT32_MIN && i <= INT32_MAX;
+}
+
+static bool int_member(const struct jvalue *v, const char *name, int32_t *out)
+{
+    return int_of(json_text_get_str(v, name), out);
+}
+
+/* A member as jansson has it, for what is edited rather than looked at; NULL when absent or null. */
+static json_t *json_member(const struct jvalue *v, const char *name)
+{
+    const struct jvalue *m = json_text_get_str(v, name);
+    struct buf text;
+    if (!m || m->kind == J_NULL)
+        return NULL;
+    buf_init(&text, 0);
+    json_text_print(&text, m, JSON_TEXT_AS_WRITTEN);
+    json_t *j =
+        buf_error(&text) ? NULL : json_loadb((const char *)text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    buf_free(&text);
+    return j;
 }
 
 /* Remember the raw form of a key when it is not the canonical one; forget all forms when the record is gone. */
@@ -206,15 +232,15 @@ static void note_raw_key(struct store *s, struct slice canonical, struct slice r
     json_decref(form);
 }
 
-static enum err read_references(const json_t *value, struct schema_ref **out, size_t *n)
+static enum err read_references(const struct jvalue *value, struct schema_ref **out, size_t *n)
 {
-    const json_t *list = json_object_get(value, "references");
-    *n = json_array_size(list);
+    const struct jvalue *list = json_text_get_str(value, "references");
+    *n = list && list->kind == J_ARRAY ? list->n : 0;
     *out = calloc(*n + 1, sizeof **out);
     if (!*out)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < *n; i++) {
-        const json_t *r = json_array_get(list, i);
+        const struct jvalue *r = &list->u.items[i];
         (*out)[i].name = text_member(r, "name");
         (*out)[i].subject = text_member(r, "subject");
         if (slice_is_null((*out)[i].name) || slice_is_null((*out)[i].subject) ||
@@ -224,7 +250,18 @@ static enum err read_references(const json_t *value, struct schema_ref **out, si
     return ERR_OK;
 }
 
-static enum err read_content(struct store *s, const json_t *value, struct content **out, struct reason *why)
+static enum err read_contract(const struct jvalue *value, json_t **metadata, json_t **rules, struct reason *why)
+{
+    json_t *m = json_member(value, "metadata"), *r = json_member(value, "ruleSet");
+    enum err e = contract_metadata(metadata, m, why);
+    if (!e)
+        e = contract_rules(rules, r, why);
+    json_decref(m);
+    json_decref(r);
+    return e;
+}
+
+static enum err read_content(struct store *s, const struct jvalue *value, struct content **out, struct reason *why)
 {
     struct schema_ref *references = NULL;
     size_t n = 0;
@@ -237,9 +274,7 @@ static enum err read_content(struct store *s, const json_t *value, struct conten
                           SLICE_FMT(type_name));
     enum err e = read_references(value, &references, &n);
     if (!e)
-        e = contract_metadata(&metadata, json_object_get(value, "metadata"), why);
-    if (!e)
-        e = contract_rules(&rules, json_object_get(value, "ruleSet"), why);
+        e = read_contract(value, &metadata, &rules, why);
     if (!e) {
         struct content *c = content_new(type, text, references, n, metadata, rules);
         *out = c ? store_intern(s, c) : NULL;
@@ -293,8 +328,8 @@ static enum err put_version(struct store *s, struct slice name, const struct ver
     return e ? e : store_note_references(s, u, &u->versions[at]);
 }
 
-static enum err apply_schema(struct store *s, const json_t *key, const json_t *value, int64_t timestamp_ms,
-                             struct reason *why)
+static enum err apply_schema(struct store *s, const struct jvalue *key, const struct jvalue *value,
+                             int64_t timestamp_ms, struct reason *why)
 {
     struct version v = {.timestamp_ms = timestamp_ms};
     struct slice subject = text_member(key, "subject");
@@ -306,7 +341,8 @@ static enum err apply_schema(struct store *s, const json_t *key, const json_t *v
     }
     if (!int_member(value, "id", &v.id))
         return reason_set(why, ERR_MALFORMED, "schema record without id");
-    v.deleted = json_is_true(json_object_get(value, "deleted"));
+    const struct jvalue *deleted = json_text_get_str(value, "deleted");
+    v.deleted = deleted && deleted->kind == J_TRUE;
     enum err e = read_content(s, value, &v.content, why);
     if (e)
         return e;
@@ -316,7 +352,8 @@ static enum err apply_schema(struct store *s, const json_t *key, const json_t *v
     return e;
 }
 
-static enum err apply_delete_subject(struct store *s, const json_t *key, const json_t *value, struct reason *why)
+static enum err apply_delete_subject(struct store *s, const struct jvalue *key, const struct jvalue *value,
+                                     struct reason *why)
 {
     struct slice subject = text_member(key, "subject");
     int32_t upto = INT32_MAX; /* Redpanda's has no version */
@@ -334,15 +371,15 @@ static enum err apply_delete_subject(struct store *s, const json_t *key, const j
     return ERR_OK;
 }
 
-static enum err apply_config(struct store *s, struct slice scope, json_t *value)
+static enum err apply_config(struct store *s, struct slice scope, const struct jvalue *value)
 {
     json_t *old = NULL, *config = NULL;
     if (value) {
         config = json_object();
         for (size_t i = 0; config_members[i]; i++) {
-            json_t *v = json_object_get(value, config_members[i]);
-            if (v && !json_is_null(v))
-                json_object_set(config, config_members[i], v);
+            json_t *v = json_member(value, config_members[i]);
+            if (v)
+                json_object_set_new(config, config_members[i], v);
         }
     } else if (s->base) {
         config = json_null();
@@ -359,7 +396,7 @@ static enum err apply_config(struct store *s, struct slice scope, json_t *value)
     return e;
 }
 
-static enum err apply_mode(struct store *s, struct slice scope, const json_t *value, struct reason *why)
+static enum err apply_mode(struct store *s, struct slice scope, const struct jvalue *value, struct reason *why)
 {
     enum mode m = MODE_NONE;
     if (value && !mode_parse(text_member(value, "mode"), &m))
@@ -371,7 +408,7 @@ static enum err apply_mode(struct store *s, struct slice scope, const json_t *va
     return map_put(&s->modes, scope, (void *)(intptr_t)m, NULL);
 }
 
-static enum err apply_context(struct store *s, const json_t *key, const json_t *value, struct reason *why)
+static enum err apply_context(struct store *s, const struct jvalue *key, const struct jvalue *value, struct reason *why)
 {
     struct slice name = text_member(key, "context");
     if (slice_is_null(name))
@@ -385,7 +422,7 @@ static enum err apply_context(struct store *s, const json_t *key, const json_t *
 
 enum key_kind { KEY_SCHEMA, KEY_CONFIG, KEY_MODE, KEY_DELETE_SUBJECT, KEY_CONTEXT, KEY_OTHER, KEY_UNKNOWN };
 
-static enum key_kind kind_of(const json_t *key)
+static enum key_kind kind_of(const struct jvalue *key)
 {
     static const struct {
         const char *name;
@@ -401,7 +438,7 @@ static enum key_kind kind_of(const json_t *key)
     return KEY_UNKNOWN;
 }
 
-static void canonical_key(struct buf *out, enum key_kind kind, const json_t *key)
+static void canonical_key(struct buf *out, enum key_kind kind, const struct jvalue *key)
 {
     int32_t version = 0;
     struct slice subject = text_member(key, "subject");
@@ -413,7 +450,7 @@ static void canonical_key(struct buf *out, enum key_kind kind, const json_t *key
         record_mode_key(out, subject);
 }
 
-static enum err apply_parsed(struct store *s, enum key_kind kind, const json_t *key, json_t *value,
+static enum err apply_parsed(struct store *s, enum key_kind kind, const struct jvalue *key, const struct jvalue *value,
                              int64_t timestamp_ms, struct reason *why)
 {
     struct slice subject = text_member(key, "subject");
@@ -437,37 +474,36 @@ static enum err apply_parsed(struct store *s, enum key_kind kind, const json_t *
     return reason_set(why, ERR_MALFORMED, "unknown keytype");
 }
 
+static enum err parse_object(struct jvalue **out, struct slice text, struct arena *a, const char *what,
+                             struct reason *why)
+{
+    enum err e = json_text_parse(out, text, a, why);
+    if (!e && (*out)->kind != J_OBJECT)
+        e = ERR_MALFORMED;
+    return e ? reason_set(why, ERR_MALFORMED, "the %s is not a JSON object", what) : ERR_OK;
+}
+
 enum err store_apply(struct store *s, struct slice key, struct slice value, int64_t timestamp_ms, struct reason *why)
 {
-    json_error_t at;
-    enum err e;
-    json_t *k = json_loadb((const char *)key.p, key.n, JSON_ALLOW_NUL, &at);
-    json_t *v = NULL;
-    if (!json_is_object(k)) {
-        e = reason_set(why, ERR_MALFORMED, "the key is not a JSON object");
-        goto out;
-    }
-    if (!slice_is_null(value)) {
-        v = json_loadb((const char *)value.p, value.n, JSON_ALLOW_NUL, &at);
-        if (!json_is_object(v)) {
-            e = reason_set(why, ERR_MALFORMED, "the value is not a JSON object");
-            goto out;
-        }
-    }
-    enum key_kind kind = kind_of(k);
-    e = apply_parsed(s, kind, k, v, timestamp_ms, why);
+    struct jvalue *k = NULL, *v = NULL;
+    enum key_kind kind = KEY_UNKNOWN;
+    arena_reset(&s->scratch);
+    enum err e = parse_object(&k, key, &s->scratch, "key", why);
+    if (!e && !slice_is_null(value))
+        e = parse_object(&v, value, &s->scratch, "value", why);
     if (!e) {
-        struct buf canonical;
-        buf_init(&canonical, 0);
-        canonical_key(&canonical, kind, k);
-        if (canonical.n)
-            note_raw_key(s, buf_slice(&canonical), key, !v);
-        buf_free(&canonical);
+        kind = kind_of(k);
+        e = apply_parsed(s, kind, k, v, timestamp_ms, why);
     }
-out:
-    if (e)
+    if (e) {
         s->skipped++;
-    json_decref(k);
-    json_decref(v);
-    return e;
+        return e;
+    }
+    struct buf canonical;
+    buf_init(&canonical, 0);
+    canonical_key(&canonical, kind, k);
+    if (canonical.n)
+        note_raw_key(s, buf_slice(&canonical), key, !v);
+    buf_free(&canonical);
+    return ERR_OK;
 }
