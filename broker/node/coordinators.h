@@ -17,6 +17,20 @@ void coordinators_topic_removed(struct node *n, struct slice topic);
 /* How many partitions `__consumer_offsets` or `__transaction_state` is made with. */
 int32_t coordinators_partitions(struct node *n, struct slice topic);
 
+/* txn_verify.c: may this producer write to these partitions in a transaction? Calls done, now or later, with each
+ * claim's `err` set: ERR_OK also where this node does not lead the partition (the write itself will tell), INVALID_TXN_
+ * STATE or TRANSACTION_ABORTABLE when it is not part of an open transaction, others when it could not be found out.
+ * Claims and arena must live until then. */
+struct txn_claim {
+    struct slice topic;
+    int32_t index;
+    enum err err;
+    bool asked;
+    uint64_t markers;
+};
+void txn_verify(struct node *n, struct slice id, int64_t producer_id, int16_t producer_epoch, struct txn_claim *claims,
+                size_t count, struct arena *a, void (*done)(void *user), void *user);
+
 /* Handlers, for the table in handlers.c. */
 void node_handle_find_coordinator(struct request *r);
 void node_handle_join_group(struct request *r);

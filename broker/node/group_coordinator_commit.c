@@ -172,8 +172,35 @@ static bool read_txn_commit(struct request *r, struct items *items)
     return items->v != NULL;
 }
 
-void node_handle_txn_offset_commit(struct request *r)
+struct txn_commit {
+    struct request *request;
+    struct txn_claim claim; /* the partition the group's offsets are in */
+};
+
+/* What may pass is COORDINATOR_NOT_AVAILABLE: clients look the coordinator up and try again. */
+static enum err claim_error(enum err err)
 {
+    switch (err_kafka(err)) {
+    case ERR_OK:
+    case ERR_INVALID_PRODUCER_ID_MAPPING:
+    case ERR_INVALID_PRODUCER_EPOCH:
+    case ERR_INVALID_TXN_STATE:
+    case ERR_INVALID_GROUP_ID:
+    case ERR_NOT_COORDINATOR:
+        return err;
+    case ERR_PRODUCER_FENCED:
+        return ERR_INVALID_PRODUCER_EPOCH;
+    case ERR_TRANSACTION_ABORTABLE:
+        return ERR_INVALID_TXN_STATE;
+    default:
+        return ERR_COORDINATOR_NOT_AVAILABLE;
+    }
+}
+
+static void stage_offsets(void *user)
+{
+    struct txn_commit *x = user;
+    struct request *r = x->request;
     const struct txn_offset_commit_request *req = r->body;
     struct group_commit commit = {.group_id = req->group_id,
                                   .member_id = req->member_id,
@@ -183,15 +210,14 @@ void node_handle_txn_offset_commit(struct request *r)
     struct txn_offset_commit_response resp;
     struct items items;
     size_t n = 0;
-    enum err err;
+    enum err err = claim_error(x->claim.err);
 
     if (!read_txn_commit(r, &items)) {
         request_fail(r, "out of memory");
         return;
     }
-    err = req->producer_id < 0 || req->producer_epoch < 0
-              ? ERR_INVALID_PRODUCER_ID_MAPPING
-              : commit_items(r, &commit, &items, false, req->producer_id, req->producer_epoch);
+    if (!err)
+        err = commit_items(r, &commit, &items, false, req->producer_id, req->producer_epoch);
     txn_offset_commit_response_init(&resp);
     txn_offset_commit_response_txn_offset_commit_response_topic_array_alloc(&resp.topics, req->topics.n, &r->arena);
     for (int32_t t = 0; t < resp.topics.n; t++) {
@@ -205,6 +231,31 @@ void node_handle_txn_offset_commit(struct request *r)
         }
     }
     request_answer(r, &resp);
+}
+
+void node_handle_txn_offset_commit(struct request *r)
+{
+    const struct txn_offset_commit_request *req = r->body;
+    struct txn_commit *x = arena_alloc(&r->arena, sizeof *x);
+    struct group_table *t;
+    int32_t partition;
+
+    if (!x) {
+        request_fail(r, "out of memory");
+        return;
+    }
+    *x = (struct txn_commit){.request = r};
+    x->claim.err = group_coordinator_find(r->node, req->group_id, &t, &partition);
+    if (!x->claim.err && (req->producer_id < 0 || req->producer_epoch < 0))
+        x->claim.err = ERR_INVALID_PRODUCER_ID_MAPPING;
+    if (x->claim.err) {
+        stage_offsets(x);
+        return;
+    }
+    x->claim.topic = slice_str(OFFSETS_TOPIC);
+    x->claim.index = partition;
+    txn_verify(r->node, req->transactional_id, req->producer_id, req->producer_epoch, &x->claim, 1, &r->arena,
+               stage_offsets, x);
 }
 
 /* ---- OffsetDelete ---- */

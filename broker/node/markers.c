@@ -40,6 +40,7 @@ static enum err write_marker(struct node *n, struct slice topic, int32_t index, 
                  why.code ? why.text : err_text(err));
         return err;
     }
+    p->markers++;
     plog_set_high_watermark(p->log, plog_end_offset(p->log));
     partition_appended(p);
     if (strcmp(p->topic, OFFSETS_TOPIC) == 0 && n->coordinators)

@@ -47,6 +47,7 @@ struct partition {
     struct plog *log;
     bool leader; /* this node leads it */
     int32_t leader_epoch;
+    uint64_t markers;            /* transaction markers written here since it was opened */
     struct fetch_watch *watches; /* fetches waiting for more */
 };
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Produce: each partition's batch is judged and appended alone; what cannot be is answered in its place. With one
+ * Produce: each partition's batch is judged and appended alone; what cannot be is answered in its place. Transactional
+ * batches are first verified with their coordinator where this broker does not know their transaction. With one
  * replica an append is committed at once, so nothing waits. acks=0 gets no answer; if something failed the connection
  * is closed, which is how Kafka tells such a producer to look up the metadata again. */
+#include "broker/node/coordinators.h"
 #include "broker/node/handlers.h"
 #include "broker/node/node.h"
 #include "core/base/log.h"
+#include "core/wire/record_batch.h"
 #include "wire/produce.h"
 
 typedef struct produce_response_partition_produce_response partition_answer;
@@ -53,22 +56,44 @@ static enum err append_one(struct request *r, struct slice topic, int32_t index,
     return ERR_OK;
 }
 
-static void produce_partition(struct request *r, struct slice topic, const struct wire_uuid *topic_id,
-                              const struct produce_request_partition_produce_data *in, bool acks_ok,
-                              partition_answer *out, bool *failed)
+/* What a producer is told when its transaction could not be verified: what may pass is retriable everywhere. */
+static enum err claim_error(const struct request *r, enum err err)
 {
+    switch (err_kafka(err)) {
+    case ERR_OK:
+    case ERR_INVALID_PRODUCER_ID_MAPPING:
+    case ERR_INVALID_PRODUCER_EPOCH:
+    case ERR_INVALID_TXN_STATE:
+        return err;
+    case ERR_PRODUCER_FENCED:
+        return ERR_INVALID_PRODUCER_EPOCH;
+    case ERR_TRANSACTION_ABORTABLE:
+        return r->version < 12 ? ERR_INVALID_TXN_STATE : err;
+    default:
+        return ERR_NOT_ENOUGH_REPLICAS;
+    }
+}
+
+static void produce_partition(struct request *r, const struct txn_claim *claim, bool by_id,
+                              const struct produce_request_partition_produce_data *in, partition_answer *out,
+                              bool *failed)
+{
+    const struct produce_request *req = r->body;
     struct reason why = {0};
     enum err err;
 
     produce_response_partition_produce_response_init(out);
     out->index = in->index;
     out->base_offset = -1;
-    if (!acks_ok)
+    if (req->acks != 0 && req->acks != 1 && req->acks != -1)
         err = ERR_INVALID_REQUIRED_ACKS;
-    else if (slice_is_null(topic))
-        err = topic_id ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    else if (slice_is_null(claim->topic))
+        err = by_id ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    else if (claim->err)
+        err = reason_set(&why, claim_error(r, claim->err), "the transaction could not be verified: %s",
+                         err_text(claim->err));
     else
-        err = append_one(r, topic, in->index, in->records, out, &why);
+        err = append_one(r, claim->topic, in->index, in->records, out, &why);
     if (!err)
         return;
     *failed = true;
@@ -76,15 +101,24 @@ static void produce_partition(struct request *r, struct slice topic, const struc
     if (why.code)
         out->error_message = arena_copy(&r->arena, slice_str(why.text));
     if (err == ERR_IO || err == ERR_DISK_FULL || err == ERR_KAFKA_STORAGE_ERROR)
-        log_error("produce to %.*s-%d failed: %s", SLICE_FMT(topic), (int)in->index,
+        log_error("produce to %.*s-%d failed: %s", SLICE_FMT(claim->topic), (int)in->index,
                   why.code ? why.text : err_text(err));
 }
 
-void node_handle_produce(struct request *r)
+struct produce {
+    struct request *request;
+    struct txn_claim *claims; /* one per partition, in order */
+    size_t count;
+};
+
+static void append_all(void *user)
 {
+    struct produce *p = user;
+    struct request *r = p->request;
     const struct produce_request *req = r->body;
     struct produce_response resp;
-    bool acks_ok = req->acks == 0 || req->acks == 1 || req->acks == -1, failed = false;
+    const struct txn_claim *claim = p->claims;
+    bool failed = false;
 
     produce_response_init(&resp);
     resp.responses.v = arena_array(&r->arena, (size_t)req->topic_data.n, sizeof *resp.responses.v);
@@ -96,8 +130,6 @@ void node_handle_produce(struct request *r)
     for (int32_t t = 0; t < req->topic_data.n; t++) {
         const struct produce_request_topic_produce_data *in = &req->topic_data.v[t];
         struct produce_response_topic_produce_response *out = &resp.responses.v[t];
-        const struct image_topic *known = r->version >= 13 ? image_topic_by_id(&r->node->image, &in->topic_id) : NULL;
-        struct slice topic = r->version < 13 ? in->name : known ? slice_str(known->name) : SLICE_NULL;
 
         produce_response_topic_produce_response_init(out);
         out->name = in->name;
@@ -110,8 +142,8 @@ void node_handle_produce(struct request *r)
         }
         out->partition_responses.n = in->partition_data.n;
         for (int32_t i = 0; i < in->partition_data.n; i++)
-            produce_partition(r, topic, r->version >= 13 ? &in->topic_id : NULL, &in->partition_data.v[i], acks_ok,
-                              &out->partition_responses.v[i], &failed);
+            produce_partition(r, claim++, r->version >= 13, &in->partition_data.v[i], &out->partition_responses.v[i],
+                              &failed);
     }
     if (req->acks != 0)
         request_answer(r, &resp);
@@ -119,4 +151,47 @@ void node_handle_produce(struct request *r)
         request_fail(r, "a produce with acks=0 failed");
     else
         request_no_answer(r);
+}
+
+/* The producer of the first transactional batch; all of a request are of one producer. */
+static bool find_producer(const struct produce_request *req, struct record_batch *b)
+{
+    for (int32_t t = 0; t < req->topic_data.n; t++)
+        for (int32_t i = 0; i < req->topic_data.v[t].partition_data.n; i++)
+            if (!record_batch_parse(req->topic_data.v[t].partition_data.v[i].records, b, NULL) &&
+                record_batch_is_transactional(b) && b->producer_id >= 0)
+                return true;
+    return false;
+}
+
+void node_handle_produce(struct request *r)
+{
+    const struct produce_request *req = r->body;
+    struct produce *p = arena_alloc(&r->arena, sizeof *p);
+    struct record_batch first;
+    size_t n = 0;
+
+    for (int32_t t = 0; t < req->topic_data.n; t++)
+        n += (size_t)req->topic_data.v[t].partition_data.n;
+    if (p)
+        p->claims = arena_array(&r->arena, n + 1, sizeof *p->claims);
+    if (!p || !p->claims) {
+        request_fail(r, "out of memory");
+        return;
+    }
+    p->request = r;
+    for (int32_t t = 0; t < req->topic_data.n; t++) {
+        const struct produce_request_topic_produce_data *in = &req->topic_data.v[t];
+        const struct image_topic *known = r->version >= 13 ? image_topic_by_id(&r->node->image, &in->topic_id) : NULL;
+        struct slice topic = r->version < 13 ? in->name
+                             : known         ? arena_copy(&r->arena, slice_str(known->name))
+                                             : SLICE_NULL; /* copied: the image may change while it is verified */
+        for (int32_t i = 0; i < in->partition_data.n; i++)
+            p->claims[p->count++] = (struct txn_claim){.topic = topic, .index = in->partition_data.v[i].index};
+    }
+    if (req->transactional_id.n && find_producer(req, &first))
+        txn_verify(r->node, req->transactional_id, first.producer_id, first.producer_epoch, p->claims, p->count,
+                   &r->arena, append_all, p);
+    else
+        append_all(p);
 }

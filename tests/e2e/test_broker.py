@@ -120,14 +120,13 @@ def code(exception_info):
     return exception_info.value.args[0].code()
 
 
-def coordinator(cluster, group):
-    """The port of the group's coordinator."""
+def coordinator(cluster, key, kind=0):
+    """The port of a group's (0) or a transactional id's (1) coordinator."""
     deadline = time.monotonic() + SECONDS
     while True:
         with wire.Connection(cluster.ports[1]) as c:
-            error, _, _, port = (lambda r: (r.take("h"), r.take("i"), r.string(), r.take("i")))(
-                c.call(wire.FIND_COORDINATOR, 0, wire.string(group))
-            )
+            r = c.call(wire.FIND_COORDINATOR, 1, wire.string(key) + struct.pack(">b", kind))
+            _, error, _, _, _, port = r.take("i"), r.take("h"), r.string(), r.take("i"), r.string(), r.take("i")
         if error == 0:
             return port
         assert error == 15 and time.monotonic() < deadline
@@ -443,6 +442,36 @@ def test_transactional_fencing(cluster):
     second.produce(topic, b"kept")
     second.commit_transaction(SECONDS)
     assert [m.value() for m in read_all(cluster, topic, **{"isolation.level": "read_committed"})] == [b"kept"]
+
+
+def test_late_transactional_write_is_refused(cluster):
+    """A commit of offsets that arrives after its transaction has ended would begin one that nobody ends."""
+    topic, group, name = create(cluster), f"g-{uuid.uuid4().hex[:8]}", f"x-{uuid.uuid4().hex[:8]}"
+    with wire.Connection(coordinator(cluster, name, 1)) as x, wire.Connection(coordinator(cluster, group)) as c:
+        deadline, error = time.monotonic() + SECONDS, 14
+        while error == 14 and time.monotonic() < deadline:
+            r = x.call(wire.INIT_PRODUCER_ID, 0, wire.string(name) + struct.pack(">i", 60000))
+            _, error, producer_id, epoch = r.take("ihqh")
+        assert error == 0
+        who = struct.pack(">qh", producer_id, epoch)
+
+        def commit(offset):
+            body = wire.string(name) + wire.string(group) + who
+            body += wire.array([wire.string(topic) + wire.array([struct.pack(">iq", 0, offset) + wire.string("")])])
+            r = c.call(wire.TXN_OFFSET_COMMIT, 0, body)
+            r.take("i")
+            ((_, ((_, error),)),) = r.array(lambda r: (r.string(), r.array(lambda r: (r.take("i"), r.take("h")))))
+            return error
+
+        assert commit(1) == 48  # not part of any transaction yet
+        r = x.call(wire.ADD_OFFSETS_TO_TXN, 0, wire.string(name) + who + wire.string(group))
+        assert r.take("ih") == (0, 0)
+        assert commit(2) == 0
+        r = x.call(wire.END_TXN, 0, wire.string(name) + who + b"\1")
+        assert r.take("ih") == (0, 0)
+        wait_for(lambda: offset_fetch(c, group, topic, [0]) == [(topic, [(0, 2, "", 0)])])
+        assert commit(3) == 48  # late
+        assert offset_fetch(c, group, topic, [0]) == [(topic, [(0, 2, "", 0)])]
 
 
 def test_consume_transform_produce(cluster):
