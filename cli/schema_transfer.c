@@ -257,7 +257,8 @@ enum err schema_import(struct session *s)
         return err;
     }
     value = json_pack("{s:I, s:I}", "schemas", (json_int_t)n, "subjects", (json_int_t)json_object_size(switched));
-    err = session_say(s, value, "%zu schemas of %zu subjects imported", n, json_object_size(switched));
+    err = session_say(s, value, "%zu schemas of %zu subjects imported; what was there already stayed", n,
+                      json_object_size(switched));
     json_decref(switched);
     return err;
 }

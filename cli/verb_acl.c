@@ -321,8 +321,7 @@ static enum err run_explain(struct session *s)
         return err;
     principal = json_string_value(json_object_get(answer, "explanation"));
     principal = principal ? arena_strdup(&s->arena, slice_str(principal)) : "";
-    return session_say(s, answer, "%s: %s", json_is_true(json_object_get(answer, "allowed")) ? "allowed" : "refused",
-                       principal);
+    return session_say(s, answer, "%s", principal);
 }
 
 static const struct action actions[] = {
