@@ -334,6 +334,15 @@ static void look_whether_back(struct ledger *l)
         say_down(l, false, "");
 }
 
+/* A partition whose queue was full is not fetched from until its broker thread wakes up, within a second. While we
+ * catch up and have emptied the queue, any question wakes it. */
+static void nudge(struct ledger *l)
+{
+    struct kafka_side *k = l->side;
+    int64_t low, high;
+    (void)rd_kafka_query_watermark_offsets(k->consumer, l->topic, 0, &low, &high, READ_WAIT_MS);
+}
+
 static void reader_run(struct ledger *l)
 {
     struct kafka_side *k = l->side;
@@ -344,6 +353,8 @@ static void reader_run(struct ledger *l)
         if (m[0]) {
             ssize_t more = rd_kafka_consume_batch_queue(k->queue, 0, m + 1, LEDGER_APPLY_MAX - 1);
             handle_messages(l, m, 1 + (more > 0 ? (size_t)more : 0));
+            if (more < LEDGER_APPLY_MAX - 1 && !ledger_is_ready(l))
+                nudge(l);
         } else {
             look_whether_back(l);
         }
