@@ -202,7 +202,8 @@ static enum err load_snapshot(struct plog *l, int64_t limit, int64_t now_ms, int
         }
         producer_state_free(&l->producers);
         if (e == ERR_CORRUPT_MESSAGE) {
-            log_warn("%s: the producer snapshot at %lld is broken, using an older one", l->dir, (long long)best);
+            log_warn("%s: the producer snapshot at %lld is broken, using an older one: %s", l->dir, (long long)best,
+                     why ? why->text : err_text(e));
             offset = -1;
             memcpy(offsets.p + best_at, &offset, sizeof offset);
             e = io_unlink(l->env, path.s, why);

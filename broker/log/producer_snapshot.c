@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { SNAPSHOT_VERSION = 1, SNAPSHOT_CRC_AT = 2, SNAPSHOT_ENTRIES_AT = 6, SNAPSHOT_ENTRY = 42 };
+enum { SNAPSHOT_VERSION = 1, SNAPSHOT_CRC_AT = 2, SNAPSHOT_ENTRIES_AT = 6, SNAPSHOT_ENTRY = 46 };
 
 static void put_entry(struct buf *out, const struct producer_entry *e)
 {

@@ -264,6 +264,46 @@ static void recovery_gives_the_live_state(void **state)
     teardown(&t);
 }
 
+static void snapshots_are_read_back(void **state)
+{
+    struct producer_state s, again;
+    struct reason why = {0};
+    struct buf bytes;
+    (void)state;
+
+    producer_state_init(&s);
+    producer_state_init(&again);
+    buf_init(&bytes, 0);
+    for (int64_t id = 1; id <= 3; id++) {
+        struct producer_append a = {.producer_id = id,
+                                    .epoch = 4,
+                                    .base_sequence = 7,
+                                    .last_sequence = 9,
+                                    .first_offset = 10 * id,
+                                    .last_offset = 10 * id + 2,
+                                    .max_timestamp = 1000,
+                                    .transactional = id == 2};
+        assert_int_equal(producer_reserve(&s, id), ERR_OK);
+        producer_apply(&s, &a);
+    }
+    assert_int_equal(producer_snapshot_encode(&s, &bytes), ERR_OK);
+    assert_int_equal(bytes.n, 10 + 3 * 46); /* version, CRC, count; Kafka's entry */
+    assert_int_equal(producer_snapshot_decode(&again, buf_slice(&bytes), 1000, 5000, &why), ERR_OK);
+    for (int64_t id = 1; id <= 3; id++) {
+        const struct producer_entry *e = producer_find(&again, id);
+        assert_non_null(e);
+        assert_int_equal(e->epoch, 4);
+        assert_int_equal(e->batch_count, 1);
+        assert_int_equal(e->batches[0].last_sequence, 9);
+        assert_int_equal(e->batches[0].last_offset, 10 * id + 2);
+        assert_int_equal(e->txn_first_offset, id == 2 ? 20 : -1);
+    }
+    assert_int_equal(producer_first_unstable(&again), 20);
+    producer_state_free(&s);
+    producer_state_free(&again);
+    buf_free(&bytes);
+}
+
 static void broken_snapshots_are_replaced_by_the_log(void **state)
 {
     struct bench_log t;
@@ -298,6 +338,7 @@ int main(void)
         cmocka_unit_test(retries_get_the_first_offset),
         cmocka_unit_test(stable_offset_follows_transactions),
         cmocka_unit_test(recovery_gives_the_live_state),
+        cmocka_unit_test(snapshots_are_read_back),
         cmocka_unit_test(broken_snapshots_are_replaced_by_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
