@@ -128,7 +128,8 @@ static bool role_spawn(struct role *r)
                               .env = env,
                               .exit_cb = on_exit_of_role,
                               .stdio = stdio,
-                              .stdio_count = READY_FD + 1};
+                              .stdio_count = READY_FD + 1,
+                              .flags = UV_PROCESS_DETACHED}; /* Ctrl-C is ours to pass on, in the right order */
     int status;
 
     if (log_fd < 0 || !env || r->process_live || r->pipe_live) {

@@ -325,7 +325,8 @@ enum err key_client_resolve(struct key_client *c, const struct policy *policy, c
     free(ids.items);
     if (e && !s->waiting) {
         key_set_free(s);
-        return reason_set(why, e, "the key process cannot be asked for data keys: %s", err_text(e));
+        return reason_set(why, e, "no data keys: the key process %s",
+                          e == ERR_KAFKA_STORAGE_ERROR ? "is not reachable" : "cannot be asked");
     }
     if (e) /* some messages went out: the callback comes when they are answered */
         s->failed = reason_set(&s->why, e, "the key process cannot be asked for data keys");

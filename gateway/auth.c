@@ -178,8 +178,9 @@ void handle_sasl_authenticate(struct pending *p)
     if (s->phase != PHASE_SASL || !s->sasl) {
         resp.error_code = ERR_ILLEGAL_SASL_STATE;
         resp.error_message = slice_str("SaslAuthenticate request received without a SaslHandshake before it");
+        log_warn("%s: SaslAuthenticate without a SaslHandshake before it", conn_peer(s->conn));
         pending_answer(p, &resp);
-        session_close(s, CONN_CLOSE_AUTH_FAILED, "SaslAuthenticate out of order");
+        session_close(s, CONN_CLOSE_AUTH_FAILED, NULL);
         return;
     }
     buf_init(&out, 0);

@@ -249,7 +249,9 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
     bool more = detail && *detail && strcmp(detail, conn_close_text(why)) != 0;
 
     count_close(why);
-    if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_RESET && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_SHUTDOWN)
+    /* a failed authentication, a lost node and a shutdown were told where they happened */
+    if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_RESET && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_SHUTDOWN &&
+        why != CONN_CLOSE_AUTH_FAILED)
         log_warn("%s (%s): %s%s%s", conn_peer(conn), principal_text(s) ? principal_text(s) : "not authenticated",
                  conn_close_text(why), more ? ": " : "", more ? detail : "");
     s->phase = PHASE_CLOSING;

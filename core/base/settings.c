@@ -261,13 +261,16 @@ enum err settings_parse(struct settings **out, const char *name, struct slice te
 
 enum err settings_load(struct settings **out, const char *path, const struct setting_row *rows, struct reason *why)
 {
+    struct reason inner = {0};
     struct buf text;
     enum err err;
 
     *out = NULL;
     buf_init(&text, SETTINGS_FILE_MAX);
-    err = fs_read_file(path, &text, why);
-    if (!err)
+    err = fs_read_file(path, &text, &inner);
+    if (err) /* to whoever starts us with it, a file that cannot be read is a wrong configuration */
+        err = reason_set(why, ERR_BAD_CONFIG, "%s", inner.code ? inner.text : err_text(err));
+    else
         err = settings_parse(out, path, buf_slice(&text), rows, why);
     buf_wipe_free(&text);
     return err;
