@@ -322,16 +322,20 @@ static void handle_messages(struct ledger *l, rd_kafka_message_t **m, size_t n)
         rd_kafka_message_destroy(m[i]);
 }
 
-/* Nothing arrives on an idle topic, so after an outage we have to ask whether the cluster is back. */
+/* Nothing arrives on an idle topic, so after an outage we have to ask whether the cluster is back. Metadata is the
+ * question, because librdkafka keeps to its timeout; asking for offsets waits for as long as every broker is down. */
 static void look_whether_back(struct ledger *l)
 {
     struct kafka_side *k = l->side;
-    int64_t now = ledger_now_ms(), low, high;
+    const struct rd_kafka_metadata *metadata = NULL;
+    int64_t now = ledger_now_ms();
     if (!atomic_load(&k->down) || now - k->looked_ms < CHECK_BACK_MS)
         return;
     k->looked_ms = now;
-    if (!rd_kafka_query_watermark_offsets(k->consumer, l->topic, 0, &low, &high, CHECK_BACK_MS))
-        say_down(l, false, "");
+    if (rd_kafka_metadata(k->consumer, 0, k->topic, &metadata, CHECK_BACK_MS))
+        return;
+    rd_kafka_metadata_destroy(metadata);
+    say_down(l, false, "");
 }
 
 /* A partition whose queue was full is not fetched from until its broker thread wakes up, within a second. While we

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line against a running system: what it says, what it returns, and that it did what it said."""
 import json
+import os
 import subprocess
+import time
 import uuid
 
 import pytest
 
-from system import CASTELLAN, System
+from system import CASTELLAN, System, is_zombie
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +232,19 @@ def test_a_second_system_on_the_same_ports_says_so(castellan, tmp_path):
     done = subprocess.run([str(CASTELLAN), "up", "--data", str(tmp_path / "d"), "--port-base", str(castellan.base)],
                           stderr=subprocess.PIPE, text=True, timeout=20)
     assert done.returncode == 1 and f"port {castellan.base}" in done.stderr and "--port-base" in done.stderr
+
+
+def test_roles_end_with_their_supervisor():
+    system = System()
+    system.start()
+    pids = system.pids()
+    system.process.kill()
+    system.process.wait()
+    deadline = time.monotonic() + 15
+    while [p for p in pids[1:] if os.path.exists(f"/proc/{p}") and not is_zombie(p)]:
+        assert time.monotonic() < deadline, system.logs()
+        time.sleep(0.05)
+    system.start()
+    assert rows(system, "status")["ready"] is True
+    system.close()
+    assert system.process.returncode == 0
