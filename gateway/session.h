@@ -20,6 +20,7 @@ enum session_phase {
     PHASE_CLOSING,
 };
 
+enum { STREAM_ABOVE = 64 << 10 }; /* answers longer than this pass through while they arrive, where they may */
 enum { SESSION_PENDING_MAX = 256, SESSION_UPSTREAMS_MAX = CLUSTER_NODES_MAX, CLIENT_ID_MAX = 255 };
 
 struct session {
@@ -57,6 +58,8 @@ struct pending {
     struct arena arena;
     void *body;                     /* the decoded request */
     struct buf answer;              /* the frame to send, once done */
+    bool streamable;                /* the cluster's answer needs no change and may pass through while it arrives */
+    bool streamed;                  /* and it did */
     bool bare;                      /* the answer is the cluster's own frame, without its length bytes */
     struct kafka_client *answering; /* whose frame is at hand; only inside a pending_response_fn */
     bool done, silent;              /* silent: there is no answer (acks=0) */

@@ -115,6 +115,28 @@ static void on_up(void *owner, struct kafka_client *k)
     }
 }
 
+/* A long answer that needs no change goes to the client while it still arrives, if it is the next in the client's
+ * order: length and header of our own, then the body from wherever it has got to. */
+static enum conn_frame_choice on_stream(void *owner, struct kafka_client *k, const struct kafka_stream_start *st)
+{
+    struct pending *p = ((struct call *)st->user)->pending;
+    struct session *s = p->session;
+    uint32_t n = st->header_n + st->body_n, id = (uint32_t)p->correlation_id;
+    uint8_t head[9] = {(uint8_t)(n >> 24),  (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n, (uint8_t)(id >> 24),
+                       (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id,       0 /* no tagged fields */};
+    struct slice slice = slice_of(head, 4 + st->header_n);
+
+    (void)owner;
+    if (!s || !p->streamable || s->head != p || s->phase != PHASE_READY || st->header_n > 5)
+        return CONN_FRAME_WHOLE;
+    if (conn_write(s->conn, &slice, 1) || conn_stream_to(kafka_client_conn(k), s->conn, st->header_n)) {
+        session_close(s, CONN_CLOSE_STREAM_BROKEN, NULL);
+        return CONN_FRAME_WHOLE;
+    }
+    p->streamed = true;
+    return CONN_FRAME_STREAMED;
+}
+
 static enum err upstream_connect(struct upstream *u);
 
 static void unlink_upstream(struct upstream *u)
@@ -198,8 +220,10 @@ static enum err upstream_connect(struct upstream *u)
     while (next_address(u, host, &o.port)) {
         o.host = host;
         err = kafka_client_connect(&u->client, w->loop, &o);
-        if (!err)
-            return ERR_OK;
+        if (err)
+            continue;
+        kafka_client_on_stream(u->client, STREAM_ABOVE, 1, on_stream);
+        return ERR_OK;
     }
     return err;
 }
