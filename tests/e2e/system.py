@@ -147,7 +147,8 @@ class System:
 
     def castellan(self, *words, check=True, stdin=None):
         done = subprocess.run([str(CASTELLAN), *words, "--config", str(self.data / "clients" / "admin.properties")],
-                              input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, text=True)
+                              input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, text=True,
+                              cwd=self.data)
         if check and done.returncode != 0:
             raise AssertionError(f"castellan {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done
