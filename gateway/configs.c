@@ -4,6 +4,7 @@
 #include "gateway/admin.h"
 #include "gateway/handlers.h"
 #include "gateway/judge.h"
+#include "gateway/schema_topics.h"
 #include "gateway/split.h"
 #include "wire/alter_configs.h"
 #include "wire/describe_configs.h"
@@ -56,12 +57,20 @@ void handle_describe_configs(struct pending *p)
     handle_split(p);
 }
 
+/* What topics ask of their data may be something else now, and the client must find it so. */
+static void answer_changed(struct pending *p, void *response)
+{
+    if (p->session)
+        schema_topics_changed(p->session->worker->gateway);
+    pending_answer(p, response);
+}
+
 void handle_alter_configs(struct pending *p)
 {
-    handle_split(p);
+    split_run(p, answer_changed);
 }
 
 void handle_incremental_alter_configs(struct pending *p)
 {
-    handle_split(p);
+    split_run(p, answer_changed);
 }

@@ -10,6 +10,8 @@
 #include "core/base/ready.h"
 #include "core/wire/header.h"
 #include "gateway/admin_http.h"
+#include "gateway/schema_dead_letter.h"
+#include "gateway/schemas.h"
 #include "gateway/settings.h"
 #include "wire/metadata.h"
 
@@ -285,8 +287,9 @@ static void on_signal(void *arg)
 
 static enum err start(struct gateway *g, const char *path, struct reason *why)
 {
-    const char *kafka[GATEWAY_KAFKA_SETTINGS_MAX];
+    static const char *kafka[GATEWAY_KAFKA_SETTINGS_MAX]; /* dead letters use them later */
     struct knowledge_config knowledge = {.kafka = kafka};
+    struct schemas_config schemas = {.kafka = kafka};
     enum err err;
 
     cluster_init(&g->cluster);
@@ -301,10 +304,14 @@ static enum err start(struct gateway *g, const char *path, struct reason *why)
     if (err)
         return err;
     gateway_kafka_settings(g, kafka);
+    schemas.topic = settings_string(g->settings, "castellan.schemas.topic");
     knowledge.acl.super_users = slice_str(settings_string(g->settings, "super.users"));
     knowledge.acl.allow_if_no_acl = settings_bool(g->settings, "allow.everyone.if.no.acl.found");
     knowledge.bootstrap_scram_file = settings_string(g->settings, "castellan.bootstrap.scram");
-    err = knowledge_open(&g->knowledge, &knowledge, on_changed, g, why);
+    g->dead_letters = dead_letters_new(kafka);
+    err = g->dead_letters ? schemas_open(&g->schemas, &schemas, why) : ERR_NO_MEMORY;
+    if (!err)
+        err = knowledge_open(&g->knowledge, &knowledge, on_changed, g, why);
     if (!err && settings_has(g->settings, "castellan.admin.listener"))
         err = admin_http_start(&control.admin, g, why);
     loop_timer_init(&control.timer, control.loop, on_timer, g);
@@ -320,7 +327,10 @@ static void stop(struct gateway *g)
         kafka_client_close(control.client, "shutting down");
     workers_stop(g);
     knowledge_close(g->knowledge);
+    dead_letters_free(g->dead_letters);
+    schemas_stop(g->schemas);
     workers_free(g);
+    schemas_close(g->schemas);
     for (int i = 0; control.loop && i < 10; i++)
         loop_run_once(control.loop, false);
     for (int i = 0; i < g->entrance_count; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Produce: authorize (by the plan of gateway/split_plans.c) -> quota -> seal what a privacy policy protects -> forward.
+ * Produce: authorize (by the plan of gateway/split_plans.c) -> quota -> validate against schemas -> seal what a privacy
+ * policy protects -> forward.
  * Nothing protected leaves here unsealed: a partition that cannot be sealed is answered with its error and taken out of
  * the request. The cluster's answer is rewritten where it names nodes, the refusals put back, the throttle time added.
  */
@@ -7,6 +8,7 @@
 #include "core/base/log.h"
 #include "gateway/crypt.h"
 #include "gateway/handlers.h"
+#include "gateway/schema_filter.h"
 #include "gateway/topic_ids.h"
 #include "gateway/traffic.h"
 
@@ -18,8 +20,10 @@ typedef struct produce_response_partition_produce_response partition_answer;
 struct refusal {
     int32_t topic; /* index in the request as it came */
     int32_t partition;
-    enum err err;
-    const char *text; /* in the arena; NULL: the error's own */
+    enum err err;                       /* ERR_OK: done with, nothing to forward */
+    const char *text;                   /* in the arena; NULL: the error's own */
+    const struct schema_violation *bad; /* ERR_INVALID_RECORD: the records to blame */
+    size_t bad_n;
 };
 
 struct produce {
@@ -27,7 +31,9 @@ struct produce {
     int32_t topic_count;
     struct refusal *refusals;
     int32_t refusal_count;
+    struct schema_job *schemas;
     struct crypt_job *job;
+    bool changed; /* records were replaced */
 };
 
 static struct produce *state_of(struct pending *p)
@@ -37,6 +43,7 @@ static struct produce *state_of(struct pending *p)
 
 static void free_state(struct pending *p)
 {
+    schema_job_free(state_of(p)->schemas);
     crypt_job_free(state_of(p)->job);
 }
 
@@ -49,6 +56,19 @@ static struct slice topic_name(struct pending *p, const topic_data *t)
 
 /* ---- The answer ---- */
 
+static void put_record_errors(struct pending *p, partition_answer *a, const struct refusal *r)
+{
+    int32_t n = (int32_t)(r->bad_n < SCHEMA_ERRORS_MAX ? r->bad_n : SCHEMA_ERRORS_MAX);
+
+    if (n == 0 || !r->err ||
+        !produce_response_batch_index_and_error_message_array_alloc(&a->record_errors, n, &p->arena))
+        return;
+    for (int32_t i = 0; i < n; i++) {
+        a->record_errors.v[i].batch_index = r->bad[i].index;
+        a->record_errors.v[i].batch_index_error_message = slice_str(r->bad[i].text);
+    }
+}
+
 static void put_partition(struct pending *p, topic_answer *out, const struct refusal *r)
 {
     partition_answer *a = &out->partition_responses.v[out->partition_responses.n++];
@@ -56,8 +76,8 @@ static void put_partition(struct pending *p, topic_answer *out, const struct ref
     a->index = r->partition;
     a->error_code = err_kafka(r->err);
     a->base_offset = -1;
-    a->error_message = slice_str(r->text ? r->text : err_text(r->err));
-    (void)p;
+    a->error_message = r->err ? slice_str(r->text ? r->text : err_text(r->err)) : SLICE_NULL;
+    put_record_errors(p, a, r);
 }
 
 static topic_answer *answer_of(struct pending *p, struct produce_response *resp, const topic_data *t)
@@ -146,7 +166,8 @@ static void answer_alone(struct pending *p)
 
 /* ---- The request ---- */
 
-static void refuse(struct pending *p, int32_t topic, int32_t partition, enum err err, const struct reason *why)
+static struct refusal *refuse(struct pending *p, int32_t topic, int32_t partition, enum err err,
+                              const struct reason *why)
 {
     struct produce *s = state_of(p);
     struct refusal *r = &s->refusals[s->refusal_count++];
@@ -154,13 +175,31 @@ static void refuse(struct pending *p, int32_t topic, int32_t partition, enum err
     r->partition = partition;
     r->err = err;
     r->text = why && why->code ? arena_printf(&p->arena, "%s", why->text) : NULL;
+    return r;
+}
+
+static bool is_refused(const struct produce *s, int32_t topic, int32_t partition)
+{
+    for (int32_t i = 0; i < s->refusal_count; i++)
+        if (s->refusals[i].topic == topic && s->refusals[i].partition == partition)
+            return true;
+    return false;
+}
+
+static bool any_error(const struct produce *s)
+{
+    for (int32_t i = 0; i < s->refusal_count; i++)
+        if (s->refusals[i].err)
+            return true;
+    return false;
 }
 
 static void refuse_topic(struct pending *p, int32_t topic, enum err err)
 {
     const topic_data *t = &state_of(p)->topics[topic];
     for (int32_t i = 0; i < t->partition_data.n; i++)
-        refuse(p, topic, t->partition_data.v[i].index, err, NULL);
+        if (!is_refused(state_of(p), topic, t->partition_data.v[i].index))
+            refuse(p, topic, t->partition_data.v[i].index, err, NULL);
 }
 
 /* Forward what is left: the request without the refused partitions. */
@@ -183,14 +222,9 @@ static void send_rest(struct pending *p, bool changed)
         struct produce_request_partition_produce_data *parts =
             arena_array(&p->arena, (size_t)s->topics[t].partition_data.n, sizeof *parts);
         int32_t left = 0;
-        for (int32_t i = 0; parts && i < s->topics[t].partition_data.n; i++) {
-            bool refused = false;
-            for (int32_t k = 0; k < s->refusal_count && !refused; k++)
-                refused =
-                    s->refusals[k].topic == t && s->refusals[k].partition == s->topics[t].partition_data.v[i].index;
-            if (!refused)
+        for (int32_t i = 0; parts && i < s->topics[t].partition_data.n; i++)
+            if (!is_refused(s, t, s->topics[t].partition_data.v[i].index))
                 parts[left++] = s->topics[t].partition_data.v[i];
-        }
         if (left == 0)
             continue;
         kept[n] = s->topics[t];
@@ -199,7 +233,9 @@ static void send_rest(struct pending *p, bool changed)
     }
     req->topic_data.v = kept;
     req->topic_data.n = n;
-    if (n == 0 && req->acks == 0)
+    if (n == 0 && req->acks == 0 && !any_error(s))
+        pending_silent(p);
+    else if (n == 0 && req->acks == 0)
         pending_fail(p, CONN_CLOSE_PROTOCOL, "a produce with acks=0 was refused"); /* as Kafka tells such a producer */
     else if (n == 0)
         answer_alone(p);
@@ -263,7 +299,10 @@ static bool plan_sealing(struct pending *p)
             continue;
         }
         for (int32_t i = 0; i < s->topics[t].partition_data.n; i++) {
-            struct crypt_run *r = crypt_job_add(s->job);
+            struct crypt_run *r;
+            if (is_refused(s, t, s->topics[t].partition_data.v[i].index))
+                continue;
+            r = crypt_job_add(s->job);
             r->topic = name;
             r->policy = policy;
             r->records = &s->topics[t].partition_data.v[i].records;
@@ -272,6 +311,72 @@ static bool plan_sealing(struct pending *p)
         }
     }
     return s->job != NULL;
+}
+
+static void seal_and_send(struct pending *p)
+{
+    struct produce *s = state_of(p);
+    int32_t refused_so_far = s->refusal_count;
+
+    if (s->refusal_count == 0 && policy_set_count(p->session->worker->view->policies) == 0) {
+        send_rest(p, s->changed);
+    } else if (plan_sealing(p)) {
+        pending_hold(p);
+        crypt_seal(s->job, on_sealed);
+    } else {
+        send_rest(p, s->changed || s->refusal_count != refused_so_far);
+    }
+}
+
+static void on_validated(struct pending *p)
+{
+    struct produce *s = state_of(p);
+
+    if (!p->session) {
+        pending_silent(p);
+        return;
+    }
+    for (size_t i = 0; i < schema_job_count(s->schemas); i++) {
+        const struct schema_run *r = schema_job_run(s->schemas, i);
+        struct refusal *refusal;
+        s->changed = s->changed || (!r->err && r->bad_n > 0);
+        if (!r->err && !r->emptied)
+            continue;
+        refusal = refuse(p, r->tag_topic, r->tag_partition, r->err, r->err ? &r->why : NULL);
+        refusal->bad = r->bad;
+        refusal->bad_n = r->bad_n;
+    }
+    seal_and_send(p);
+}
+
+/* What is to be validated; false when nothing is. */
+static bool plan_validation(struct pending *p)
+{
+    struct produce *s = state_of(p);
+    size_t max = 0;
+
+    for (int32_t t = 0; t < s->topic_count; t++)
+        max += (size_t)s->topics[t].partition_data.n;
+    for (int32_t t = 0; t < s->topic_count; t++) {
+        struct slice name = topic_name(p, &s->topics[t]);
+        if (slice_is_null(name) || !schema_filter_wants(p->session->worker, name))
+            continue;
+        if (!s->schemas && !(s->schemas = schema_job_new(p, max))) {
+            refuse_topic(p, t, ERR_KAFKA_STORAGE_ERROR);
+            continue;
+        }
+        for (int32_t i = 0; i < s->topics[t].partition_data.n; i++) {
+            struct schema_run *r;
+            if (is_refused(s, t, s->topics[t].partition_data.v[i].index))
+                continue;
+            r = schema_job_add(s->schemas);
+            r->topic = name;
+            r->records = &s->topics[t].partition_data.v[i].records;
+            r->tag_topic = t;
+            r->tag_partition = s->topics[t].partition_data.v[i].index;
+        }
+    }
+    return s->schemas && schema_job_count(s->schemas) > 0;
 }
 
 static void check_topics(struct pending *p)
@@ -285,17 +390,10 @@ static void check_topics(struct pending *p)
         else if (!session_may(p->session, ACL_TOPIC, ACL_WRITE, name))
             refuse_topic(p, t, ERR_TOPIC_AUTHORIZATION_FAILED);
     }
-    if (s->refusal_count == 0 && policy_set_count(p->session->worker->view->policies) == 0) {
-        send_rest(p, false);
-        return;
-    }
-    int32_t refused_so_far = s->refusal_count;
-    if (plan_sealing(p)) {
-        pending_hold(p);
-        crypt_seal(s->job, on_sealed);
-    } else {
-        send_rest(p, s->refusal_count != refused_so_far);
-    }
+    if (plan_validation(p))
+        schema_job_start(s->schemas, on_validated);
+    else
+        seal_and_send(p);
 }
 
 static void on_ids(struct pending *p)

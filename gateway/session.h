@@ -67,6 +67,8 @@ struct pending {
     int64_t throttle_ms;
     int64_t arrived_us;
     struct resolving *resolving;            /* while topic ids are looked up (topic_ids.c) */
+    struct schema_job *schema_job;          /* while its records are validated (schema_filter.c) */
+    struct asking *resolving_configs;       /* while topics' configurations are asked for (schema_topics.c) */
     void *filter;                           /* the filter's own state, in the arena */
     void (*filter_free)(struct pending *p); /* NULL: nothing to free beyond the arena */
 };

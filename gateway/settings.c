@@ -2,6 +2,7 @@
  * From the properties file to a configured gateway. Whatever is wrong is said with file and key before anything is
  * opened. */
 #include "gateway/settings.h"
+#include "gateway/schema_topics.h"
 
 #include <stdio.h>
 
@@ -26,6 +27,9 @@ const struct setting_row gateway_setting_rows[] = {
     {"castellan.registry.ca", SETTING_STRING, NULL, 0, 0, "PEM file of the CA of that registry"},
     {"castellan.keyd.socket", SETTING_STRING, NULL, 0, 0, "the key process's socket; without it nothing is encrypted"},
     {"castellan.bootstrap.scram", SETTING_STRING, NULL, 0, 0, "file of users to add when they are absent"},
+    {"castellan.schemas.topic", SETTING_STRING, "_schemas", 0, 0, "the registry's topic, for schema validation"},
+    {"castellan.topic.*", SETTING_STRING, NULL, 0, 0,
+     "castellan.topic.TOPIC.value.schema.validation and its kind, where the cluster does not know the topic's keys"},
     TLS_SETTING_ROWS(""),
     TLS_SETTING_ROWS(UPSTREAM),
     {UPSTREAM "security.protocol", SETTING_STRING, "SSL", 0, 0, "SSL or PLAINTEXT, towards the cluster"},
@@ -117,6 +121,8 @@ enum err gateway_configure(struct gateway *g, const char *path, struct reason *w
     if (!err)
         err = principal_rules_parse(&g->principal_rules,
                                     slice_str(settings_string(g->settings, "ssl.principal.mapping.rules")), why);
+    if (!err)
+        err = schema_topics_check_settings(g, why);
     if (!err)
         err = open_tls(g, why);
     if (err)

@@ -5,6 +5,7 @@
 #include "gateway/admin.h"
 #include "gateway/handlers.h"
 #include "gateway/judge.h"
+#include "gateway/schema_topics.h"
 #include "gateway/split.h"
 #include "wire/create_topics.h"
 
@@ -34,6 +35,7 @@ static void hide_configs(struct pending *p, void *response)
         t->replication_factor = -1;
         t->configs.n = -1;
     }
+    schema_topics_changed(p->session->worker->gateway); /* it may have existed before, with another configuration */
     pending_answer(p, resp);
 }
 

@@ -60,6 +60,13 @@ static void on_done(void *user, struct kafka_client *k, enum err err, int16_t ve
     call_done(user, err, body, k);
 }
 
+/* A question on a request's behalf does not let the next one overtake it. */
+static void release_if_forwarded(struct pending *p, int16_t api_key)
+{
+    if (api_key == p->api->key)
+        pending_release(p);
+}
+
 static void send_now(struct upstream *u, struct call *c, int16_t api_key, int16_t version, struct slice client_id,
                      struct slice body, bool no_answer)
 {
@@ -81,7 +88,7 @@ static void send_now(struct upstream *u, struct call *c, int16_t api_key, int16_
         free(c);
         pending_silent(p);
     } else {
-        pending_release(c->pending);
+        release_if_forwarded(c->pending, api_key);
     }
 }
 
@@ -296,7 +303,7 @@ void upstream_send(struct session *s, struct pending *p, int16_t api_key, int16_
     if (!enqueue(u, c, api_key, version, client_id, body, no_answer))
         call_done(c, ERR_NO_MEMORY, SLICE_NULL, NULL);
     else if (!no_answer)
-        pending_release(p);
+        release_if_forwarded(p, api_key);
 }
 
 void upstreams_close(struct session *s)

@@ -3,6 +3,7 @@
  * posted to its loop. */
 #include "gateway/worker.h"
 #include "core/base/log.h"
+#include "gateway/schema_topics.h"
 #include "gateway/session.h"
 
 #include <stdio.h>
@@ -154,6 +155,7 @@ void workers_free(struct gateway *g)
             loop_run_once(w->loop, false);
         loop_free(w->loop);
         view_free(w->view);
+        schema_topics_free(w->schema_topics);
         map_free(&w->topic_ids, free);
         while (w->attached) {
             struct attach *at = w->attached;

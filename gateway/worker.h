@@ -13,6 +13,7 @@
 #include "gateway/knowledge.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* A worker: one thread, one loop, its share of the client connections. A session and its upstream connections stay on
  * one worker, so the data path takes no lock. */
@@ -39,6 +40,10 @@ struct gateway {
     struct principal_rules *principal_rules;
     struct knowledge *knowledge;
     struct quota_meters *meters;
+    struct schemas *schemas;           /* what the registry knows */
+    struct dead_letters *dead_letters; /* where bad records go */
+    _Atomic uint64_t topic_changes;    /* configurations of topics changed through this gateway, and when last */
+    _Atomic int64_t topic_changed_ms;
     bool mechanisms[SASL_MECHANISMS];
     struct worker *workers;
     int worker_count;
@@ -55,7 +60,8 @@ struct worker {
     struct loop *loop;
     struct view *view; /* the current one */
     struct key_client *keys;
-    struct map topic_ids; /* 16 bytes -> char * name; learned from Metadata answers */
+    struct schema_topics *schema_topics; /* what topics ask of their data (schema_topics.h) */
+    struct map topic_ids;                /* 16 bytes -> char * name; learned from Metadata answers */
     struct session *sessions;
     size_t session_count;
     struct attach *attached; /* the listeners it accepts from */
