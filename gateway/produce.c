@@ -264,14 +264,6 @@ static void on_sealed(struct pending *p)
     send_rest(p, true);
 }
 
-static bool is_refused(const struct produce *s, int32_t topic)
-{
-    for (int32_t i = 0; i < s->refusal_count; i++)
-        if (s->refusals[i].topic == topic)
-            return true;
-    return false;
-}
-
 /* Which partitions a policy protects; false when nothing does. Not for what was refused: no keys are made for people
  * named by somebody who may not write. */
 static bool plan_sealing(struct pending *p)
@@ -286,7 +278,7 @@ static bool plan_sealing(struct pending *p)
         const struct policy *policy;
         enum err err;
 
-        if (slice_is_null(name) || is_refused(s, t))
+        if (slice_is_null(name))
             continue;
         err = crypt_policy(p, name, &policy);
         if (err)
@@ -361,7 +353,8 @@ static bool plan_validation(struct pending *p)
         struct slice name = topic_name(p, &s->topics[t]);
         if (slice_is_null(name) || !schema_filter_wants(p->session->worker, name))
             continue;
-        if (!s->schemas && !(s->schemas = schema_job_new(p, max))) {
+        name = arena_copy(&p->arena, name); /* the worker may forget the name meanwhile */
+        if (slice_is_null(name) || (!s->schemas && !(s->schemas = schema_job_new(p, max)))) {
             refuse_topic(p, t, ERR_KAFKA_STORAGE_ERROR);
             continue;
         }
