@@ -111,6 +111,9 @@ static enum err refused(struct session *s, long status, const char *url, const j
     long long code = json_integer_value(json_object_get(answer, "error_code"));
     enum err err = status == 404 ? ERR_NOT_FOUND : status == 409 ? ERR_CONFLICT : ERR_INVALID_REQUEST;
 
+    if (status == 401 && !settings_has(s->settings, "sasl.jaas.config"))
+        return session_fail(s, ERR_AUTH, "%s wants a user and password, and %s has none (sasl.jaas.config)", url,
+                            s->config);
     if (status == 401)
         return session_fail(s, ERR_AUTH, "%s does not know this user and password (they come from %s)", url, s->config);
     if (status == 403)

@@ -17,12 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 #include <uv.h>
 
 extern char **environ;
 
-enum { READY_FD = 3, READY_TIMEOUT_MS = 60000 };
+enum { READY_FD = 3, SLOW_START_MS = 10000 };
 
 struct role {
     struct up *up;
@@ -41,7 +42,8 @@ struct up {
     struct role roles[LAYOUT_ROLES_MAX];
     int role_count;
     uv_signal_t signals[2];
-    uv_timer_t stop_timer;
+    uv_timer_t slow_timer; /* says who is not ready yet */
+    int lock_fd;
     bool announced, stopping, brokers_stopping;
     int exit_status;
     int64_t started_ms;
@@ -198,6 +200,7 @@ static void advance_stop(struct up *u)
         stop_handle((uv_handle_t *)&u->roles[i].timer);
     for (size_t i = 0; i < 2; i++)
         stop_handle((uv_handle_t *)&u->signals[i]);
+    stop_handle((uv_handle_t *)&u->slow_timer);
 }
 
 static void up_stop(struct up *u, int status)
@@ -232,6 +235,15 @@ static void announce(struct up *u)
            (double)(now_ms() - u->started_ms) / 1000, l->port_sasl, l->port_mtls, l->port_registry, l->port_admin,
            l->data, l->data, l->data, l->data);
     fflush(stdout);
+}
+
+static void on_slow_start(uv_timer_t *t)
+{
+    struct up *u = t->data;
+
+    for (int i = 0; !u->announced && !u->stopping && i < u->role_count; i++)
+        if (u->roles[i].supervisor.state != SUP_READY)
+            log_warn("%s is not ready yet; see %s", u->roles[i].where.name, u->roles[i].where.log);
 }
 
 static void on_role_timer(uv_timer_t *t)
@@ -302,10 +314,29 @@ static int up_serve(struct up *u)
         uv_timer_init(u->loop, &r->timer);
         r->timer.data = r;
     }
+    uv_timer_init(u->loop, &u->slow_timer);
+    u->slow_timer.data = u;
+    uv_timer_start(&u->slow_timer, on_slow_start, SLOW_START_MS, SLOW_START_MS);
     for (int i = 0; i < u->role_count; i++)
         role_event(&u->roles[i], SUP_EV_START);
     uv_run(u->loop, UV_RUN_DEFAULT);
     return u->exit_status;
+}
+
+/* One supervisor per data folder: a second one would rewrite the configuration under the first. The lock goes with the
+ * process. */
+static enum err lock_data(struct up *u, struct reason *why)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/.lock", u->layout.data);
+    u->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (u->lock_fd < 0)
+        return reason_set(why, err_from_errno(errno), "cannot open %s: %s", path, strerror(errno));
+    if (flock(u->lock_fd, LOCK_EX | LOCK_NB))
+        return reason_set(why, ERR_CONFLICT, "another `castellan up` runs on %s; --data DIR names another folder",
+                          u->layout.data);
+    return ERR_OK;
 }
 
 static bool parse_number(const char *text, long min, long max, int *out)
@@ -333,7 +364,7 @@ static int run(const struct verb *verb, const struct args *args)
         return verb_usage_error(verb, "--brokers must be from 1 to %d", LAYOUT_BROKERS_MAX);
     log_set_role("up");
     u.started_ms = now_ms();
-    if (layout_init(&u.layout, data ? data : "castellan-data", port_base, brokers, &why) ||
+    if (layout_init(&u.layout, data ? data : "castellan-data", port_base, brokers, &why) || lock_data(&u, &why) ||
         layout_check_ports(&u.layout, &why) || layout_prepare(&u.layout, args_has(args, "demo-users"), &why))
         return verb_failed(&why);
     return up_serve(&u);

@@ -234,6 +234,14 @@ def test_a_second_system_on_the_same_ports_says_so(castellan, tmp_path):
     assert done.returncode == 1 and f"port {castellan.base}" in done.stderr and "--port-base" in done.stderr
 
 
+def test_a_second_system_on_the_same_data_says_so(castellan):
+    before = (castellan.data / "gateway" / "gateway.properties").read_bytes()
+    done = subprocess.run([str(CASTELLAN), "up", "--data", str(castellan.data), "--port-base", "1024"],
+                          stderr=subprocess.PIPE, text=True, timeout=20)
+    assert done.returncode == 1 and str(castellan.data) in done.stderr and "--data" in done.stderr
+    assert (castellan.data / "gateway" / "gateway.properties").read_bytes() == before
+
+
 def test_roles_end_with_their_supervisor():
     system = System()
     system.start()
