@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { CONTROL_RETRY_MS = 50, CONTROL_REFRESH_MS = 5000, METADATA_VERSION = 9 };
+enum { CONTROL_RETRY_MS = 50, CONTROL_REFRESH_MS = 5000, CONTROL_COMPLETE_MS = 2000, METADATA_VERSION = 9 };
 
 struct control {
     struct gateway *gateway;
@@ -27,7 +27,8 @@ struct control {
     struct loop_timer timer;
     struct kafka_client *client;
     int next_bootstrap;
-    bool cluster_known, listening, stopping;
+    bool cluster_known, cluster_complete, listening, stopping;
+    int64_t known_since_ms;
     _Atomic bool cluster_up, tables_ready;
     int exit_status;
     struct admin_http *admin;
@@ -135,7 +136,7 @@ static void become_ready(void)
     struct gateway *g = control.gateway;
     struct reason why = {0};
 
-    if (control.listening || !control.cluster_known || !control.tables_ready)
+    if (control.listening || !control.cluster_complete || !control.tables_ready)
         return;
     if (listen_all(g, &why)) {
         log_error("%s", why.text);
@@ -156,6 +157,14 @@ static void learn_versions(struct gateway *g, struct kafka_client *k)
             g->cluster.max_version[key] = max;
         }
     }
+}
+
+/* A fresh cluster shows its nodes one after the other; ports are opened when all that bootstrap.servers names are
+ * there, or after a while without the missing ones. */
+static void look_whether_complete(struct gateway *g, int32_t nodes)
+{
+    control.cluster_complete = control.cluster_complete || nodes >= g->cluster.bootstrap_count ||
+                               loop_now_ms(control.loop) - control.known_since_ms > CONTROL_COMPLETE_MS;
 }
 
 static void on_metadata(void *user, struct kafka_client *k, enum err err, int16_t version, struct slice body)
@@ -182,12 +191,15 @@ static void on_metadata(void *user, struct kafka_client *k, enum err err, int16_
         if (!control.cluster_known && !slice_is_null(resp.cluster_id) &&
             resp.cluster_id.n < sizeof g->cluster.cluster_id)
             memcpy(g->cluster.cluster_id, resp.cluster_id.p, resp.cluster_id.n);
+        if (!control.cluster_known)
+            control.known_since_ms = loop_now_ms(control.loop);
         control.cluster_known = true;
+        look_whether_complete(g, resp.brokers.n);
         control.cluster_up = true;
         become_ready();
     }
     arena_free(&a);
-    loop_timer_start(&control.timer, err || !control.cluster_known ? CONTROL_RETRY_MS : CONTROL_REFRESH_MS);
+    loop_timer_start(&control.timer, err || !control.cluster_complete ? CONTROL_RETRY_MS : CONTROL_REFRESH_MS);
 }
 
 static void ask_metadata(struct gateway *g)
