@@ -9,7 +9,9 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
+import kafka_wire as wire
 from system import System
+from test_faults import Hand, crc32c, leader_of
 from test_system import read_all
 
 ORDER = {"type": "record", "name": "Order", "namespace": "shop",
@@ -107,6 +109,51 @@ def test_exactly_the_bad_records_are_named(castellan):
     got = send(castellan, topic, [good, bad, good, b"x", good])
     assert got == [BAD] * 5  # the batch is refused whole
     assert read_all(castellan, "admin", topic, 1) == []
+
+
+def batch_of(values):
+    """One uncompressed batch, byte by byte."""
+    def varint(n):
+        n, out = (n << 1) ^ (n >> 63), b""
+        while n > 127:
+            out += bytes([n & 127 | 128])
+            n >>= 7
+        return out + bytes([n])
+
+    records = b""
+    for i, value in enumerate(values):
+        record = b"\0" + varint(0) + varint(i) + varint(-1) + varint(len(value)) + value + varint(0)
+        records += varint(len(record)) + record
+    now, n = int(time.time() * 1000), len(values)
+    after_crc = struct.pack(">hiqqqhii", 0, n - 1, now, now, -1, -1, -1, n) + records
+    return struct.pack(">qiibI", 0, 9 + len(after_crc), -1, 2, crc32c(after_crc)) + after_crc
+
+
+def produce_by_hand(castellan, topic, values, version=8):
+    """(error code, base offset, [(batch index, message)], error message) of partition 0."""
+    with Hand(castellan, 100 + leader_of(castellan, topic)) as hand:
+        answer = hand.ask(0, version, wire.string(None) + struct.pack(">hi", -1, 10000) + wire.array(
+            [wire.string(topic) + wire.array([struct.pack(">i", 0) + wire.bytes_(batch_of(values))])]))
+
+    def partition(r):
+        _, error, offset, _, _ = r.take("ihqqq")
+        return error, offset, *([r.array(lambda e: (e.take("i"), e.string())), r.string()] if version >= 8 else [])
+
+    return answer.array(lambda r: (r.string(), r.array(partition)))[0][1][0]
+
+
+def test_record_errors(castellan):
+    topic = make_topic(castellan, "errors", value_schema_validation="payload")
+    mine = register(castellan, f"{topic}-value", ORDER)
+    good, cut = frame(mine, order(7, "hi")), frame(mine, order(7, "hi")[:-1])
+    error, offset, records, message = produce_by_hand(castellan, topic, [good, cut, good, b"x", frame(99999, b"")])
+    assert (error, offset, message) == (87, -1, "One or more records have been rejected")
+    assert [index for index, _ in records] == [1, 3, 4]
+    assert f"not what schema id {mine} says" in records[0][1]
+    assert "does not begin with a schema id" in records[1][1]
+    assert "schema id 99999 cannot be used" in records[2][1]
+    assert produce_by_hand(castellan, topic, [cut], version=7) == (87, -1)
+    assert produce_by_hand(castellan, topic, [good, good]) == (0, 0, [], None)
 
 
 def test_guid_header(castellan):
