@@ -129,11 +129,15 @@ def batch_of(values):
     return struct.pack(">qiibI", 0, 9 + len(after_crc), -1, 2, crc32c(after_crc)) + after_crc
 
 
+def produce_body(topic, values):
+    return wire.string(None) + struct.pack(">hi", -1, 10000) + wire.array(
+        [wire.string(topic) + wire.array([struct.pack(">i", 0) + wire.bytes_(batch_of(values))])])
+
+
 def produce_by_hand(castellan, topic, values, version=8):
     """(error code, base offset, [(batch index, message)], error message) of partition 0."""
     with Hand(castellan, 100 + leader_of(castellan, topic)) as hand:
-        answer = hand.ask(0, version, wire.string(None) + struct.pack(">hi", -1, 10000) + wire.array(
-            [wire.string(topic) + wire.array([struct.pack(">i", 0) + wire.bytes_(batch_of(values))])]))
+        answer = hand.ask(0, version, produce_body(topic, values))
 
     def partition(r):
         _, error, offset, _, _ = r.take("ihqqq")
@@ -154,6 +158,26 @@ def test_record_errors(castellan):
     assert "schema id 99999 cannot be used" in records[2][1]
     assert produce_by_hand(castellan, topic, [cut], version=7) == (87, -1)
     assert produce_by_hand(castellan, topic, [good, good]) == (0, 0, [], None)
+
+
+def test_producers_that_leave_while_schemas_are_looked_up(castellan):
+    dead = make_topic(castellan, "leftdead")
+    topic = make_topic(castellan, "left", value_schema_validation="payload", schema_dead_letter_topic=dead)
+    mine = register(castellan, f"{topic}-value", ORDER)
+    leader = leader_of(castellan, topic)
+    for _ in range(30):
+        with Hand(castellan, 100 + leader) as hand:
+            body = produce_body(topic, [frame(99999, b""), frame(mine, order(1, "x"))])
+            hand.frame(struct.pack(">hhi", 0, 8, 7) + wire.string("probe") + body)
+    # requests one after the other without waiting are answered in their order
+    with Hand(castellan, 100 + leader) as hand:
+        for i in range(20):
+            body = produce_body(topic, [frame(mine if i % 2 else 88888, order(1, "x"))])
+            hand.frame(struct.pack(">hhi", 0, 8, i) + wire.string("probe") + body)
+        for i in range(20):
+            size = struct.unpack(">i", hand.exactly(4))[0]
+            assert struct.unpack(">i", hand.exactly(size)[:4])[0] == i
+    assert castellan.process.poll() is None
 
 
 def test_guid_header(castellan):
