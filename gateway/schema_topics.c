@@ -94,7 +94,7 @@ static struct schema_topic *get_or_make(struct worker *w, struct slice topic)
 
 /* ---- gateway.properties ---- */
 
-static void put_static(const struct gateway *g, struct schema_settings *s, struct slice topic)
+void schema_topics_put_own(const struct gateway *g, struct schema_settings *s, struct slice topic)
 {
     for (size_t i = 0; schema_setting_name(i); i++) {
         const char *name = schema_setting_name(i), *value;
@@ -155,7 +155,7 @@ static void learn(struct worker *w, const struct asking *a,
                       SLICE_FMT(r->configs.v[i].name), SLICE_FMT(r->configs.v[i].value));
             return;
         }
-    put_static(w->gateway, &s, r->resource_name);
+    schema_topics_put_own(w->gateway, &s, r->resource_name);
     t->settings = s;
     t->asked_ms = a->asked_ms;
     t->change = a->change;

@@ -40,5 +40,6 @@ struct schema_judge *schema_topic_judge(struct worker *w, struct schema_topic *t
 void schema_topics_changed(struct gateway *g);
 /* castellan.topic.TOPIC.value.schema.validation=... and its kind in gateway.properties, checked. */
 enum err schema_topics_check_settings(const struct gateway *g, struct reason *why) MUST_CHECK;
+void schema_topics_put_own(const struct gateway *g, struct schema_settings *s, struct slice topic);
 
 #endif
