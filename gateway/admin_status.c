@@ -29,7 +29,7 @@ static json_t *workers_json(struct gateway *g)
 
     for (int i = 0; i < g->worker_count; i++) {
         json_t *o = json_object();
-        size_t sessions = __atomic_load_n(&g->workers[i].session_count, __ATOMIC_RELAXED);
+        size_t sessions = g->workers[i].session_count;
         json_object_set_new(o, "sessions", json_integer((json_int_t)sessions));
         json_array_append_new(list, o);
     }

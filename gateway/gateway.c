@@ -27,9 +27,9 @@ struct control {
     struct loop_timer timer;
     struct kafka_client *client;
     int next_bootstrap;
-    bool cluster_known, cluster_complete, listening, stopping;
+    bool cluster_known, cluster_complete, stopping;
     int64_t known_since_ms;
-    _Atomic bool cluster_up, tables_ready;
+    _Atomic bool cluster_up, tables_ready, listening; /* asked for by other threads */
     int exit_status;
     struct admin_http *admin;
 };

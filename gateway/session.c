@@ -289,7 +289,8 @@ void session_accept(struct worker *w, struct entrance *e, int place, struct acce
     struct conn_opts o = {
         .ops = &ops, .user = s, .tls = e->tls, .frame_max = CONN_FRAME_MAX_BEFORE_AUTH, .idle_ms = w->gateway->idle_ms};
 
-    if (!s) {
+    if (!s || w->stopping) {
+        free(s);
         listener_drop(a);
         return;
     }

@@ -130,6 +130,7 @@ enum err workers_start(struct gateway *g, int count, struct reason *why)
 static void end_worker(void *arg)
 {
     struct worker *w = arg;
+    w->stopping = true;
     session_close_all(w);
     key_client_free(w->keys);
     w->keys = NULL;

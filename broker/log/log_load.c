@@ -360,8 +360,12 @@ enum err plog_load(struct plog *l, const struct plog_open_args *args, struct rea
             limit = l->segments[i]->base_offset;
     if (no_epochs)
         e = rebuild_epochs(l, why);
-    if (!e && (epochs_truncate_end(&l->epochs, l->end_offset) | epochs_truncate_start(&l->epochs, l->start_offset)))
-        e = plog_save_epochs(l, why);
+    if (!e) {
+        bool cut_end = epochs_truncate_end(&l->epochs, l->end_offset);
+        bool cut_start = epochs_truncate_start(&l->epochs, l->start_offset);
+        if (cut_end || cut_start)
+            e = plog_save_epochs(l, why);
+    }
     if (!e)
         e = plog_rebuild_state(l, limit, args->now_ms, why);
     l->recovery_point = args->clean_shutdown ? l->end_offset : args->recovery_point;

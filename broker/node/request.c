@@ -208,6 +208,11 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
     const char *wrong;
 
     (void)frame;
+    if (c->node->stopping) {
+        free(r);
+        conn_close(conn, CONN_CLOSE_SHUTDOWN, NULL);
+        return;
+    }
     if (!r) {
         conn_close(conn, CONN_CLOSE_NO_MEMORY, NULL);
         return;
@@ -256,7 +261,8 @@ static void on_accept(void *arg, struct accepted a)
     struct client *c = calloc(1, sizeof *c);
     struct conn_opts opts = {.ops = &client_ops, .user = c, .tls = n->tls_server};
 
-    if (!c) {
+    if (!c || n->stopping) { /* there is nothing left that could serve it */
+        free(c);
         listener_drop(a);
         return;
     }
