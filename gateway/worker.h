@@ -62,10 +62,10 @@ struct worker {
     struct key_client *keys;
     struct schema_topics *schema_topics; /* what topics ask of their data (schema_topics.h) */
     struct map topic_ids;                /* 16 bytes -> char * name; learned from Metadata answers */
-    bool stopping; /* takes no more connections: what would serve them is going */
+    bool stopping;                       /* takes no more connections: what would serve them is going */
     struct session *sessions;
     _Atomic size_t session_count; /* the status page reads it from another thread */
-    struct attach *attached; /* the listeners it accepts from */
+    struct attach *attached;      /* the listeners it accepts from */
 };
 
 /* ---- gateway.c ---- */
