@@ -6,11 +6,12 @@
  * What an id (and, for Protobuf under RecordNameStrategy, a message) means for this topic is remembered until the next
  * record of `_schemas`; only good answers are, a bad one is looked up again every time. */
 #include "gateway/schema_check.h"
+#include "core/base/env.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FRAME_SIZE = 5, GUID_FRAME_SIZE = 1 + GUID_SIZE };
+enum { CLOCK_EVERY = 8, JSON_KEPT_MAX = 1024 * 1024, FRAME_SIZE = 5, GUID_FRAME_SIZE = 1 + GUID_SIZE };
 
 static const char *const side_names[SCHEMA_SIDES] = {"key", "value"};
 static const char *const id_headers[SCHEMA_SIDES] = {"__key_schema_id", "__value_schema_id"};
@@ -380,6 +381,8 @@ static enum err check_rules(struct subject_matter *m, const struct schema *s)
     enum err err = ERR_OK;
 
     arena_reset(&j->arena);
+    if (j->json.cap > JSON_KEPT_MAX)
+        buf_free(&j->json);
     buf_clear(&j->json);
     if (s->type == SCHEMA_AVRO) {
         err = avro_program_to_json(s->avro, m->payload, AVRO_JSON_PLAIN, &j->json, &why);
@@ -460,9 +463,13 @@ static enum err judge_batch(struct schema_judge *j, const struct schema_settings
 {
     struct record r;
     bool more = false;
+    int64_t until = env_mono_ms(env_system()) + SCHEMA_JUDGE_MS_MAX;
     enum err err = record_iter_next(it, &r, &more, why);
 
     for (int32_t i = 0; !err && more; i++) {
+        if (i % CLOCK_EVERY == CLOCK_EVERY - 1 && env_mono_ms(env_system()) > until)
+            return reason_set(why, ERR_INVALID_RECORD, "validating the batch takes more than %d ms",
+                              SCHEMA_JUDGE_MS_MAX);
         for (int side = 0; !err && side < SCHEMA_SIDES; side++) {
             struct subject_matter m = {.judge = j,
                                        .side = (enum schema_sides)side,

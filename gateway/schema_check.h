@@ -47,6 +47,7 @@ struct schema_violation {
 
 enum {
     SCHEMA_KNOWN_MAX = 10000,      /* ids a judge remembers */
+    SCHEMA_JUDGE_MS_MAX = 2000,    /* for one batch: hostile JSON schemas and rules can be slow, and others wait */
     SCHEMA_ERRORS_MAX = 10000,     /* violations told one by one for one partition */
     SCHEMA_SUBJECT_MAX = 64 * 1024 /* bytes of a subject's name */
 };

@@ -278,6 +278,17 @@ def test_dead_letters(castellan):
     assert len(read_all(castellan, "admin", dead, 1)) == 3
 
 
+def test_a_rule_says_whether_its_failures_are_dead_letters(castellan):
+    dead = make_topic(castellan, "ruledead")
+    for failure, expected in (("DLQ", None), ("ERROR", BAD)):
+        topic = make_topic(castellan, "ruled", value_schema_validation="payload", schema_dead_letter_topic=dead)
+        rules = {"domainRules": [{**ADULTS["domainRules"][0], "onFailure": failure}]}
+        schema = register(castellan, f"{topic}-value", {**PERSON, "title": topic}, schemaType="JSON", ruleSet=rules)
+        assert send(castellan, topic, [frame(schema, b'{"age": 17}')]) == [expected]
+        assert read_all(castellan, "admin", topic, 1) == []
+    assert [v[5:] for _, v in read_all(castellan, "admin", dead, 1)] == [b'{"age": 17}']
+
+
 def test_turned_on_and_off(castellan):
     topic = make_topic(castellan, "switch")
     assert send(castellan, topic, [b"free"]) == [None]
