@@ -6,6 +6,7 @@
  * Start: control loop asks the cluster (ApiVersions, Metadata) -> nodes get their places and ports -> tables are loaded
  * -> listeners open -> ready. The cluster may be down for as long as it likes; the loop asks again. */
 #include "gateway/gateway.h"
+#include "core/base/heap.h"
 #include "core/base/log.h"
 #include "core/base/ready.h"
 #include "core/wire/header.h"
@@ -364,6 +365,7 @@ int gateway_main(const char *config_path)
     enum err err;
 
     log_set_role("gateway");
+    heap_keep_frames();
     control.gateway = &g;
     err = start(&g, config_path, &why);
     if (err) {

@@ -211,6 +211,7 @@ static void send_rest(struct pending *p, bool changed)
     int32_t n = 0;
 
     if (s->refusal_count == 0 && !changed) {
+        p->frame_spent = true; /* merge() has nothing to put back, and names no topic */
         if (req->acks == 0)
             pending_forward_silent(p, NULL);
         else

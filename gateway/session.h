@@ -58,6 +58,7 @@ struct pending {
     struct arena arena;
     void *body;                     /* the decoded request */
     struct buf answer;              /* the frame to send, once done */
+    bool frame_spent;               /* once forwarded nobody looks into the request again: its memory goes with it */
     bool streamable;                /* the cluster's answer needs no change and may pass through while it arrives */
     bool streamed;                  /* and it did */
     bool bare;                      /* the answer is the cluster's own frame, without its length bytes */

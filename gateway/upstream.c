@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { HAND_OVER_MIN = 8 << 10 }; /* bodies shorter than this are copied into the queue's last chunk */
+
 struct waiting {
     struct waiting *next;
     struct call *call;
@@ -77,18 +79,25 @@ static void send_now(struct upstream *u, struct call *c, int16_t api_key, int16_
                               .no_answer = no_answer,
                               .done = no_answer ? NULL : on_done,
                               .user = c};
-    enum err err = kafka_client_send_body(u->client, &call, client_id, &body, 1);
+    struct pending *p = c->pending;
+    enum err err;
 
+    if (p->frame_spent && body.n >= HAND_OVER_MIN && body.p == p->body_bytes.p) {
+        err = kafka_client_send_owned(u->client, &call, client_id, &p->frame, p->frame.n - body.n);
+        if (!err)
+            p->client_id = p->body_bytes = SLICE_NULL;
+    } else {
+        err = kafka_client_send_body(u->client, &call, client_id, &body, 1);
+    }
     if (err) {
         call_done(c, err, SLICE_NULL, NULL);
         return;
     }
     if (no_answer) {
-        struct pending *p = c->pending;
         free(c);
         pending_silent(p);
     } else {
-        release_if_forwarded(c->pending, api_key);
+        release_if_forwarded(p, api_key);
     }
 }
 

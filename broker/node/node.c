@@ -4,6 +4,7 @@
 #include "broker/broker.h"
 #include "broker/node/coordinators.h"
 #include "broker/node/node.h"
+#include "core/base/heap.h"
 #include "core/base/log.h"
 #include "core/base/ready.h"
 
@@ -293,6 +294,7 @@ int broker_main(const char *config_path)
     int status;
 
     log_set_role("broker");
+    heap_keep_frames();
     err = node_start(&n, config_path, &why);
     if (err) {
         log_error("%s", why.code ? why.text : err_text(err));

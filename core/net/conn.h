@@ -85,6 +85,8 @@ enum err conn_adopt(struct conn **out, struct loop *l, int fd, bool server, cons
 enum err conn_write(struct conn *c, const struct slice *slices, size_t n) MUST_CHECK; /* copies */
 enum err conn_write_owned(struct conn *c,
                           struct buf *b) MUST_CHECK; /* takes b's memory also on failure; b is empty after */
+enum err conn_write_owned_from(struct conn *c, struct buf *b,
+                               size_t at) MUST_CHECK; /* the same, without the first `at` */
 enum err conn_write_frame(struct conn *c, const struct slice *slices, size_t n) MUST_CHECK; /* length, then copies */
 size_t conn_queued(const struct conn *c);     /* bytes not yet given to the kernel */
 bool conn_is_congested(const struct conn *c); /* above queue_high and not yet below queue_low again */

@@ -313,14 +313,20 @@ enum err conn_write_frame(struct conn *c, const struct slice *slices, size_t n)
 
 enum err conn_write_owned(struct conn *c, struct buf *b)
 {
+    return conn_write_owned_from(c, b, 0);
+}
+
+enum err conn_write_owned_from(struct conn *c, struct buf *b, size_t at)
+{
     struct buf mine = *b;
     struct chunk *k;
     enum err err = buf_error(&mine);
 
     *b = (struct buf){.max = mine.max};
+    assert(at <= mine.n);
     if (!err)
-        err = may_write(c, mine.n);
-    if (err || mine.n == 0) {
+        err = may_write(c, mine.n - at);
+    if (err || mine.n == at) {
         buf_free(&mine);
         return err;
     }
@@ -329,9 +335,9 @@ enum err conn_write_owned(struct conn *c, struct buf *b)
         buf_free(&mine);
         return ERR_NO_MEMORY;
     }
-    *k = (struct chunk){.kind = CHUNK_OWNED, .p = mine.p, .n = mine.n, .cap = mine.n};
+    *k = (struct chunk){.kind = CHUNK_OWNED, .p = mine.p, .at = at, .n = mine.n, .cap = mine.n};
     conn_queue_insert(c, k, NULL);
-    wrote(c, mine.n);
+    wrote(c, mine.n - at);
     return ERR_OK;
 }
 

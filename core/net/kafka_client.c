@@ -227,6 +227,18 @@ enum err kafka_client_send_body(struct kafka_client *k, const struct kafka_call 
     return ERR_OK;
 }
 
+enum err kafka_client_send_owned(struct kafka_client *k, const struct kafka_call *call, struct slice client_id,
+                                 struct buf *b, size_t body_at)
+{
+    enum err err = kafka_client_send_head(k, call, client_id, b->n - body_at);
+
+    if (err)
+        return err;
+    if (conn_write_owned_from(k->conn, b, body_at))
+        kafka_client_fail(k, ERR_CLOSED, "a request for %s could not be queued", conn_peer(k->conn));
+    return ERR_OK;
+}
+
 /* ---- answers ---- */
 
 static struct kafka_slot *slot_take(struct kafka_client *k)

@@ -64,6 +64,9 @@ enum err kafka_client_send(struct kafka_client *k, const struct kafka_call *call
 /* The body already encoded (copied; client_id null: our own is used). */
 enum err kafka_client_send_body(struct kafka_client *k, const struct kafka_call *call, struct slice client_id,
                                 const struct slice *body, size_t n) MUST_CHECK;
+/* The same, of the body that stands at the end of `b` from `body_at` on. With ERR_OK b's memory was taken. */
+enum err kafka_client_send_owned(struct kafka_client *k, const struct kafka_call *call, struct slice client_id,
+                                 struct buf *b, size_t body_at) MUST_CHECK;
 /* Send only the frame's length and request header for a body of body_n bytes that the caller delivers next, by
  * conn_write_owned() or conn_stream_to() on kafka_client_conn(). */
 enum err kafka_client_send_head(struct kafka_client *k, const struct kafka_call *call, struct slice client_id,

@@ -411,6 +411,35 @@ static void test_pipeline(void **state)
     close_fixture(&f);
 }
 
+/* The body leaves from the middle of a buffer that changes hands: it must parse at the other end, three times in a row.
+ */
+static void test_owned_body(void **state)
+{
+    struct heartbeat_request r;
+    struct fixture f;
+    struct buf b;
+    size_t at;
+
+    (void)state;
+    open_broker(&f);
+    open_client(&f, (struct kafka_client_opts){0});
+    const struct kafka_call call = {.api_key = WIRE_HEARTBEAT, .version = 3, .done = on_done, .user = &f};
+    for (int i = 0; i < 3; i++) {
+        buf_init(&b, 0);
+        buf_put_str(&b, "whatever stood before");
+        at = b.n;
+        heartbeat_request_init(&r);
+        r.group_id = r.member_id = slice_str("owned");
+        assert_int_equal(heartbeat_request_encode(&r, &b, 3), ERR_OK);
+        assert_int_equal(kafka_client_send_owned(f.k, &call, slice_str("other-id"), &b, at), ERR_OK);
+        assert_null(b.p);
+        assert_int_equal(b.n, 0);
+    }
+    RUN_UNTIL(f.b.l, f.done == 3);
+    assert_int_equal(f.failed, 0);
+    close_fixture(&f);
+}
+
 static void test_timeout(void **state)
 {
     struct fixture f;
@@ -525,10 +554,10 @@ static void test_streamed_answer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_versions),          cmocka_unit_test(test_sasl),
-        cmocka_unit_test(test_pipeline),          cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_wrong_correlation), cmocka_unit_test(test_node_goes_away),
-        cmocka_unit_test(test_streamed_answer),
+        cmocka_unit_test(test_versions),       cmocka_unit_test(test_sasl),
+        cmocka_unit_test(test_pipeline),       cmocka_unit_test(test_owned_body),
+        cmocka_unit_test(test_timeout),        cmocka_unit_test(test_wrong_correlation),
+        cmocka_unit_test(test_node_goes_away), cmocka_unit_test(test_streamed_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_BASE_HEAP_H
+#define CASTELLAN_BASE_HEAP_H
+
+/* For roles that pass frames of a megabyte along: their memory stays with the process instead of going back to the
+ * kernel after each one, which would clear and map the same pages again and again. Call once, at the start. */
+void heap_keep_frames(void);
+
+#endif
