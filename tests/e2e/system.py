@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole Castellan for tests: `castellan up` in a temporary folder on free ports, and the clients people use."""
 import base64
+import fcntl
 import json
 import os
 import pathlib
@@ -19,23 +20,35 @@ CASTELLAN = pathlib.Path(os.environ.get("CASTELLAN_BINARY", ROOT / "build" / "ca
 SPAN = 500  # ports from the base on that `up` may use
 
 
+reserved = []  # lock files held open for the life of this process
+
+
 def free_port_base():
-    """A base whose every port that `up` will use is free. Spread by pid, so that parallel runs rarely meet."""
-    base = 21000 + (os.getpid() * 7) % 20000
-    for _ in range(200):
-        wanted = [base + n for n in (0, 1, 2, 3, 100, 101, 102, 103, 200, 300, 400, 401, 402)]
-        taken = []
-        for port in wanted:
-            with socket.socket() as s:
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    s.bind(("127.0.0.1", port))
-                except OSError:
-                    taken.append(port)
-        if not taken:
+    """A base whose ports are free, and stay this process's own: slots below the ephemeral range, each behind a lock."""
+    slots = list(range(21000, 32000, SPAN))
+    start = os.getpid() % len(slots)
+    for base in slots[start:] + slots[:start]:
+        lock = open(os.path.join(tempfile.gettempdir(), f"castellan-test-ports-{os.getuid()}-{base}"), "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        if all(is_free(base + n) for n in (0, 1, 2, 3, 100, 101, 102, 103, 200, 300, 400, 401, 402)):
+            reserved.append(lock)
             return base
-        base = 21000 + (base - 21000 + SPAN) % 20000
+        lock.close()
     raise RuntimeError("no free ports")
+
+
+def is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 class System:

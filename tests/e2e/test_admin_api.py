@@ -28,17 +28,21 @@ POLICY = {"subject_from": "key", "protect": "value", "erased": "null"}
 
 
 def raw(castellan, text, answer_wanted=True):
-    """The first line of the answer to these bytes, or a client that sends them and leaves."""
+    """The first line of the answer to these bytes ("closed" when the server hung up on them), or a client that sends
+    them and leaves."""
     context = ssl.create_default_context(cafile=castellan.ca)
     with socket.create_connection(("127.0.0.1", castellan.base + 300), timeout=15) as plain:
         with context.wrap_socket(plain, server_hostname="localhost") as s:
-            s.sendall(text)
             answer = b""
-            while answer_wanted and b"\n" not in answer:
-                more = s.recv(4096)
-                if not more:
-                    break
-                answer += more
+            try:
+                s.sendall(text)
+                while answer_wanted and b"\n" not in answer:
+                    more = s.recv(4096)
+                    if not more:
+                        break
+                    answer += more
+            except (ssl.SSLError, ConnectionError):
+                return "closed"
     return answer.split(b"\r\n")[0].decode()
 
 
@@ -142,7 +146,8 @@ def test_what_is_no_request(castellan):
     assert castellan.http("OPTIONS", 300, "/v1/policies/x", headers={"Origin": "https://evil"})[0] == 405
     assert castellan.admin("PUT", "/v1/policies/x", body={"x": "y" * 100000})[0] == 413
     assert castellan.admin("PUT", "/v1/policies/x", body=[1])[0] == 400
-    assert " 4" in raw(castellan, b"GET /" + b"a" * 60000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    refused = raw(castellan, b"GET /" + b"a" * 60000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert " 4" in refused or refused == "closed"  # it may hang up before all of it was sent
     raw(castellan, b"\0\1\2\3 nonsense\r\n\r\n", answer_wanted=False)
     assert castellan.admin("GET", "/health/live", user=None)[0] == 200
 
