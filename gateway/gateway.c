@@ -341,6 +341,7 @@ static void stop(struct gateway *g)
     workers_stop(g);
     knowledge_close(g->knowledge);
     dead_letters_free(g->dead_letters);
+    g->dead_letters = NULL; /* requests that are still to end must not find it */
     schemas_stop(g->schemas);
     workers_free(g);
     schemas_close(g->schemas);

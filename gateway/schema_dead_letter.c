@@ -38,6 +38,22 @@ static void on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaq
     free(s);
 }
 
+/* librdkafka's own lines are for its developers; what is lost is told per record, in our words. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    (void)level;
+    log_debug("dead letters: %s: %s", facility, text);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *text, void *opaque)
+{
+    (void)rk;
+    (void)code;
+    (void)opaque;
+    log_debug("dead letters: %s", text);
+}
+
 static void *poll_main(void *arg)
 {
     struct dead_letters *d = arg;
@@ -82,6 +98,8 @@ static enum err start(struct dead_letters *d)
                 return ERR_BAD_CONFIG;
             }
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
     d->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (!d->rk) {
         log_error("dead letters: %s", why);
