@@ -19,26 +19,6 @@
 
 enum { OPERATIONS_ABSENT = INT32_MIN };
 
-/* The cluster's answer as a struct; false: the request is finished. */
-static bool decode(struct pending *p, enum err err, struct slice body, void *response)
-{
-    struct cursor c = cursor_of(body);
-    enum err wrong = ERR_OK;
-
-    if (!p->session) { /* the client left while the cluster answered */
-        pending_silent(p);
-        return false;
-    }
-    if (!err)
-        wrong = p->api->response->decode(response, &c, p->version, &p->arena);
-    if (!err && !wrong)
-        wrong = cursor_finish(&c);
-    if (!err && !wrong)
-        return true;
-    pending_fail_unanswered(p, err, wrong);
-    return false;
-}
-
 /* ---- ListGroups ---- */
 
 static void on_groups(struct pending *p, enum err err, struct slice body)
@@ -46,7 +26,7 @@ static void on_groups(struct pending *p, enum err err, struct slice body)
     struct list_groups_response resp;
     int32_t kept = 0;
 
-    if (!decode(p, err, body, &resp))
+    if (!pending_decode(p, err, body, &resp))
         return;
     for (int32_t i = 0; i < resp.groups.n; i++)
         if (session_may(p->session, ACL_GROUP, ACL_DESCRIBE, resp.groups.v[i].group_id))
@@ -133,7 +113,7 @@ static void on_transactions(struct pending *p, enum err err, struct slice body)
     struct list_transactions_response resp;
     int32_t kept = 0;
 
-    if (!decode(p, err, body, &resp))
+    if (!pending_decode(p, err, body, &resp))
         return;
     for (int32_t i = 0; i < resp.transaction_states.n; i++)
         if (session_may(p->session, ACL_TRANSACTIONAL_ID, ACL_DESCRIBE, resp.transaction_states.v[i].transactional_id))

@@ -42,23 +42,6 @@ int32_t authorized_operations(const struct session *s, enum acl_type type, struc
     return bits;
 }
 
-static bool decode(struct pending *p, enum err err, struct slice body, void *response)
-{
-    struct cursor c = cursor_of(body);
-    enum err wrong = ERR_OK;
-
-    if (!p->session) { /* the client left while the cluster answered */
-        pending_silent(p);
-        return false;
-    }
-    if (!err)
-        wrong = p->api->response->decode(response, &c, p->version, &p->arena);
-    if (!err && !wrong)
-        return true;
-    pending_fail_unanswered(p, err, wrong);
-    return false;
-}
-
 /* ---- Metadata ---- */
 
 struct refused_topics {
@@ -127,7 +110,7 @@ static void on_metadata(struct pending *p, enum err err, struct slice body)
     struct metadata_response resp;
     int32_t kept = 0;
 
-    if (!decode(p, err, body, &resp))
+    if (!pending_decode(p, err, body, &resp))
         return;
     for (int32_t i = 0; i < resp.brokers.n; i++) {
         struct metadata_response_metadata_response_broker *b = &resp.brokers.v[i];
@@ -199,7 +182,7 @@ static void on_cluster(struct pending *p, enum err err, struct slice body)
     struct describe_cluster_response resp;
     int32_t kept = 0;
 
-    if (!decode(p, err, body, &resp))
+    if (!pending_decode(p, err, body, &resp))
         return;
     for (int32_t i = 0; i < resp.brokers.n; i++) {
         struct describe_cluster_response_describe_cluster_broker *b = &resp.brokers.v[i];
@@ -260,7 +243,7 @@ static void on_coordinator(struct pending *p, enum err err, struct slice body)
     struct find_coordinator_response resp;
     struct find_coordinator_response_coordinator_array all;
 
-    if (!decode(p, err, body, &resp))
+    if (!pending_decode(p, err, body, &resp))
         return;
     if (p->version < 4 && !resp.error_code)
         resp.port = rewrite(p, resp.node_id, &resp.host, resp.port);

@@ -112,3 +112,22 @@ void pending_ask(struct pending *p, int16_t api_key, int16_t version, const void
 {
     send_struct(p, api_key, version, request, false, then);
 }
+
+bool pending_decode(struct pending *p, enum err err, struct slice body, void *response)
+{
+    struct cursor c = cursor_of(body);
+    enum err wrong = ERR_OK;
+
+    if (!p->session) { /* the client left while the cluster answered */
+        pending_silent(p);
+        return false;
+    }
+    if (!err)
+        wrong = p->api->response->decode(response, &c, p->version, &p->arena);
+    if (!err && !wrong)
+        wrong = cursor_finish(&c);
+    if (!err && !wrong)
+        return true;
+    pending_fail_unanswered(p, err, wrong);
+    return false;
+}

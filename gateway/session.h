@@ -102,6 +102,9 @@ void pending_fail_unanswered(struct pending *p, enum err lost, enum err wrong);
 typedef void (*pending_response_fn)(struct pending *p, enum err err, struct slice body);
 /* Forward as it came, or a changed request; NULL then: the answer is relayed as it is. */
 void pending_forward(struct pending *p, pending_response_fn then);
+/* Inside a pending_response_fn: the cluster's answer into the API's response struct. False: the request is finished,
+ * because the client left or the answer could not be had or read. */
+bool pending_decode(struct pending *p, enum err err, struct slice body, void *response);
 void pending_forward_struct(struct pending *p, const void *request, pending_response_fn then);
 void pending_forward_silent(struct pending *p, const void *request); /* Produce with acks=0; request NULL: as it came */
 /* Ask the cluster something else on the request's behalf (the same connection). */

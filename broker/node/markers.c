@@ -87,21 +87,35 @@ static struct txn *txn_of(struct coordinators *c, struct slice id, int64_t produ
     return x && x->producer_id == producer_id ? x : NULL;
 }
 
+static void answer_end_txn(struct request *r)
+{
+    struct end_txn_response resp;
+
+    end_txn_response_init(&resp);
+    request_answer(r, &resp);
+}
+
+/* Take one parked request out of the list and answer it. */
+static void answer_parked_at(struct parked_end **at)
+{
+    struct parked_end *p = *at;
+
+    *at = p->next;
+    answer_end_txn(p->request);
+    free(p->id);
+    free(p);
+}
+
 static void answer_parked(struct coordinators *c, const struct txn *x)
 {
     struct parked_end **at = &c->parked_ends, *p;
-    struct end_txn_response resp;
 
     while ((p = *at)) {
         if (strcmp(p->id, x->id) != 0) {
             at = &p->next;
             continue;
         }
-        *at = p->next;
-        end_txn_response_init(&resp);
-        request_answer(p->request, &resp);
-        free(p->id);
-        free(p);
+        answer_parked_at(at);
     }
 }
 
@@ -270,7 +284,6 @@ void markers_resume(struct coordinators *c)
 void markers_park(struct coordinators *c, struct request *r, struct txn *x)
 {
     struct parked_end *p = calloc(1, sizeof *p);
-    struct end_txn_response resp;
 
     if (p && (p->id = strdup(x->id))) {
         p->request = r;
@@ -279,25 +292,19 @@ void markers_park(struct coordinators *c, struct request *r, struct txn *x)
         return;
     }
     free(p);
-    end_txn_response_init(&resp);
-    request_answer(r, &resp);
+    answer_end_txn(r);
 }
 
 /* The outcome is decided once prepared: a slow marker must not hold the client up for long. */
 void markers_parked_tick(struct coordinators *c, bool all)
 {
     struct parked_end **at = &c->parked_ends, *p;
-    struct end_txn_response resp;
 
     while ((p = *at)) {
         if (!all && p->ticks++ < PARKED_TICKS_MAX) {
             at = &p->next;
             continue;
         }
-        *at = p->next;
-        end_txn_response_init(&resp);
-        request_answer(p->request, &resp);
-        free(p->id);
-        free(p);
+        answer_parked_at(at);
     }
 }
