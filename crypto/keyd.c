@@ -4,6 +4,7 @@
 #include "crypto/keyd.h"
 #include "crypto/keyd_internal.h"
 #include "core/base/fs.h"
+#include "core/ledger/ledger_settings.h"
 #include "core/base/log.h"
 #include "core/base/ready.h"
 #include "core/base/settings.h"
@@ -18,7 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-enum { KAFKA_SETTINGS_MAX = 32, EXIT_SETTINGS = 2 };
+enum { EXIT_SETTINGS = 2 };
 
 static const struct setting_row rows[] = {
     {"castellan.keyd.socket", SETTING_STRING, NULL, 0, 0, "the Unix socket to serve"},
@@ -39,35 +40,10 @@ struct process {
     struct settings *settings;
     struct loop *loop;
     struct keyd *keyd;
-    const char *kafka[KAFKA_SETTINGS_MAX];
+    struct ledger_settings kafka;
     char public_path[PATH_MAX], mark_path[PATH_MAX];
     int exit_code;
 };
-
-static void kafka_setting(struct process *p, size_t *n, const char *key, const char *value)
-{
-    if (value && *n + 3 < KAFKA_SETTINGS_MAX) {
-        p->kafka[(*n)++] = key;
-        p->kafka[(*n)++] = value;
-    }
-}
-
-static void read_kafka(struct process *p)
-{
-    const struct settings *s = p->settings;
-    const char *keystore = settings_string(s, "ssl.keystore.location");
-    const char *truststore = settings_string(s, "ssl.truststore.location");
-    const char *protocol = settings_string(s, "security.protocol");
-    const char *names = settings_string(s, "ssl.endpoint.identification.algorithm");
-    size_t n = 0;
-    kafka_setting(p, &n, "bootstrap.servers", settings_string(s, "bootstrap.servers"));
-    kafka_setting(p, &n, "security.protocol", protocol ? protocol : truststore ? "SSL" : NULL);
-    kafka_setting(p, &n, "ssl.ca.location", truststore);
-    kafka_setting(p, &n, "ssl.certificate.location", keystore);
-    kafka_setting(p, &n, "ssl.key.location", keystore);
-    kafka_setting(p, &n, "ssl.key.password", settings_string(s, "ssl.key.password"));
-    kafka_setting(p, &n, "ssl.endpoint.identification.algorithm", *names ? names : "none");
-}
 
 static enum err beside(char *out, size_t cap, const char *file, const char *name)
 {
@@ -104,8 +80,8 @@ static enum err read_settings(struct process *p, const char *path, struct keyd_o
     }
     if (e)
         return reason_set(why, e, "%s: a path is too long", path);
-    read_kafka(p);
-    o->kafka = p->kafka;
+    ledger_settings_cluster(&p->kafka, p->settings, "bootstrap.servers", "");
+    o->kafka = p->kafka.words;
     return ERR_OK;
 }
 

@@ -300,9 +300,9 @@ static void on_signal(void *arg)
 
 static enum err start(struct gateway *g, const char *path, struct reason *why)
 {
-    static const char *kafka[GATEWAY_KAFKA_SETTINGS_MAX]; /* dead letters use them later */
-    struct knowledge_config knowledge = {.kafka = kafka};
-    struct schemas_config schemas = {.kafka = kafka};
+    static struct ledger_settings kafka; /* dead letters use them later */
+    struct knowledge_config knowledge = {.kafka = kafka.words};
+    struct schemas_config schemas = {.kafka = kafka.words};
     enum err err;
 
     cluster_init(&g->cluster);
@@ -316,12 +316,12 @@ static enum err start(struct gateway *g, const char *path, struct reason *why)
     err = workers_start(g, (int)settings_int(g->settings, "num.network.threads"), why);
     if (err)
         return err;
-    gateway_kafka_settings(g, kafka);
+    gateway_kafka_settings(g, &kafka);
     schemas.topic = settings_string(g->settings, "castellan.schemas.topic");
     knowledge.acl.super_users = slice_str(settings_string(g->settings, "super.users"));
     knowledge.acl.allow_if_no_acl = settings_bool(g->settings, "allow.everyone.if.no.acl.found");
     knowledge.bootstrap_scram_file = settings_string(g->settings, "castellan.bootstrap.scram");
-    g->dead_letters = dead_letters_new(kafka);
+    g->dead_letters = dead_letters_new(kafka.words);
     err = g->dead_letters ? schemas_open(&g->schemas, &schemas, why) : ERR_NO_MEMORY;
     if (!err)
         err = knowledge_open(&g->knowledge, &knowledge, on_changed, g, why);

@@ -134,32 +134,7 @@ enum err gateway_configure(struct gateway *g, const char *path, struct reason *w
     return ERR_OK;
 }
 
-void gateway_kafka_settings(const struct gateway *g, const char *out[GATEWAY_KAFKA_SETTINGS_MAX])
+void gateway_kafka_settings(const struct gateway *g, struct ledger_settings *out)
 {
-    const struct settings *s = g->settings;
-    const char *keystore = settings_string(s, UPSTREAM "ssl.keystore.location");
-    const char *truststore = settings_string(s, UPSTREAM "ssl.truststore.location");
-    size_t n = 0;
-
-    out[n++] = "bootstrap.servers";
-    out[n++] = settings_string(s, "bootstrap.servers");
-    if (g->tls_upstream) {
-        out[n++] = "security.protocol";
-        out[n++] = "ssl";
-    }
-    if (g->tls_upstream && keystore) {
-        out[n++] = "ssl.key.location";
-        out[n++] = keystore;
-        out[n++] = "ssl.certificate.location";
-        out[n++] = keystore;
-    }
-    if (g->tls_upstream && truststore) {
-        out[n++] = "ssl.ca.location";
-        out[n++] = truststore;
-    }
-    if (g->tls_upstream && !*settings_string(s, UPSTREAM "ssl.endpoint.identification.algorithm")) {
-        out[n++] = "ssl.endpoint.identification.algorithm";
-        out[n++] = "none";
-    }
-    out[n] = NULL;
+    ledger_settings_cluster(out, g->settings, "bootstrap.servers", UPSTREAM);
 }

@@ -2,7 +2,7 @@
 #ifndef CASTELLAN_GATEWAY_SETTINGS_H
 #define CASTELLAN_GATEWAY_SETTINGS_H
 
-#include "core/base/settings.h"
+#include "core/ledger/ledger_settings.h"
 #include "gateway/worker.h"
 
 /* The gateway's configuration keys. */
@@ -10,8 +10,7 @@ extern const struct setting_row gateway_setting_rows[];
 
 /* Read FILE into g: settings, listeners with their TLS, mechanisms, limits, the way to the cluster. */
 enum err gateway_configure(struct gateway *g, const char *path, struct reason *why) MUST_CHECK;
-/* librdkafka's settings towards the cluster: key, value, ..., NULL; the strings live as long as g->settings. */
-enum { GATEWAY_KAFKA_SETTINGS_MAX = 32 };
-void gateway_kafka_settings(const struct gateway *g, const char *out[GATEWAY_KAFKA_SETTINGS_MAX]);
+/* librdkafka's settings towards the cluster behind; the strings live as long as g->settings. */
+void gateway_kafka_settings(const struct gateway *g, struct ledger_settings *out);
 
 #endif

@@ -9,6 +9,7 @@
 #include "registry/registry.h"
 
 #include "core/base/fs.h"
+#include "core/ledger/ledger_settings.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/base/ready.h"
@@ -22,7 +23,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { KAFKA_SETTINGS_MAX = 64, MODELS_CACHED = 2000, START_LOG_MS = 10000 };
+enum { MODELS_CACHED = 2000, START_LOG_MS = 10000 };
 
 static const struct setting_row rows[] = {
     {"listeners", SETTING_STRING, "http://localhost:8081", 0, 0, "where to serve: http:// and https:// addresses"},
@@ -84,7 +85,7 @@ struct registry {
     struct ledger *ledger;
     struct auth *auth;
     struct http *http;
-    const char *kafka[KAFKA_SETTINGS_MAX];
+    struct ledger_settings kafka;
     struct metric *records, *skipped;
 };
 
@@ -207,32 +208,14 @@ static bool is_ready(void *ctx)
 
 /* --- settings --- */
 
-static void kafka_setting(struct registry *g, size_t *n, const char *key, const char *value)
-{
-    if (value && *n + 3 < KAFKA_SETTINGS_MAX) {
-        g->kafka[(*n)++] = key;
-        g->kafka[(*n)++] = value;
-    }
-}
-
 static void read_kafka(struct registry *g)
 {
     const struct settings *s = g->settings;
-    const char *keystore = settings_string(s, "kafkastore.ssl.keystore.location");
-    const char *truststore = settings_string(s, "kafkastore.ssl.truststore.location");
-    const char *protocol = settings_string(s, "kafkastore.security.protocol");
-    const char *name_check = settings_string(s, "kafkastore.ssl.endpoint.identification.algorithm");
-    size_t n = 0;
-    kafka_setting(g, &n, "bootstrap.servers", settings_string(s, "kafkastore.bootstrap.servers"));
-    kafka_setting(g, &n, "security.protocol", protocol ? protocol : truststore ? "SSL" : NULL);
-    kafka_setting(g, &n, "ssl.ca.location", truststore);
-    kafka_setting(g, &n, "ssl.certificate.location", keystore);
-    kafka_setting(g, &n, "ssl.key.location", keystore);
-    kafka_setting(g, &n, "ssl.key.password", settings_string(s, "kafkastore.ssl.key.password"));
-    kafka_setting(g, &n, "ssl.endpoint.identification.algorithm", *name_check ? name_check : "none");
-    kafka_setting(g, &n, "sasl.mechanism", settings_string(s, "kafkastore.sasl.mechanism"));
-    kafka_setting(g, &n, "sasl.username", settings_string(s, "kafkastore.sasl.username"));
-    kafka_setting(g, &n, "sasl.password", settings_string(s, "kafkastore.sasl.password"));
+
+    ledger_settings_cluster(&g->kafka, s, "kafkastore.bootstrap.servers", "kafkastore.");
+    ledger_settings_put(&g->kafka, "sasl.mechanism", settings_string(s, "kafkastore.sasl.mechanism"));
+    ledger_settings_put(&g->kafka, "sasl.username", settings_string(s, "kafkastore.sasl.username"));
+    ledger_settings_put(&g->kafka, "sasl.password", settings_string(s, "kafkastore.sasl.password"));
 }
 
 static enum err read_level(struct registry *g, struct reason *why)
@@ -280,7 +263,7 @@ static enum err open_ledger(struct registry *g, struct reason *why)
         .create = true,
         .check_policy = true,
         .submit_timeout_ms = (int)settings_int(g->settings, "kafkastore.timeout.ms"),
-        .kafka = g->kafka,
+        .kafka = g->kafka.words,
     };
     struct ledger_hooks hooks = {.user = g, .apply = on_record, .reset = on_reset, .speculate = on_speculate};
     if (is_memory(g)) {
@@ -300,7 +283,7 @@ static enum err open_auth(struct registry *g, struct reason *why)
         .super_users = settings_string(g->settings, "super.users"),
         .mapping_rules = settings_string(g->settings, "ssl.principal.mapping.rules"),
         .memory = is_memory(g),
-        .kafka = g->kafka,
+        .kafka = g->kafka.words,
     };
     if (choice && !strcmp(choice, "none")) {
         log_warn("castellan.registry.authentication=none: EVERYBODY MAY READ AND CHANGE EVERY SCHEMA; for tests only");
