@@ -6,11 +6,13 @@
 
 #include "registry/json_number.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 struct reader {
     const uint8_t *start, *p, *end;
     struct arena *arena;
+    uint8_t *unescaped;    /* the next free byte for strings with escapes; NULL: none was read yet */
     struct jmember *stack; /* values and names of all open containers */
     size_t used, cap;
     uint32_t depth;
@@ -85,39 +87,44 @@ static size_t utf8_length(const uint8_t *p, const uint8_t *end)
     return n;
 }
 
-/* One escape at r->p (after the backslash). */
-/* How many bytes from p are plain ASCII of a string: no quote, backslash or control character. Eight at a time. */
-static size_t plain_run(const uint8_t *p, const uint8_t *end)
+/* The high bit of each byte of w that a string does not hold as it is: quote, backslash, control character, beyond
+ * ASCII. Exact up to and including the first such byte in memory order, which is all that is looked at. */
+static uint64_t special_bytes(uint64_t w)
 {
     const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
+    return (w | (w - ones * 0x20) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & high;
+}
+
+/* Eight bytes, the first in memory lowest. */
+static uint64_t load8(const uint8_t *p)
+{
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return le64toh(w);
+}
+
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* How many bytes from p are plain ASCII of a string. Eight at a time. */
+static size_t plain_run(const uint8_t *p, const uint8_t *end)
+{
     const uint8_t *at = p;
-    while (end - at >= 8) {
-        uint64_t w;
-        memcpy(&w, at, sizeof w);
-        uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
-        if ((w | (w - ones * 0x20) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & high)
-            break;
-        at += 8;
+    for (; end - at >= 8; at += 8) {
+        uint64_t special = special_bytes(load8(at));
+        if (special)
+            return (size_t)(at - p) + (size_t)(__builtin_ctzll(special) / 8);
     }
-    while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+    while (at < end && is_plain(*at))
         at++;
     return (size_t)(at - p);
 }
 
-static enum err read_escape(struct reader *r, uint8_t *out, size_t *n)
+static enum err read_unicode(struct reader *r, uint8_t *out, size_t *n)
 {
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    const char *at;
-    if (r->p >= r->end)
-        return bad(r, "the text ends inside a string");
-    if (*r->p != 'u') {
-        at = *r->p ? strchr(from, *r->p) : NULL;
-        if (!at)
-            return bad(r, "unknown escape");
-        out[(*n)++] = (uint8_t)to[at - from];
-        r->p++;
-        return ERR_OK;
-    }
     if (r->end - r->p < 5)
         return bad(r, "the text ends inside an escape");
     int32_t c = hex4(r->p + 1);
@@ -135,28 +142,49 @@ static enum err read_escape(struct reader *r, uint8_t *out, size_t *n)
     return ERR_OK;
 }
 
-/* The slow path: a string with escapes is unescaped into the arena. Unescaping never lengthens. */
+/* One escape; r->p stands behind the backslash. */
+static enum err read_escape(struct reader *r, uint8_t *out, size_t *n)
+{
+    static const uint8_t meaning[256] = {
+        ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+    if (r->p >= r->end)
+        return bad(r, "the text ends inside a string");
+    if (*r->p == 'u')
+        return read_unicode(r, out, n);
+    if (!meaning[*r->p])
+        return bad(r, "unknown escape");
+    out[(*n)++] = meaning[*r->p++];
+    return ERR_OK;
+}
+
+/* Copies plain bytes from r->p to out + *n; there is room for a word more than is left of the document. */
+static void copy_plain(struct reader *r, uint8_t *out, size_t *n)
+{
+    while (r->end - r->p >= 8) {
+        uint64_t special = special_bytes(load8(r->p));
+        size_t k = special ? (size_t)(__builtin_ctzll(special) / 8) : 8;
+        memcpy(out + *n, r->p, 8);
+        *n += k;
+        r->p += k;
+        if (special)
+            return;
+    }
+    while (r->p < r->end && is_plain(*r->p))
+        out[(*n)++] = *r->p++;
+}
+
+enum { WORD = 8 };
+
+/* The slow path: a string with escapes is unescaped into memory all such strings of the document share. Unescaping
+ * never lengthens, so the document's own size is room enough. */
 static enum err read_escaped(struct reader *r, const uint8_t *start, struct slice *out)
 {
-    const uint8_t *close = r->p;
-    while (close < r->end && *close != '"') {
-        size_t plain = plain_run(close, r->end);
-        close += plain ? plain : *close == '\\' ? 2 : 1;
-    }
-    if (close >= r->end)
-        return bad(r, "the text ends inside a string");
-    uint8_t *copy = arena_alloc(r->arena, (size_t)(close - start) + 1);
-    size_t n = (size_t)(r->p - start);
-    if (!copy)
+    if (!r->unescaped && !(r->unescaped = arena_alloc(r->arena, (size_t)(r->end - r->start) + WORD)))
         return reason_set(r->why, ERR_NO_MEMORY, "out of memory reading JSON");
+    uint8_t *copy = r->unescaped;
+    size_t n = (size_t)(r->p - start);
     memcpy(copy, start, n);
-    while (*r->p != '"') {
-        size_t plain = plain_run(r->p, close);
-        memcpy(copy + n, r->p, plain);
-        n += plain;
-        r->p += plain;
-        if (*r->p == '"')
-            break;
+    for (copy_plain(r, copy, &n); r->p < r->end && *r->p != '"'; copy_plain(r, copy, &n)) {
         if (*r->p == '\\') {
             r->p++;
             enum err e = read_escape(r, copy, &n);
@@ -171,7 +199,10 @@ static enum err read_escaped(struct reader *r, const uint8_t *start, struct slic
         n += k;
         r->p += k;
     }
+    if (r->p >= r->end)
+        return bad(r, "the text ends inside a string");
     r->p++;
+    r->unescaped += n;
     *out = slice_of(copy, n);
     return ERR_OK;
 }

@@ -9,6 +9,7 @@
 #include "registry/registry.h"
 
 #include "core/base/fs.h"
+#include "core/base/heap.h"
 #include "core/ledger/ledger_settings.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
@@ -401,6 +402,7 @@ int registry_main(const char *config_path)
     sigaddset(&stop, SIGINT);
     pthread_sigmask(SIG_BLOCK, &stop, NULL); /* before any thread is made */
     signal(SIGPIPE, SIG_IGN);
+    heap_keep_frames(); /* the whole topic comes through in fetches of a megabyte */
     pthread_rwlock_init(&g.lock, NULL);
     pthread_rwlock_init(&g.submit_lock, NULL);
     store_init(&g.store, NULL);
@@ -412,6 +414,7 @@ int registry_main(const char *config_path)
         status = e == ERR_BAD_CONFIG ? 2 : 1;
     } else {
         ready_notify();
+        heap_give_back();
         sigwait(&stop, &sig);
         log_info("stopping");
     }

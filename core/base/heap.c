@@ -14,3 +14,10 @@ void heap_keep_frames(void)
     (void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_MAX);
 #endif
 }
+
+void heap_give_back(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}

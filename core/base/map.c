@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Open addressing over an index of 32-bit positions into an entry array (the "compact dict" shape). Removed entries
- * become holes; when holes outnumber live entries the array is packed at the next growth. */
+ * Open addressing over an index of positions into an entry array (the "compact dict" shape). Each index slot has half
+ * of the key's hash beside the position, so that a slot of another key is passed without a look at its entry: in a
+ * large map every such look misses the cache. Removed entries become holes; the array is packed at the next growth. */
 #include "core/base/map.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { SLOT_FREE = 0, SLOT_GONE = 1, SLOT_BASE = 2 }; /* index values: free, removed, position + SLOT_BASE */
+enum {
+    SLOT_FREE = 0,
+    SLOT_GONE = 1,
+    SLOT_BASE = 2
+}; /* what a slot's position says: free, removed, position + SLOT_BASE */
+
+struct map_slot {
+    uint32_t position;
+    uint32_t tag; /* the hash's upper half; its lower half chose the slot */
+};
 
 static uint8_t process_key[16];
 static pthread_once_t process_key_once = PTHREAD_ONCE_INIT;
@@ -104,29 +114,34 @@ static size_t find_slot(const struct map *m, struct slice key, uint64_t hash)
     if (!m->index_cap)
         return SIZE_MAX;
     for (size_t at = hash & (m->index_cap - 1);; at = (at + 1) & (m->index_cap - 1)) {
-        uint32_t v = m->index[at];
-        if (v == SLOT_FREE)
+        struct map_slot slot = m->index[at];
+        if (slot.position == SLOT_FREE)
             return SIZE_MAX;
-        if (v == SLOT_GONE)
+        if (slot.position == SLOT_GONE || slot.tag != (uint32_t)(hash >> 32))
             continue;
-        const struct map_entry *e = &m->entries[v - SLOT_BASE];
+        const struct map_entry *e = &m->entries[slot.position - SLOT_BASE];
         if (e->hash == hash && e->key_n == key.n && (key.n == 0 || memcmp(e->key, key.p, key.n) == 0))
             return at;
     }
 }
 
+static struct map_entry *find_hashed(const struct map *m, struct slice key, uint64_t hash)
+{
+    size_t at = find_slot(m, key, hash);
+    return at == SIZE_MAX ? NULL : &m->entries[m->index[at].position - SLOT_BASE];
+}
+
 static struct map_entry *find(const struct map *m, struct slice key)
 {
-    size_t at = m->count ? find_slot(m, key, hash_of(key)) : SIZE_MAX;
-    return at == SIZE_MAX ? NULL : &m->entries[m->index[at] - SLOT_BASE];
+    return m->count ? find_hashed(m, key, hash_of(key)) : NULL;
 }
 
 static void index_insert(struct map *m, uint64_t hash, size_t position)
 {
     size_t at = hash & (m->index_cap - 1);
-    while (m->index[at] >= SLOT_BASE)
+    while (m->index[at].position >= SLOT_BASE)
         at = (at + 1) & (m->index_cap - 1);
-    m->index[at] = (uint32_t)position + SLOT_BASE;
+    m->index[at] = (struct map_slot){(uint32_t)position + SLOT_BASE, (uint32_t)(hash >> 32)};
 }
 
 /* Make room for one more entry: pack the holes away and rebuild an index at most half full. */
@@ -134,7 +149,7 @@ static enum err grow(struct map *m)
 {
     size_t cap = m->count < 8 ? 16 : m->count * 2, live = 0;
     struct map_entry *entries;
-    uint32_t *index;
+    struct map_slot *index;
 
     if (cap > UINT32_MAX / 4)
         return ERR_LIMIT_EXCEEDED;
@@ -176,7 +191,8 @@ bool map_has(const struct map *m, struct slice key)
 
 enum err map_put(struct map *m, struct slice key, void *value, void **old)
 {
-    struct map_entry *e = find(m, key);
+    uint64_t hash = hash_of(key);
+    struct map_entry *e = find_hashed(m, key, hash);
     uint8_t *copy;
     enum err err;
 
@@ -194,8 +210,8 @@ enum err map_put(struct map *m, struct slice key, void *value, void **old)
     if (key.n)
         memcpy(copy, key.p, key.n);
     copy[key.n] = 0;
-    m->entries[m->used] = (struct map_entry){copy, key.n, hash_of(key), value};
-    index_insert(m, m->entries[m->used].hash, m->used);
+    m->entries[m->used] = (struct map_entry){copy, key.n, hash, value};
+    index_insert(m, hash, m->used);
     m->used++;
     m->count++;
     return ERR_OK;
@@ -209,8 +225,8 @@ void *map_remove(struct map *m, struct slice key)
 
     if (at == SIZE_MAX)
         return NULL;
-    e = &m->entries[m->index[at] - SLOT_BASE];
-    m->index[at] = SLOT_GONE;
+    e = &m->entries[m->index[at].position - SLOT_BASE];
+    m->index[at].position = SLOT_GONE;
     value = e->value;
     free(e->key);
     *e = (struct map_entry){0};

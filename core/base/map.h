@@ -10,7 +10,7 @@
  * leaves no trace); removing the entry at hand while iterating is allowed, adding is not. Not thread-safe. */
 struct map {
     struct map_entry *entries; /* insertion order; a NULL key is a hole */
-    uint32_t *index;
+    struct map_slot *index;
     size_t used, count, cap, index_cap;
 };
 
