@@ -23,7 +23,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LISTENERS_MAX = 8, HOST_MAX = 256, TARGET_MAX = 64 * 1024 };
+enum {
+    LISTENERS_MAX = 8,
+    HOST_MAX = 256,
+    HEADERS_MAX = 16 * 1024, /* request line and headers; MHD clears as much for each request */
+};
 
 #define TYPE_V1    "application/vnd.schemaregistry.v1+json"
 #define TYPE_PLAIN "application/vnd.schemaregistry+json"
@@ -412,7 +416,7 @@ static enum err start_daemon(struct http *h, struct listener *l, int fd, struct 
         {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS_MAX, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_SECONDS, NULL},
-        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, TARGET_MAX, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADERS_MAX, NULL},
         {h->config.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
          h->config.threads > 1 ? (intptr_t)h->config.threads : 1024, NULL},
         {l->tls ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0, l->tls ? buf_cstr(&h->key) : NULL},

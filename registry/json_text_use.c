@@ -127,45 +127,47 @@ uint64_t json_text_hash(const struct jvalue *v)
     return mix(h);
 }
 
-void json_text_print_string(struct buf *out, struct slice s)
+/* How a byte stands in a JSON string: as it is, behind a backslash, or (control characters) in a form of its own. */
+enum escape { PLAIN, BACKSLASH, CONTROL };
+
+static const uint8_t escapes[256] = {[0 ... 0x1f] = CONTROL, ['"'] = BACKSLASH, ['\\'] = BACKSLASH};
+
+static size_t put_control(uint8_t *out, uint8_t c)
 {
     static const char hex[] = "0123456789ABCDEF";
-    size_t from = 0;
+    static const char letters[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    out[0] = '\\';
+    out[1] = (uint8_t)(letters[c] ? letters[c] : 'u');
+    if (letters[c])
+        return 2;
+    out[2] = out[3] = '0';
+    out[4] = (uint8_t)hex[c >> 4];
+    out[5] = (uint8_t)hex[c & 15];
+    return 6;
+}
+
+enum { PIECE = 512, ESCAPE_MAX = 6 };
+
+void json_text_print_string(struct buf *out, struct slice s)
+{
     buf_put(out, "\"", 1);
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-        size_t n = 2;
-        buf_put(out, s.p + from, i - from);
-        from = i + 1;
-        switch (c) {
-        case '"':
-        case '\\':
-            escape[1] = (char)c;
-            break;
-        case '\b':
-            escape[1] = 'b';
-            break;
-        case '\t':
-            escape[1] = 't';
-            break;
-        case '\n':
-            escape[1] = 'n';
-            break;
-        case '\f':
-            escape[1] = 'f';
-            break;
-        case '\r':
-            escape[1] = 'r';
-            break;
-        default:
-            n = 6;
+    while (s.n) {
+        size_t n = s.n < PIECE ? s.n : PIECE;
+        if (!buf_reserve(out, n * ESCAPE_MAX))
+            return;
+        uint8_t *to = out->p + out->n;
+        for (const uint8_t *at = s.p, *end = s.p + n; at < end; at++) {
+            if (escapes[*at] == CONTROL) {
+                to += put_control(to, *at);
+                continue;
+            }
+            *to = '\\'; /* kept only where it belongs: schema texts are full of quotes, branches would be missed */
+            to += escapes[*at];
+            *to++ = *at;
         }
-        buf_put(out, escape, n);
+        out->n = (size_t)(to - out->p);
+        s = slice_of(s.p + n, s.n - n);
     }
-    buf_put(out, s.p + from, s.n - from);
     buf_put(out, "\"", 1);
 }
 
