@@ -114,8 +114,23 @@ static void put_identity(struct buf *out, const struct api_settings *st, const s
         guid_put(out, c->guid);
         buf_put_str(out, "\"");
     }
-    if (st->shape >= 80 || c->type != SCHEMA_AVRO)
-        buf_printf(out, ",\"schemaType\":\"%s\"", schema_type_name(c->type));
+    if (st->shape >= 80 || c->type != SCHEMA_AVRO) {
+        buf_put_str(out, ",\"schemaType\":\"");
+        buf_put_str(out, schema_type_name(c->type));
+        buf_put_str(out, "\"");
+    }
+}
+
+static void put_int_member(struct buf *out, const char *before, int64_t v)
+{
+    buf_put_str(out, before);
+    buf_put_int(out, v);
+}
+
+static void put_state(struct buf *out, const struct version *v)
+{
+    put_int_member(out, ",\"ts\":", v->timestamp_ms);
+    buf_put_str(out, v->deleted ? ",\"deleted\":true" : ",\"deleted\":false");
 }
 
 void put_schema_entity(struct buf *out, const struct api_settings *st, struct slice subject, const struct version *v,
@@ -123,27 +138,28 @@ void put_schema_entity(struct buf *out, const struct api_settings *st, struct sl
 {
     buf_put_str(out, "{\"subject\":");
     json_text_print_string(out, subject);
-    buf_printf(out, ",\"version\":%d,\"id\":%d", (int)v->version, (int)v->id);
+    put_int_member(out, ",\"version\":", v->version);
+    put_int_member(out, ",\"id\":", v->id);
     put_identity(out, st, v->content);
     put_schema_members(out, st, v->content);
     buf_put_str(out, ",\"schema\":");
     json_text_print_string(out, slice_is_null(text) ? v->content->text : text);
     if (st->shape >= 80)
-        buf_printf(out, ",\"ts\":%lld,\"deleted\":%s", (long long)v->timestamp_ms, v->deleted ? "true" : "false");
+        put_state(out, v);
     buf_put_str(out, "}");
 }
 
 void put_registered(struct buf *out, const struct api_settings *st, const struct version *v, bool stored)
 {
-    buf_printf(out, "{\"id\":%d", (int)v->id);
+    put_int_member(out, "{\"id\":", v->id);
     if (st->shape >= 80) {
-        buf_printf(out, ",\"version\":%d", (int)v->version);
+        put_int_member(out, ",\"version\":", v->version);
         put_identity(out, st, v->content);
         put_schema_members(out, st, v->content);
         buf_put_str(out, ",\"schema\":");
         json_text_print_string(out, v->content->text);
         if (stored)
-            buf_printf(out, ",\"ts\":%lld,\"deleted\":%s", (long long)v->timestamp_ms, v->deleted ? "true" : "false");
+            put_state(out, v);
     }
     buf_put_str(out, "}");
 }

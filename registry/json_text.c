@@ -5,8 +5,8 @@
 #include "registry/json_text.h"
 
 #include "registry/json_number.h"
+#include "registry/json_scan.h"
 
-#include <endian.h>
 #include <stdlib.h>
 
 struct reader {
@@ -87,21 +87,11 @@ static size_t utf8_length(const uint8_t *p, const uint8_t *end)
     return n;
 }
 
-/* The high bit of each byte of w that a string does not hold as it is: quote, backslash, control character, beyond
- * ASCII. Exact up to and including the first such byte in memory order, which is all that is looked at. */
-static uint64_t special_bytes(uint64_t w)
+/* The first byte of the word that is not plain ASCII of a string, if any, is marked. */
+static uint64_t special_bytes(const uint8_t *p)
 {
-    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-    uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
-    return (w | (w - ones * 0x20) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & high;
-}
-
-/* Eight bytes, the first in memory lowest. */
-static uint64_t load8(const uint8_t *p)
-{
-    uint64_t w;
-    memcpy(&w, p, sizeof w);
-    return le64toh(w);
+    uint64_t w = json_load_word(p);
+    return json_word_escapes(w) | json_word_beyond_ascii(w);
 }
 
 static bool is_plain(uint8_t c)
@@ -113,10 +103,10 @@ static bool is_plain(uint8_t c)
 static size_t plain_run(const uint8_t *p, const uint8_t *end)
 {
     const uint8_t *at = p;
-    for (; end - at >= 8; at += 8) {
-        uint64_t special = special_bytes(load8(at));
+    for (; end - at >= JSON_WORD; at += JSON_WORD) {
+        uint64_t special = special_bytes(at);
         if (special)
-            return (size_t)(at - p) + (size_t)(__builtin_ctzll(special) / 8);
+            return (size_t)(at - p) + json_word_before(special);
     }
     while (at < end && is_plain(*at))
         at++;
@@ -160,10 +150,10 @@ static enum err read_escape(struct reader *r, uint8_t *out, size_t *n)
 /* Copies plain bytes from r->p to out + *n; there is room for a word more than is left of the document. */
 static void copy_plain(struct reader *r, uint8_t *out, size_t *n)
 {
-    while (r->end - r->p >= 8) {
-        uint64_t special = special_bytes(load8(r->p));
-        size_t k = special ? (size_t)(__builtin_ctzll(special) / 8) : 8;
-        memcpy(out + *n, r->p, 8);
+    while (r->end - r->p >= JSON_WORD) {
+        uint64_t special = special_bytes(r->p);
+        size_t k = json_word_before(special);
+        memcpy(out + *n, r->p, JSON_WORD);
         *n += k;
         r->p += k;
         if (special)
@@ -173,13 +163,11 @@ static void copy_plain(struct reader *r, uint8_t *out, size_t *n)
         out[(*n)++] = *r->p++;
 }
 
-enum { WORD = 8 };
-
 /* The slow path: a string with escapes is unescaped into memory all such strings of the document share. Unescaping
  * never lengthens, so the document's own size is room enough. */
 static enum err read_escaped(struct reader *r, const uint8_t *start, struct slice *out)
 {
-    if (!r->unescaped && !(r->unescaped = arena_alloc(r->arena, (size_t)(r->end - r->start) + WORD)))
+    if (!r->unescaped && !(r->unescaped = arena_alloc(r->arena, (size_t)(r->end - r->start) + JSON_WORD)))
         return reason_set(r->why, ERR_NO_MEMORY, "out of memory reading JSON");
     uint8_t *copy = r->unescaped;
     size_t n = (size_t)(r->p - start);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Using a JSON tree: look-up, equality, hash, printing. Recursion is bounded by the reader's depth limit. */
 #include "registry/json_number.h"
+#include "registry/json_scan.h"
 #include "registry/json_text.h"
 
 #include <stdlib.h>
@@ -127,23 +128,44 @@ uint64_t json_text_hash(const struct jvalue *v)
     return mix(h);
 }
 
-/* How a byte stands in a JSON string: as it is, behind a backslash, or (control characters) in a form of its own. */
-enum escape { PLAIN, BACKSLASH, CONTROL };
-
-static const uint8_t escapes[256] = {[0 ... 0x1f] = CONTROL, ['"'] = BACKSLASH, ['\\'] = BACKSLASH};
-
-static size_t put_control(uint8_t *out, uint8_t c)
+static size_t put_escape(uint8_t *out, uint8_t c)
 {
     static const char hex[] = "0123456789ABCDEF";
     static const char letters[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
     out[0] = '\\';
-    out[1] = (uint8_t)(letters[c] ? letters[c] : 'u');
-    if (letters[c])
+    out[1] = c >= 0x20 ? c : (uint8_t)letters[c];
+    if (out[1])
         return 2;
-    out[2] = out[3] = '0';
+    memcpy(out + 1, "u00", 3);
     out[4] = (uint8_t)hex[c >> 4];
     out[5] = (uint8_t)hex[c & 15];
     return 6;
+}
+
+static bool is_escaped(uint8_t c)
+{
+    return c < 0x20 || c == '"' || c == '\\';
+}
+
+/* Escapes the n bytes at `at`; the output has room for six times as many and a word. */
+static uint8_t *put_piece(uint8_t *to, const uint8_t *at, size_t n)
+{
+    const uint8_t *end = at + n;
+    while (end - at >= JSON_WORD) {
+        size_t plain = json_word_before(json_word_escapes(json_load_word(at)));
+        memcpy(to, at, JSON_WORD); /* what is not plain is written over */
+        to += plain;
+        at += plain;
+        if (plain < JSON_WORD)
+            to += put_escape(to, *at++);
+    }
+    for (; at < end; at++) {
+        if (is_escaped(*at))
+            to += put_escape(to, *at);
+        else
+            *to++ = *at;
+    }
+    return to;
 }
 
 enum { PIECE = 512, ESCAPE_MAX = 6 };
@@ -153,19 +175,9 @@ void json_text_print_string(struct buf *out, struct slice s)
     buf_put(out, "\"", 1);
     while (s.n) {
         size_t n = s.n < PIECE ? s.n : PIECE;
-        if (!buf_reserve(out, n * ESCAPE_MAX))
+        if (!buf_reserve(out, n * ESCAPE_MAX + JSON_WORD))
             return;
-        uint8_t *to = out->p + out->n;
-        for (const uint8_t *at = s.p, *end = s.p + n; at < end; at++) {
-            if (escapes[*at] == CONTROL) {
-                to += put_control(to, *at);
-                continue;
-            }
-            *to = '\\'; /* kept only where it belongs: schema texts are full of quotes, branches would be missed */
-            to += escapes[*at];
-            *to++ = *at;
-        }
-        out->n = (size_t)(to - out->p);
+        out->n = (size_t)(put_piece(out->p + out->n, s.p, n) - out->p);
         s = slice_of(s.p + n, s.n - n);
     }
     buf_put(out, "\"", 1);

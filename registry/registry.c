@@ -385,6 +385,16 @@ static void set_log_level(const struct settings *s)
             log_set_level((enum log_level)i);
 }
 
+/* Records must get in between requests: glibc's default would let a row of long reads keep them out for ever. */
+static void lock_init(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attr;
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &attr);
+    pthread_rwlockattr_destroy(&attr);
+}
+
 int registry_main(const char *config_path)
 {
     struct registry g = {0};
@@ -403,7 +413,7 @@ int registry_main(const char *config_path)
     pthread_sigmask(SIG_BLOCK, &stop, NULL); /* before any thread is made */
     signal(SIGPIPE, SIG_IGN);
     heap_keep_frames(); /* the whole topic comes through in fetches of a megabyte */
-    pthread_rwlock_init(&g.lock, NULL);
+    lock_init(&g.lock);
     pthread_rwlock_init(&g.submit_lock, NULL);
     store_init(&g.store, NULL);
     g.records = metrics_counter("castellan_registry_records_total", NULL, "Records of the schemas topic applied");

@@ -113,6 +113,18 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     b->n += (size_t)n;
 }
 
+void buf_put_int(struct buf *b, int64_t v)
+{
+    char text[20], *at = text + sizeof text;
+    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    do
+        *--at = (char)('0' + u % 10);
+    while (u /= 10);
+    if (v < 0)
+        *--at = '-';
+    buf_put(b, at, (size_t)(text + sizeof text - at));
+}
+
 void buf_u8(struct buf *b, uint8_t v)
 {
     buf_put(b, &v, 1);

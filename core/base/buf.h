@@ -30,6 +30,7 @@ void buf_put(struct buf *b, const void *p, size_t n);
 void buf_put_slice(struct buf *b, struct slice s);
 void buf_put_str(struct buf *b, const char *s); /* the characters, no NUL */
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void buf_put_int(struct buf *b, int64_t v); /* in decimal */
 void buf_u8(struct buf *b, uint8_t v);
 void buf_u16(struct buf *b, uint16_t v);
 void buf_u32(struct buf *b, uint32_t v);

@@ -29,6 +29,28 @@ static void test_buf_is_capped_and_sticky(void **state)
     buf_free(&b);
 }
 
+static void test_buf_formats_text_and_numbers(void **state)
+{
+    static const int64_t values[] = {0, 7, -7, 10, 1000000, INT32_MIN, INT64_MAX, INT64_MIN};
+    struct buf b;
+    (void)state;
+    buf_init(&b, 0);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char want[32];
+        buf_clear(&b);
+        buf_put_int(&b, values[i]);
+        snprintf(want, sizeof want, "%lld", (long long)values[i]);
+        assert_true(slice_eq_str(buf_slice(&b), want));
+    }
+    buf_free(&b);
+    for (int n = 0; n < 200; n++) { /* through every state of the room that is left */
+        buf_printf(&b, "%0*d", n % 7 + 1, n);
+        assert_true(b.n <= b.cap);
+    }
+    assert_memory_equal(b.p, "0010020003", 10);
+    buf_free(&b);
+}
+
 static void test_varints_round_trip(void **state)
 {
     static const int64_t values[] = {0, 1, -1, 63, -64, 64, 300, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
@@ -188,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buf_is_capped_and_sticky),
+        cmocka_unit_test(test_buf_formats_text_and_numbers),
         cmocka_unit_test(test_varints_round_trip),
         cmocka_unit_test(test_cursor_refuses_what_is_too_long_or_short),
         cmocka_unit_test(test_arena_is_zeroed_aligned_and_capped),
