@@ -2,6 +2,7 @@
  * Lookup, compatibility, configuration, modes, contexts, metadata and health: the reads that are not a lookup by key.
  */
 #include "core/base/metrics.h"
+#include "registry/gauges.h"
 #include "registry/json_text.h"
 #include "registry/rest_internal.h"
 
@@ -324,6 +325,7 @@ enum err get_ready(struct rest_call *c)
 
 enum err get_metrics(struct rest_call *c)
 {
+    gauges_update(c->store);
     metrics_render(&c->answer->body);
     c->answer->content_type = "text/plain; version=0.0.4";
     return ERR_OK;
