@@ -253,6 +253,15 @@ static bool see_use(void *ctx, const struct subject *u, const struct version *v)
     return !m->yes;
 }
 
+/* Whoever may read one subject that uses the id. */
+static bool may_see_id(const struct rest_call *c, struct slice context, int32_t id)
+{
+    struct may_see m = {c, !c->request->allowed};
+    if (!m.yes)
+        store_each_use(c->store, context, id, see_use, &m);
+    return m.yes;
+}
+
 static enum err find_id(struct rest_call *c, int32_t *id, struct slice *context, const struct content **content)
 {
     char *end;
@@ -265,12 +274,8 @@ static enum err find_id(struct rest_call *c, int32_t *id, struct slice *context,
     *id = (int32_t)v;
     *context = context_of_id(c, *id);
     *content = store_by_id(c->store, *context, *id);
-    struct may_see m = {c, !c->request->allowed};
-    if (*content && !m.yes) {
-        store_each_use(c->store, *context, *id, see_use, &m);
-        if (!m.yes)
-            return answer_error(c->answer, 40301, "User is denied operation on Schema: %d", (int)*id);
-    }
+    if (*content && !may_see_id(c, *context, *id))
+        return answer_error(c->answer, 40301, "User is denied operation on Schema: %d", (int)*id);
     return *content ? ERR_OK : answer_error(c->answer, API_SCHEMA_NOT_FOUND, "Schema %d not found", (int)*id);
 }
 
@@ -399,22 +404,27 @@ enum err get_id_versions(struct rest_call *c)
 
 /* --- guids --- */
 
+/* What the caller may see of a GUID is what it may see of the ids that have it: each by the subjects that use it. */
 struct guid_search {
-    const struct store *s;
+    const struct rest_call *c;
     uint8_t guid[GUID_SIZE];
     const struct content *content;
     struct buf *out; /* NULL: the first is enough */
-    bool any;
+    bool any, denied;
 };
 
 static bool guid_in_context(void *ctx, struct slice context, bool declared)
 {
     struct guid_search *g = ctx;
     int32_t id;
-    const struct content *content = store_by_guid(g->s, context, g->guid, &id);
+    const struct content *content = store_by_guid(g->c->store, context, g->guid, &id);
     (void)declared;
     if (!content)
         return true;
+    if (!may_see_id(g->c, context, id)) {
+        g->denied = true;
+        return true;
+    }
     g->content = content;
     if (!g->out)
         return false;
@@ -428,17 +438,16 @@ static bool guid_in_context(void *ctx, struct slice context, bool declared)
 static enum err search_guid(struct rest_call *c, struct guid_search *g)
 {
     struct slice text = c->request->segments[2];
-    if (guid_parse(text, g->guid)) {
-        if (c->request->allowed && !rest_allowed(c, RIGHT_READ, SLICE_NULL))
-            return answer_error(c->answer, 40301, "User is denied operation on Schema: %.*s", SLICE_FMT(text));
+    if (guid_parse(text, g->guid))
         store_each_context(c->store, guid_in_context, g);
-    }
+    if (g->denied && !g->content)
+        return answer_error(c->answer, 40301, "User is denied operation on Schema: %.*s", SLICE_FMT(text));
     return ERR_OK;
 }
 
 enum err get_guid(struct rest_call *c)
 {
-    struct guid_search g = {.s = c->store};
+    struct guid_search g = {.c = c};
     struct slice text;
     struct buf b;
     enum err e = search_guid(c, &g);
@@ -459,7 +468,7 @@ enum err get_guid(struct rest_call *c)
 
 enum err get_guid_ids(struct rest_call *c)
 {
-    struct guid_search g = {.s = c->store, .out = &c->answer->body};
+    struct guid_search g = {.c = c, .out = &c->answer->body};
     buf_put_str(g.out, "[");
     enum err e = search_guid(c, &g);
     if (!e)

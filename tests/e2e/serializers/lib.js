@@ -20,15 +20,39 @@ async function step (title, work) {
   console.log(`ok ${title}`)
 }
 
-// castellan.* settings of the topic, without that prefix
-async function makeTopic (what, settings = {}) {
+// Makes the topics, given as {what: settings}, and starts to read them all: one consumer, as joining a group takes seconds.
+const received = {}
+const waiting = new Set()
+async function openTopics (topics) {
   const admin = kafkaAs('admin').admin()
   await admin.connect()
-  const topic = name(what)
-  const configEntries = Object.entries(settings).map(([key, value]) => ({ name: `castellan.${key}`, value }))
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: true })
+  await admin.createTopics({ waitForLeaders: true, topics: Object.entries(topics).map(([what, settings]) => ({
+    topic: name(what), numPartitions: 1,
+    configEntries: Object.entries(settings).map(([key, value]) => ({ name: `castellan.${key}`, value })) })) })
   await admin.disconnect()
-  return topic
+  const consumer = kafka.consumer({ groupId: name('readers') })
+  await consumer.connect()
+  for (const what in topics) received[name(what)] = []
+  await consumer.subscribe({ topics: Object.keys(received), fromBeginning: true })
+  await consumer.run({ eachMessage: async ({ topic, message }) => {
+    received[topic].push(message)
+    waiting.forEach(look => look())
+  } })
+}
+
+// all messages of the topic so far, once there are count of them
+function readAll (topic, count) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`${received[topic].length} of ${count} records of ${topic} came`)), 20000)
+    const look = () => {
+      if (received[topic].length < count) return
+      clearTimeout(timer)
+      waiting.delete(look)
+      resolve(received[topic])
+    }
+    waiting.add(look)
+    look()
+  })
 }
 
 let producer
@@ -51,25 +75,8 @@ async function refused (topic, message) {
   throw new Error('the record was taken')
 }
 
-// count messages of the topic, in their order
-async function readAll (topic, count) {
-  const consumer = kafka.consumer({ groupId: `${topic}-${Math.random()}` })
-  const got = []
-  await consumer.connect()
-  await consumer.subscribe({ topic, fromBeginning: true })
-  await new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`only ${got.length} of ${count} records of ${topic} came`)), 20000)
-    consumer.run({ eachMessage: async ({ message }) => {
-      got.push(message)
-      if (got.length === count) { clearTimeout(timer); resolve() }
-    } }).catch(reject)
-  })
-  await consumer.disconnect()
-  return got
-}
-
 function main (work) {
   work().then(() => { console.log('all steps passed'); process.exit(0) }, e => { console.error(e); process.exit(1) })
 }
 
-module.exports = { where, ca, name, step, makeTopic, send, refused, readAll, main }
+module.exports = { where, ca, name, step, openTopics, send, refused, readAll, main }

@@ -9,7 +9,7 @@ const { SchemaRegistryClient, SerdeType, AvroSerializer, AvroDeserializer, JsonS
   SubjectNameStrategyType } = require('@confluentinc/schemaregistry')
 const { create, createFileRegistry, createMutableRegistry } = require('@bufbuild/protobuf')
 const { FileDescriptorProtoSchema, FileDescriptorSetSchema } = require('@bufbuild/protobuf/wkt')
-const { where, ca, name, step, makeTopic, send, refused, readAll, main } = require('./lib')
+const { where, ca, name, step, openTopics, send, refused, readAll, main } = require('./lib')
 
 const registryAs = (user, password = where.passwords[user]) => new SchemaRegistryClient({
   baseURLs: [where.registry], createAxiosDefaults: { httpsAgent: new https.Agent({ ca, keepAlive: true }) },
@@ -25,6 +25,18 @@ const json = (schema, more) => ({ schema: JSON.stringify(schema), schemaType: 'J
 const USER = record('User', { name: 'name', type: 'string' }, { name: 'age', type: 'int' })
 const PERSON = { type: 'object', title: 'Person', required: ['name'], additionalProperties: false,
   properties: { name: { type: 'string' }, age: { type: 'integer' } } }
+const PAYLOAD = { 'value.schema.validation': 'payload' }
+const TOPICS = {
+  'c-avro': PAYLOAD,
+  'c-auto': {},
+  'c-id': { 'value.schema.validation': 'id' },
+  'c-ref': PAYLOAD,
+  'c-guid': PAYLOAD,
+  'c-json': PAYLOAD,
+  'c-jsonref': PAYLOAD,
+  'c-proto': PAYLOAD,
+  'c-rules': PAYLOAD
+}
 const plain = value => JSON.parse(JSON.stringify(value))
 
 async function there (topic, serializer, deserializer, value) {
@@ -36,7 +48,7 @@ async function there (topic, serializer, deserializer, value) {
 
 async function serializers () {
   await step('Avro: register, use the latest version, there and back', async () => {
-    const topic = await makeTopic('c-avro', { 'value.schema.validation': 'payload' })
+    const topic = name('c-avro')
     await registry.register(`${topic}-value`, avro(USER))
     const serializer = new AvroSerializer(registry, VALUE, { useLatestVersion: true })
     const value = await there(topic, serializer, new AvroDeserializer(registryAs('bob'), VALUE, {}), { name: 'Ann', age: 30 })
@@ -45,7 +57,7 @@ async function serializers () {
     await refused(topic, { value: (await serializer.serialize(topic, { name: 'Ann', age: 30 })).subarray(0, 7) })
   })
   await step('Avro: registered by the serializer itself', async () => {
-    const topic = await makeTopic('c-auto')
+    const topic = name('c-auto')
     const more = { autoRegisterSchemas: true, subjectNameStrategyType: SubjectNameStrategyType.TOPIC }
     const serializer = new AvroSerializer(registry, VALUE, more)
     const value = await there(topic, serializer, new AvroDeserializer(registry, VALUE, {}), { colour: 'red', n: 3 })
@@ -53,14 +65,14 @@ async function serializers () {
     assert.deepStrictEqual(await registry.getAllVersions(`${topic}-value`), [1])
   })
   await step('Avro: a schema of a given id', async () => {
-    const topic = await makeTopic('c-id', { 'value.schema.validation': 'id' })
+    const topic = name('c-id')
     const id = await registry.register(`${topic}-value`, avro({ ...USER, doc: topic }))
     const serializer = new AvroSerializer(registry, VALUE, { useSchemaId: id })
     const value = await there(topic, serializer, new AvroDeserializer(registry, VALUE, {}), { name: 'Bo', age: 1 })
     assert.strictEqual(value.name, 'Bo')
   })
   await step('Avro: references', async () => {
-    const topic = await makeTopic('c-ref', { 'value.schema.validation': 'payload' })
+    const topic = name('c-ref')
     await registry.register(name('c-city'), avro(record('City', { name: 'city', type: 'string' })))
     const references = [{ name: 'shop.City', subject: name('c-city'), version: 1 }]
     await registry.register(`${topic}-value`, avro(record('Home', { name: 'home', type: 'shop.City' }), { references }))
@@ -70,7 +82,7 @@ async function serializers () {
     await assert.rejects(registryAs('admin').deleteSubjectVersion(name('c-city'), 1), restError(422, 42206, /One or more references exist/))
   })
   await step('the GUID in a header, and the record without a prefix', async () => {
-    const topic = await makeTopic('c-guid', { 'value.schema.validation': 'payload' })
+    const topic = name('c-guid')
     await registry.register(`${topic}-value`, avro({ ...USER, doc: topic }))
     const serializer = new AvroSerializer(registry, VALUE, { useLatestVersion: true, schemaIdSerializer: HeaderSchemaIdSerializer })
     const headers = {}
@@ -82,7 +94,7 @@ async function serializers () {
     await refused(topic, { value: bytes, headers: { __value_schema_id: Buffer.alloc(17, 1) } })
   })
   await step('JSON Schema: the client validates, and so does the gateway', async () => {
-    const topic = await makeTopic('c-json', { 'value.schema.validation': 'payload' })
+    const topic = name('c-json')
     await registry.register(`${topic}-value`, json(PERSON))
     const serializer = new JsonSerializer(registry, VALUE, { useLatestVersion: true, validate: true })
     const value = await there(topic, serializer, new JsonDeserializer(registryAs('bob'), VALUE, { validate: true }), { name: 'Di', age: 4 })
@@ -92,7 +104,7 @@ async function serializers () {
     await refused(topic, { value: await careless.serialize(topic, { age: 4 }) })
   })
   await step('JSON Schema: references', async () => {
-    const topic = await makeTopic('c-jsonref', { 'value.schema.validation': 'payload' })
+    const topic = name('c-jsonref')
     await registry.register(name('c-money'), json({ type: 'object', properties: { cents: { type: 'integer' } }, required: ['cents'] }))
     await registry.register(`${topic}-value`, json({ type: 'object', properties: { price: { $ref: 'money.json' } } },
       { references: [{ name: 'money.json', subject: name('c-money'), version: 1 }] }))
@@ -110,7 +122,7 @@ async function serializers () {
       messageType: [{ name: 'Other' }, { name: 'Crate', field: [field('what', 1, STRING), field('n', 2, INT32), field('unit', 3, MESSAGE, '.shop.Unit')] }] })
     const files = createFileRegistry(create(FileDescriptorSetSchema, { file: [unit, crate] }))
     const Crate = files.getMessage('shop.Crate')
-    const topic = await makeTopic('c-proto', { 'value.schema.validation': 'payload' })
+    const topic = name('c-proto')
     const serializer = new ProtobufSerializer(registry, VALUE, { autoRegisterSchemas: true, registry: createMutableRegistry(Crate, files.getMessage('shop.Unit')) })
     const message = create(Crate, { what: 'apples', n: 3, unit: create(files.getMessage('shop.Unit'), { label: 'kg' }) })
     const value = await there(topic, serializer, new ProtobufDeserializer(registryAs('bob'), VALUE, {}), message)
@@ -126,7 +138,7 @@ async function contracts () {
   const condition = { name: 'adult', kind: 'CONDITION', type: 'CEL', mode: 'WRITE', expr: 'message.age >= 18', doc: 'adults only',
     tags: ['AGE'], params: { reason: 'law' }, onFailure: 'ERROR' }
   const metadata = { tags: { 'shop.User.name': ['PII'] }, properties: { owner: 'sales', team: name('team') }, sensitive: ['owner'] }
-  const topic = await makeTopic('c-rules', { 'value.schema.validation': 'payload' })
+  const topic = name('c-rules')
   const subject = `${topic}-value`
   await step('metadata and rules are registered and read back', async () => {
     await registry.register(subject, avro({ ...USER, doc: topic }, { metadata, ruleSet: { domainRules: [condition] } }))
@@ -137,7 +149,7 @@ async function contracts () {
     }
     const found = await registry.getLatestWithMetadata(subject, { owner: 'sales' })
     assert.strictEqual(found.version, 1)
-    await assert.rejects(registry.getLatestWithMetadata(subject, { owner: 'nobody' }), restError(404, 40402))
+    await assert.rejects(registry.getLatestWithMetadata(subject, { owner: 'nobody' }), restError(404, 40403))
   })
   await step('a condition is kept by the client that knows it', async () => {
     const rules = new RuleRegistry()
@@ -230,6 +242,10 @@ async function calls () {
   })
   await step('users: a wrong password, a subject out of reach', async () => {
     await assert.rejects(registryAs('alice', 'wrong').getAllSubjects(), e => e instanceof RestError && e.status === 401)
+    const { id, guid } = await registryAs('admin').registerFullResponse('elsewhere-value', avro({ ...USER, doc: 'elsewhere' }))
+    assert.ok((await registryAs('admin').getByGuid(guid)).schema)
+    await assert.rejects(registry.getByGuid(guid), restError(403, 40301))
+    await assert.rejects(registry.getBySubjectAndId('', id), restError(403, 40301))
     await assert.rejects(registry.register('elsewhere-value', avro(USER)), restError(403, 40301))
     await assert.rejects(registry.getLatestSchemaMetadata('elsewhere-value'), restError(403, 40301))
     assert.ok(!(await registry.getAllSubjects()).some(s => !s.startsWith('js-')))
@@ -237,6 +253,7 @@ async function calls () {
 }
 
 main(async () => {
+  await openTopics(TOPICS)
   await serializers()
   await contracts()
   await calls()
