@@ -62,16 +62,28 @@ def venv_python(name):
     return installed(name, "/usr/bin/python3", wanted=list_.read_text(), work=work) / "venv/bin/python"
 
 
+def go_command():
+    """The machine's own Go when it is new enough for go.mod, else PyPI's."""
+    def version(text):
+        return tuple(map(int, re.search(r"go ?(\d+)\.(\d+)", text).groups()))
+
+    if shutil.which("go"):
+        own = subprocess.run(["go", "version"], capture_output=True, text=True, env={**os.environ, "GOTOOLCHAIN": "local"})
+        if version(own.stdout) >= version((HERE / "go" / "go.mod").read_text()):
+            return "go"
+    return str(venv_python("go").parent / "go")
+
+
 def go_program():
-    source = HERE / "go"
+    source, go = HERE / "go", go_command()
 
     def work(folder):
         for path in source.iterdir():
             shutil.copy(path, folder / path.name)
-        fetch("go", "go", "build", "-o", "interop", ".", cwd=folder, GOFLAGS="-mod=mod", GOTOOLCHAIN="local")
+        fetch("franz-go", go, "build", "-o", "interop", ".", cwd=folder, GOFLAGS="-mod=readonly", GOTOOLCHAIN="local")
 
     wanted = "".join(p.read_text() for p in sorted(source.iterdir()))
-    return installed("go", "go", wanted=wanted, work=work) / "interop"
+    return installed("franz-go", wanted=wanted, work=work) / "interop"
 
 
 def kafka_class_path():
