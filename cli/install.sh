@@ -7,7 +7,7 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libsasl2-d
   zlib1g-dev libcurl4-openssl-dev libpcre2-dev libcmocka-dev"
 STORY_PACKAGES="kcat curl openssl ca-certificates procps"
 TEST_PACKAGES="python3-pytest python3-confluent-kafka shellcheck clang-format git"
-INTEROP_PACKAGES="python3-venv maven"
+INTEROP_PACKAGES="python3-venv maven openjdk-17-jdk-headless"
 
 say() { printf '%s\n' "$*"; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from tools import kafka_class_path
+from tools import java_class_path
 
 JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m"]  # starts faster
 TOOLS_SECONDS = 60
@@ -32,7 +32,7 @@ class Tools:
 
 @pytest.fixture(scope="module")
 def tools(request):
-    class_path = kafka_class_path()
+    class_path = java_class_path("tools")
     return Tools(class_path, request.getfixturevalue("castellan"))
 
 

@@ -86,14 +86,15 @@ def go_program():
     return installed("franz-go", wanted=wanted, work=work) / "interop"
 
 
-def kafka_class_path():
-    pom = HERE / "java" / "pom.xml"
+def java_class_path(name):
+    """The jars that java/NAME/pom.xml lists."""
+    pom = HERE / "java" / name / "pom.xml"
 
     def work(folder):
         shutil.copy(pom, folder / "pom.xml")
-        fetch("java", "mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={folder / 'lib'}", cwd=folder)
+        fetch(name, "mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={folder / 'lib'}", cwd=folder)
 
-    return str(installed("java", "mvn", "java", wanted=pom.read_text(), work=work) / "lib" / "*")
+    return str(installed(f"java-{name}", "mvn", "java", wanted=pom.read_text(), work=work) / "lib" / "*")
 
 
 def run_steps(*command, timeout=150, **env):
