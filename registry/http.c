@@ -11,6 +11,7 @@
 #include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
+#include "registry/http_negotiate.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,18 +26,13 @@
 
 enum {
     LISTENERS_MAX = 8,
-    HOST_MAX = 256,
     HEADERS_MAX = 16 * 1024, /* request line and headers; MHD clears as much for each request */
 };
-
-#define TYPE_V1    "application/vnd.schemaregistry.v1+json"
-#define TYPE_PLAIN "application/vnd.schemaregistry+json"
-#define TYPE_JSON  "application/json"
 
 struct listener {
     struct MHD_Daemon *daemon;
     bool tls;
-    char address[HOST_MAX + 32];
+    char address[HTTP_HOST_MAX + 32];
 };
 
 struct http {
@@ -64,71 +60,6 @@ struct request {
     bool seen, too_large;
 };
 
-/* --- negotiation --- */
-
-static bool type_is(const char *type, size_t n, const char *want)
-{
-    return n == strlen(want) && strncasecmp(type, want, n) == 0;
-}
-
-static const char *known_type(const char *type, size_t n)
-{
-    if (type_is(type, n, TYPE_V1))
-        return TYPE_V1;
-    if (type_is(type, n, TYPE_PLAIN))
-        return TYPE_PLAIN;
-    return type_is(type, n, TYPE_JSON) ? TYPE_JSON : NULL;
-}
-
-static bool is_wildcard(const char *type, size_t n)
-{
-    return type_is(type, n, "*/*") || type_is(type, n, "application/*");
-}
-
-/* The best of what we make by the client's quality values; ours breaks ties (v1, plain, JSON). NULL: none. */
-static const char *negotiate(const char *accept)
-{
-    static const double ours[] = {1.0, 0.9, 0.5};
-    static const char *const types[] = {TYPE_V1, TYPE_PLAIN, TYPE_JSON};
-    const char *best = NULL;
-    double best_score = 0;
-    if (!accept || !*accept)
-        return TYPE_V1;
-    while (*accept) {
-        const char *end = strchrnul(accept, ',');
-        const char *from = accept;
-        while (*from == ' ')
-            from++;
-        const char *semi = memchr(from, ';', (size_t)(end - from));
-        size_t n = (size_t)((semi ? semi : end) - from);
-        while (n && from[n - 1] == ' ')
-            n--;
-        double q = 1.0;
-        const char *qs = semi ? strstr(semi, "q=") : NULL;
-        if (qs && qs < end)
-            q = strtod(qs + 2, NULL);
-        for (int i = 0; i < 3; i++) {
-            bool fits = is_wildcard(from, n) || known_type(from, n) == types[i];
-            if (fits && q > 0 && q * ours[i] > best_score) {
-                best_score = q * ours[i];
-                best = types[i];
-            }
-        }
-        accept = *end ? end + 1 : end;
-    }
-    return best;
-}
-
-static bool accepts_body(const char *type)
-{
-    if (!type)
-        return true;
-    size_t n = strcspn(type, ";");
-    while (n && type[n - 1] == ' ')
-        n--;
-    return n == 0 || known_type(type, n) || type_is(type, n, "application/octet-stream");
-}
-
 /* --- the request --- */
 
 static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *connection)
@@ -143,7 +74,7 @@ static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *connectio
     buf_init(&r->body, REST_BODY_MAX);
     buf_init(&r->principal, 0);
     atomic_init(&r->phase, PHASE_BODY);
-    r->content_type = TYPE_V1;
+    r->content_type = HTTP_TYPE_V1;
     r->target = strdup(uri);
     return r;
 }
@@ -178,7 +109,7 @@ static enum MHD_Result send_answer(struct request *r)
                             a->content_type ? a->content_type : r->content_type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept");
     if (a->authenticate) {
-        char text[HOST_MAX];
+        char text[HTTP_HOST_MAX];
         snprintf(text, sizeof text, "Basic realm=\"%s\"", r->http->config.realm);
         MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, text);
     }
@@ -258,11 +189,11 @@ static enum err check_types(struct request *r)
 {
     const char *accept = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
     const char *type = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
-    const char *best = negotiate(accept);
+    const char *best = http_answer_type(accept);
     if (!best && !rest_route_is_public(r->route) && strcmp(rest_route_name(r->route), "metrics"))
         return answer_error(&r->answer, 406, "HTTP 406 Not Acceptable");
-    r->content_type = best ? best : TYPE_JSON;
-    if (r->body.n && !accepts_body(type))
+    r->content_type = best ? best : HTTP_TYPE_JSON;
+    if (r->body.n && !http_accepts_body(type))
         return answer_error(&r->answer, 415, "HTTP 415 Unsupported Media Type");
     return ERR_OK;
 }
@@ -306,19 +237,6 @@ static enum MHD_Result serve(struct request *r)
     return MHD_YES;
 }
 
-static enum rest_method method_of(const char *name)
-{
-    static const struct {
-        const char *name;
-        enum rest_method method;
-    } methods[] = {
-        {"GET", REST_GET}, {"POST", REST_POST}, {"PUT", REST_PUT}, {"DELETE", REST_DELETE}, {"HEAD", REST_GET}};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (!strcmp(name, methods[i].name))
-            return methods[i].method;
-    return REST_OTHER;
-}
-
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *upload, size_t *upload_n, void **con_cls)
 {
@@ -338,7 +256,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         r->seen = true;
         return MHD_YES;
     }
-    r->rest.method = method_of(method);
+    r->rest.method = http_method(method);
     if (*upload_n) {
         if (r->body.n + *upload_n > REST_BODY_MAX)
             r->too_large = true;
@@ -351,30 +269,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 }
 
 /* --- listeners --- */
-
-static enum err parse_listener(struct slice s, bool *tls, char *host, char *port, struct reason *why)
-{
-    *tls = slice_starts(s, slice_str("https://"));
-    size_t skip = *tls ? 8 : 7;
-    if (!*tls && !slice_starts(s, slice_str("http://")))
-        return reason_set(why, ERR_BAD_CONFIG, "listener '%.*s' must begin with http:// or https://", SLICE_FMT(s));
-    s = slice_of(s.p + skip, s.n - skip);
-    const uint8_t *colon = memrchr(s.p, ':', s.n);
-    size_t host_n = colon ? (size_t)(colon - s.p) : 0;
-    size_t port_n = colon ? s.n - host_n - 1 : 0;
-    if (!colon || !port_n || port_n > 5 || host_n >= HOST_MAX)
-        return reason_set(why, ERR_BAD_CONFIG, "listener '%.*s' has no port", SLICE_FMT(s));
-    if (host_n >= 2 && s.p[0] == '[') {
-        memcpy(host, s.p + 1, host_n - 2);
-        host[host_n - 2] = 0;
-    } else {
-        memcpy(host, s.p, host_n);
-        host[host_n] = 0;
-    }
-    memcpy(port, colon + 1, port_n);
-    port[port_n] = 0;
-    return ERR_OK;
-}
 
 static enum err open_socket(const char *host, const char *port, int *fd, int *bound_port, struct reason *why)
 {
@@ -438,19 +332,21 @@ static enum err start_daemon(struct http *h, struct listener *l, int fd, struct 
 
 static enum err start_listener(struct http *h, struct slice text, struct reason *why)
 {
-    char host[HOST_MAX], port[8];
+    struct http_listener where;
     int fd = -1, bound = 0;
     struct listener *l = &h->listeners[h->n];
     if (h->n == LISTENERS_MAX)
         return reason_set(why, ERR_BAD_CONFIG, "more than %d listeners", LISTENERS_MAX);
-    enum err e = parse_listener(text, &l->tls, host, port, why);
-    if (!e && l->tls && !h->key.n)
+    enum err e = http_listener_parse(text, &where, why);
+    l->tls = !e && where.tls;
+    if (l->tls && !h->key.n)
         e = reason_set(why, ERR_BAD_CONFIG, "an https listener needs ssl.keystore.location");
     if (!e)
-        e = open_socket(host, port, &fd, &bound, why);
+        e = open_socket(where.host, where.port, &fd, &bound, why);
     if (e)
         return e;
-    snprintf(l->address, sizeof l->address, "%s://%s:%d", l->tls ? "https" : "http", *host ? host : "0.0.0.0", bound);
+    snprintf(l->address, sizeof l->address, strchr(where.host, ':') ? "%s://[%s]:%d" : "%s://%s:%d",
+             l->tls ? "https" : "http", *where.host ? where.host : "0.0.0.0", bound);
     e = start_daemon(h, l, fd, why);
     if (!e)
         h->n++;
