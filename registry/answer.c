@@ -18,6 +18,26 @@ void answer_free(struct answer *a)
     buf_free(&a->body);
 }
 
+/* The message as text: it may quote bytes of the request, or have been cut in the middle of a character. */
+static void put_message(struct buf *out, struct slice message)
+{
+    struct buf text;
+    size_t good = 0; /* bytes of a run that is fine */
+    buf_init(&text, 0);
+    for (size_t i = 0; i < message.n;) {
+        size_t n = json_text_utf8(slice_of(message.p + i, message.n - i));
+        good += n;
+        i += n ? n : 1;
+        if (n && i < message.n)
+            continue;
+        buf_put(&text, message.p + i - good - !n, good);
+        buf_put_str(&text, n ? "" : "\xef\xbf\xbd"); /* U+FFFD */
+        good = 0;
+    }
+    json_text_print_string(out, text.n ? buf_slice(&text) : slice_str(""));
+    buf_free(&text);
+}
+
 enum err answer_error_text(struct answer *a, int code, struct slice message)
 {
     a->status = code;
@@ -26,7 +46,7 @@ enum err answer_error_text(struct answer *a, int code, struct slice message)
     a->error_code = code;
     buf_clear(&a->body);
     buf_printf(&a->body, "{\"error_code\":%d,\"message\":", code);
-    json_text_print_string(&a->body, message);
+    put_message(&a->body, message);
     buf_put_str(&a->body, "}");
     return ERR_CONFLICT;
 }

@@ -12,6 +12,7 @@ struct answer {
     struct buf body;
     const char *content_type; /* NULL: what was negotiated */
     bool authenticate;        /* 401: send WWW-Authenticate */
+    unsigned allow;           /* 405: the methods there are, each as 1 << enum rest_method */
 };
 
 void answer_init(struct answer *a);

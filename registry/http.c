@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The registry over HTTP and HTTPS with libmicrohttpd.
  *
- * A request, happy path: MHD hands over the raw target (on_uri), then the body in pieces, then calls for the answer:
- * identify -> negotiate -> route -> read under the lock, or submit a change and suspend the connection until it was
- * committed. The connection is suspended before the change is submitted, so that its completion can only resume it.
+ * A request, happy path: MHD hands over the raw target (on_uri), then calls with the headers alone (admit: framing ->
+ * route -> identify -> negotiate), then with the body in pieces, then for the answer: read under the lock, or submit a
+ * change and suspend the connection until it was committed. The connection is suspended before the change is submitted,
+ * so that its completion can only resume it.
+ * A request refused by its headers keeps no byte of its body: that is read and dropped, so that the client, still
+ * sending, does see the answer; a body that is endless or never comes ends with the connection.
  * Ownership: struct request belongs to the connection, freed in on_completed; its answer's bytes are given to MHD.
  * Each listener has its own pool of threads with epoll; nothing blocks in them but a first password check. */
 #include "registry/http.h"
 
+#include "core/base/env.h"
 #include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
@@ -57,7 +61,9 @@ struct request {
     struct change *change;
     char *target;
     atomic_int phase;
-    bool seen, too_large;
+    uint64_t body_n;    /* bytes received, kept or not */
+    int64_t started_ms; /* monotonic */
+    bool seen, refused; /* refused: the answer stands, the body is dropped */
 };
 
 /* --- the request --- */
@@ -75,6 +81,7 @@ static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *connectio
     buf_init(&r->principal, 0);
     atomic_init(&r->phase, PHASE_BODY);
     r->content_type = HTTP_TYPE_V1;
+    r->started_ms = env_mono_ms(env_system());
     r->target = strdup(uri);
     return r;
 }
@@ -108,6 +115,11 @@ static enum MHD_Result send_answer(struct request *r)
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                             a->content_type ? a->content_type : r->content_type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept");
+    if (a->allow) {
+        char text[HTTP_ALLOW_MAX];
+        http_allow(text, a->allow);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, text);
+    }
     if (a->authenticate) {
         char text[HTTP_HOST_MAX];
         snprintf(text, sizeof text, "Basic realm=\"%s\"", r->http->config.realm);
@@ -160,6 +172,11 @@ static bool certificate_subject(struct request *r, char *dn, size_t cap, bool *b
     return ok;
 }
 
+static const char *header(const struct request *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
 static enum err refuse_unknown(struct request *r)
 {
     r->answer.authenticate = r->http->config.client_auth != CLIENT_AUTH_REQUIRED;
@@ -177,23 +194,64 @@ static enum err identify(struct request *r)
         return refuse_unknown(r);
     if (!auth)
         return ERR_OK;
-    const char *header = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
-    if (auth_identify(auth, header, has_dn ? dn : NULL, &r->principal))
+    if (auth_identify(auth, header(r, MHD_HTTP_HEADER_AUTHORIZATION), has_dn ? dn : NULL, &r->principal))
         return refuse_unknown(r);
     r->rest.allowed = may;
     r->rest.allowed_ctx = r;
     return ERR_OK;
 }
 
+struct framing {
+    unsigned lengths, encodings;
+    bool chunked; /* the last encoding seen */
+};
+
+static enum MHD_Result count_framing(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct framing *f = ctx;
+    (void)kind;
+    f->lengths += !strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (!strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
+        f->encodings++;
+        f->chunked = value && !strcasecmp(value, "chunked");
+    }
+    return MHD_YES;
+}
+
+/* How long the body is has to be clear, or a proxy in front and we would see different requests (RFC 9112, 6.3). */
+static enum err check_framing(struct request *r)
+{
+    struct framing f = {0};
+    MHD_get_connection_values(r->connection, MHD_HEADER_KIND, count_framing, &f);
+    if (f.encodings > 1 || (f.encodings && !f.chunked))
+        return answer_error(&r->answer, 501, "HTTP 501 Not Implemented: the only transfer encoding is chunked");
+    if (f.lengths > 1 || (f.lengths && f.encodings))
+        return answer_error(&r->answer, 400, "Bad Request: the length of the body is given twice");
+    return ERR_OK;
+}
+
+/* The length announced; 0 when none is (chunked, or no body). MHD has checked that it is a number. */
+static uint64_t announced(const struct request *r)
+{
+    const char *length = header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return length ? strtoull(length, NULL, 10) : 0;
+}
+
+static enum err too_large(struct request *r)
+{
+    return answer_error(&r->answer, 413, "The request body is larger than %d bytes", REST_BODY_MAX);
+}
+
 static enum err check_types(struct request *r)
 {
-    const char *accept = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
-    const char *type = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    const char *accept = header(r, MHD_HTTP_HEADER_ACCEPT);
+    const char *type = header(r, MHD_HTTP_HEADER_CONTENT_TYPE);
+    bool has_body = announced(r) || header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING);
     const char *best = http_answer_type(accept);
     if (!best && !rest_route_is_public(r->route) && strcmp(rest_route_name(r->route), "metrics"))
         return answer_error(&r->answer, 406, "HTTP 406 Not Acceptable");
     r->content_type = best ? best : HTTP_TYPE_JSON;
-    if (r->body.n && !http_accepts_body(type))
+    if (has_body && !http_accepts_body(type))
         return answer_error(&r->answer, 415, "HTTP 415 Unsupported Media Type");
     return ERR_OK;
 }
@@ -204,15 +262,11 @@ static void change_done(void *ctx)
     MHD_resume_connection(r->connection);
 }
 
-static enum MHD_Result serve(struct request *r)
+/* What the headers decide, before any byte of the body is kept. */
+static enum err admit(struct request *r)
 {
-    struct http *h = r->http;
-    enum err e = ERR_OK;
-    if (!r->target)
-        return MHD_NO;
     note_host(r);
-    if (r->too_large)
-        e = answer_error(&r->answer, 413, "The request body is larger than %d bytes", REST_BODY_MAX);
+    enum err e = check_framing(r);
     if (!e)
         e = rest_request_target(&r->rest, slice_str(r->target), &r->answer);
     if (!e) {
@@ -223,7 +277,41 @@ static enum MHD_Result serve(struct request *r)
         e = identify(r);
     if (!e)
         e = check_types(r);
-    if (e)
+    if (!e && announced(r) > REST_BODY_MAX)
+        e = too_large(r);
+    return e;
+}
+
+/* The first call of a request. A refusal waits for the end of the body, unless the client waits for us or there is too
+ * much of it; MHD closes the connection then. */
+static enum MHD_Result begin(struct request *r, const char *method)
+{
+    if (!r->target)
+        return MHD_NO;
+    r->seen = true;
+    r->rest.method = http_method(method);
+    r->refused = admit(r) != ERR_OK;
+    bool now = header(r, MHD_HTTP_HEADER_EXPECT) || announced(r) > HTTP_DRAIN_MAX || r->answer.status == 501;
+    return r->refused && now ? send_answer(r) : MHD_YES;
+}
+
+static enum MHD_Result take_body(struct request *r, const char *p, size_t n)
+{
+    r->body_n += n;
+    if (!r->refused && r->body_n > REST_BODY_MAX) {
+        r->refused = too_large(r) != ERR_OK;
+        buf_free(&r->body);
+    }
+    if (!r->refused)
+        buf_put(&r->body, p, n);
+    bool late = env_mono_ms(env_system()) - r->started_ms > HTTP_BODY_SECONDS * INT64_C(1000);
+    return late || r->body_n > HTTP_DRAIN_MAX || buf_error(&r->body) ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result serve(struct request *r)
+{
+    struct http *h = r->http;
+    if (r->refused)
         return send_answer(r);
     r->rest.body = buf_slice(&r->body);
     pthread_rwlock_rdlock(h->config.lock);
@@ -252,20 +340,13 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     case PHASE_BODY:
         break;
     }
-    if (!r->seen) { /* the first call comes with the headers alone */
-        r->seen = true;
-        return MHD_YES;
-    }
-    r->rest.method = http_method(method);
-    if (*upload_n) {
-        if (r->body.n + *upload_n > REST_BODY_MAX)
-            r->too_large = true;
-        else
-            buf_put(&r->body, upload, *upload_n);
-        *upload_n = 0;
-        return MHD_YES;
-    }
-    return serve(r);
+    if (!r->seen)
+        return begin(r, method);
+    if (!*upload_n)
+        return serve(r);
+    size_t n = *upload_n;
+    *upload_n = 0;
+    return take_body(r, upload, n);
 }
 
 /* --- listeners --- */
@@ -309,7 +390,8 @@ static enum err start_daemon(struct http *h, struct listener *l, int fd, struct 
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS_MAX, NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_SECONDS, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, h->config.idle_seconds, NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADERS_MAX, NULL},
         {h->config.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
          h->config.threads > 1 ? (intptr_t)h->config.threads : 1024, NULL},

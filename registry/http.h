@@ -18,6 +18,7 @@ struct http_config {
     const char *truststore; /* PEM; may be NULL */
     enum http_client_auth client_auth;
     unsigned threads;
+    unsigned idle_seconds; /* a connection on which nothing moves is closed; >= 1 */
     const char *realm;
     struct auth *auth; /* NULL: everybody may do everything */
     const struct rest_server *rest;
@@ -26,7 +27,11 @@ struct http_config {
     void *submit_ctx;
 };
 
-enum { HTTP_CONNECTIONS_MAX = 4096, HTTP_IDLE_SECONDS = 60 };
+enum {
+    HTTP_CONNECTIONS_MAX = 4096,       /* for each listener */
+    HTTP_BODY_SECONDS = 300,           /* a body has to have come by then, however busily it drips */
+    HTTP_DRAIN_MAX = 4 * REST_BODY_MAX /* bytes read of a body that is refused, so that the answer is seen */
+};
 
 enum err http_start(struct http **out, const struct http_config *config, struct reason *why) MUST_CHECK;
 void http_stop(struct http *h); /* waits for requests in flight; NULL is fine */

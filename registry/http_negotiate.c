@@ -3,6 +3,7 @@
  * trusted: a media range that is not well-formed is passed over as if it were not there. */
 #include "registry/http_negotiate.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { TYPES = 3 };
@@ -113,17 +114,26 @@ bool http_accepts_body(const char *type)
     return !name.n || is_text(name, "application/octet-stream");
 }
 
+static const struct {
+    const char *name;
+    enum rest_method method;
+} methods[] = {{"GET", REST_GET}, {"HEAD", REST_GET}, {"POST", REST_POST}, {"PUT", REST_PUT}, {"DELETE", REST_DELETE}};
+
 enum rest_method http_method(const char *name)
 {
-    static const struct {
-        const char *name;
-        enum rest_method method;
-    } methods[] = {
-        {"GET", REST_GET}, {"POST", REST_POST}, {"PUT", REST_PUT}, {"DELETE", REST_DELETE}, {"HEAD", REST_GET}};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (!strcmp(name, methods[i].name))
             return methods[i].method;
     return REST_OTHER;
+}
+
+void http_allow(char out[HTTP_ALLOW_MAX], unsigned allowed)
+{
+    size_t n = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (allowed & 1u << methods[i].method)
+            n += (size_t)snprintf(out + n, HTTP_ALLOW_MAX - n, "%s%s", n ? ", " : "", methods[i].name);
 }
 
 static bool is_port(struct slice s)

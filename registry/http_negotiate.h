@@ -20,6 +20,10 @@ bool http_accepts_body(const char *type);
 /* HEAD is a GET whose body is not sent; what is not known is REST_OTHER. Methods are case-sensitive. */
 enum rest_method http_method(const char *name);
 
+/* The value of an Allow header: methods as bits, 1 << REST_GET and so on. "" when there are none. */
+enum { HTTP_ALLOW_MAX = 40 };
+void http_allow(char out[HTTP_ALLOW_MAX], unsigned methods);
+
 enum { HTTP_HOST_MAX = 256 };
 
 struct http_listener {

@@ -87,6 +87,11 @@ static size_t utf8_length(const uint8_t *p, const uint8_t *end)
     return n;
 }
 
+size_t json_text_utf8(struct slice s)
+{
+    return s.n ? utf8_length(s.p, s.p + s.n) : 0;
+}
+
 /* The first byte of the word that is not plain ASCII of a string, if any, is marked. */
 static uint64_t special_bytes(const uint8_t *p)
 {

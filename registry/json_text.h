@@ -53,6 +53,9 @@ enum json_text_order { JSON_TEXT_AS_WRITTEN, JSON_TEXT_SORTED };
 void json_text_print(struct buf *out, const struct jvalue *v, enum json_text_order order);
 void json_text_print_string(struct buf *out, struct slice s);
 
+/* Length of the valid UTF-8 sequence s begins with; 0: there is none (overlong, a surrogate, cut short). */
+size_t json_text_utf8(struct slice s);
+
 const char *json_text_kind_name(enum jkind kind); /* "null", "boolean", "number", "string", "array", "object" */
 
 #endif

@@ -160,6 +160,16 @@ static bool oneof(struct proto_reader *r, const struct proto_file *f, struct tar
     return r->error == ERR_OK;
 }
 
+/* A name in quotes. It is printed as it stands, so what would read as something else then is refused. */
+static struct slice quoted_name(struct proto_reader *r)
+{
+    struct slice s = proto_quoted(r);
+    for (size_t i = 0; i < s.n && r->error == ERR_OK; i++)
+        if (s.p[i] < ' ' || s.p[i] == '"' || s.p[i] == '\\')
+            proto_bad(r, "a name in quotes holds no quotes, backslashes or control characters");
+    return s;
+}
+
 /* --- reserved, extensions --- */
 
 static bool range(struct proto_reader *r, bool names, struct proto_range *out)
@@ -167,7 +177,7 @@ static bool range(struct proto_reader *r, bool names, struct proto_range *out)
     int c = proto_peek(r);
     *out = (struct proto_range){.name = SLICE_NULL};
     if (names && (c == '"' || c == '\'')) {
-        out->name = proto_quoted(r);
+        out->name = quoted_name(r);
         return r->error == ERR_OK;
     }
     if (!proto_int(r, &out->from))
@@ -242,7 +252,7 @@ static bool import(struct proto_reader *r, struct target *t)
         else
             return proto_bad(r, "expected quoted string");
     }
-    struct slice name = proto_quoted(r), *one;
+    struct slice name = quoted_name(r), *one;
     if (r->error != ERR_OK || !more(r, one = PROTO_MORE(r->arena, *list)))
         return false;
     *one = name;

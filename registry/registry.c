@@ -67,6 +67,8 @@ static const struct setting_row rows[] = {
     {"subject.search.max.limit", SETTING_INT, "20000", 1, INT32_MAX, "most subjects in a list"},
     {"castellan.registry.compat.version", SETTING_STRING, "8.1", 0, 0, "whose answers: 7.9, 8.0, 8.1, 8.2"},
     {"castellan.registry.authentication", SETTING_STRING, NULL, 0, 0, "none: everybody may do everything (tests)"},
+    {"idle.timeout.ms", SETTING_INT, "30000", 1000, 3600000,
+     "a connection on which nothing moves is closed after that"},
     {"castellan.registry.threads", SETTING_INT, "2", 1, 64, "HTTP threads for each listener"},
     {"castellan.registry.address.file", SETTING_STRING, NULL, 0, 0, "written with the addresses served, one a line"},
     {"castellan.ledger", SETTING_STRING, "kafka", 0, 0, "kafka; memory keeps nothing and is for tests"},
@@ -317,6 +319,7 @@ static enum err start_http(struct registry *g, struct reason *why)
                        : !strcasecmp(client, "REQUESTED") ? CLIENT_AUTH_REQUESTED
                                                           : CLIENT_AUTH_NONE,
         .threads = (unsigned)settings_int(s, "castellan.registry.threads"),
+        .idle_seconds = (unsigned)((settings_int(s, "idle.timeout.ms") + 999) / 1000),
         .realm = settings_string(s, "authentication.realm"),
         .auth = g->auth,
         .rest = &g->rest,

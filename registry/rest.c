@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From a request's target to the handler: decoding, the routes as one table, parameters, bodies.
  * A path may begin with /contexts/.NAME: the context is taken off and qualifies every subject the rest names. */
+#include "registry/json_text.h"
 #include "registry/rest_internal.h"
 
 #include <stdio.h>
@@ -106,19 +107,9 @@ static struct slice decode(struct arena *a, struct slice s, bool query)
 /* Strict UTF-8; subjects and parameters are text. */
 static bool is_utf8(struct slice s)
 {
-    for (size_t i = 0; i < s.n;) {
-        uint8_t c = s.p[i];
-        size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
-        if (!n || n > s.n - i)
+    for (size_t i = 0, n; i < s.n; i += n)
+        if (!(n = json_text_utf8(slice_of(s.p + i, s.n - i))))
             return false;
-        for (size_t k = 1; k < n; k++)
-            if ((s.p[i + k] & 0xc0) != 0x80)
-                return false;
-        if ((c == 0xe0 && s.p[i + 1] < 0xa0) || (c == 0xed && s.p[i + 1] > 0x9f) || (c == 0xf0 && s.p[i + 1] < 0x90) ||
-            (c == 0xf4 && s.p[i + 1] > 0x8f))
-            return false;
-        i += n;
-    }
     return true;
 }
 
@@ -135,7 +126,9 @@ static enum err add_segment(struct rest_request *r, struct slice raw, struct ans
 
 static enum err add_params(struct rest_request *r, struct slice query, struct answer *a)
 {
-    while (query.n && r->param_count < REST_PARAMS_MAX) {
+    while (query.n) {
+        if (r->param_count == REST_PARAMS_MAX)
+            return answer_error(a, 400, "Bad Request: more than %d query parameters", REST_PARAMS_MAX);
         const uint8_t *end = memchr(query.p, '&', query.n);
         size_t n = end ? (size_t)(end - query.p) : query.n;
         const uint8_t *eq = memchr(query.p, '=', n);
@@ -143,7 +136,7 @@ static enum err add_params(struct rest_request *r, struct slice query, struct an
         struct rest_param *p = &r->params[r->param_count];
         p->name = decode(&r->arena, slice_of(query.p, name_n), true);
         p->value = eq ? decode(&r->arena, slice_of(eq + 1, n - name_n - 1), true) : slice_str("");
-        if (slice_is_null(p->name) || slice_is_null(p->value) || !is_utf8(p->value))
+        if (slice_is_null(p->name) || slice_is_null(p->value) || !is_utf8(p->name) || !is_utf8(p->value))
             return answer_error(a, 400, "Bad Request: the query is not valid percent-encoded UTF-8");
         if (n)
             r->param_count++;
@@ -164,8 +157,18 @@ static void take_context(struct rest_request *r)
     memmove(r->segments, r->segments + 2, r->segment_count * sizeof *r->segments);
 }
 
+/* "http://host:port/path" is the same request as "/path" (RFC 9112, 3.2.2). */
+static struct slice without_authority(struct slice target)
+{
+    size_t skip = slice_starts(target, slice_str("http://")) ? 7 : slice_starts(target, slice_str("https://")) ? 8 : 0;
+    while (skip && skip < target.n && target.p[skip] != '/' && target.p[skip] != '?')
+        skip++;
+    return slice_of(target.p + skip, target.n - skip);
+}
+
 enum err rest_request_target(struct rest_request *r, struct slice target, struct answer *a)
 {
+    target = without_authority(target);
     const uint8_t *question = memchr(target.p, '?', target.n);
     struct slice path = slice_of(target.p, question ? (size_t)(question - target.p) : target.n);
     enum err e = ERR_OK;
@@ -204,15 +207,16 @@ static bool pattern_fits(const char *pattern, const struct rest_request *r)
 
 const struct rest_route *rest_route(const struct rest_request *r, struct answer *a)
 {
-    bool known = false;
+    unsigned methods = 0;
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         if (!pattern_fits(routes[i].pattern, r))
             continue;
-        known = true;
+        methods |= 1u << routes[i].method;
         if (routes[i].method == r->method)
             return &routes[i];
     }
-    if (known)
+    a->allow = methods;
+    if (methods)
         (void)!answer_error(a, 405, "HTTP 405 Method Not Allowed");
     else
         (void)!answer_error(a, 404, "HTTP 404 Not Found");

@@ -80,6 +80,18 @@ static void test_methods(void **state)
     assert_int_equal(http_method(""), REST_OTHER);
 }
 
+static void test_allow(void **state)
+{
+    char text[HTTP_ALLOW_MAX];
+    (void)state;
+    http_allow(text, 0);
+    assert_string_equal(text, "");
+    http_allow(text, 1u << REST_POST);
+    assert_string_equal(text, "POST");
+    http_allow(text, ~0u);
+    assert_string_equal(text, "GET, HEAD, POST, PUT, DELETE");
+}
+
 static void test_listeners(void **state)
 {
     static const struct {
@@ -123,10 +135,8 @@ static void test_listeners(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answer_types),
-        cmocka_unit_test(test_body_types),
-        cmocka_unit_test(test_methods),
-        cmocka_unit_test(test_listeners),
+        cmocka_unit_test(test_answer_types), cmocka_unit_test(test_body_types), cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_allow),        cmocka_unit_test(test_listeners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

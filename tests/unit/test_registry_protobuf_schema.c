@@ -140,6 +140,8 @@ static void test_refused(void **state)
     struct buf b;
     (void)state;
     check_refused("message A {", "unexpected end of file");
+    check_refused("syntax=\"proto3\"; import \"a\\\"b\"; message A {}", "a name in quotes holds no quotes");
+    check_refused("syntax=\"proto3\"; message A { reserved \"a\nb\"; }", "a name in quotes holds no quotes");
     check_refused("syntax = \"proto4\";", "unexpected syntax");
     check_refused("message A { string x = 1; }", "unexpected label: string"); /* no label, no proto3 */
     check_refused("syntax=\"proto3\"; message A { required string x = 1; }", "'required' label forbidden");
