@@ -178,6 +178,7 @@ struct proto_file {
     int syntax;               /* 0: not stated, 2, 3 */
     struct slice import_name; /* as others import it; null for the schema itself */
     struct slice package;     /* null: none */
+    bool from_descriptor;     /* read from a descriptor, not from text */
     struct proto_names imports, public_imports, weak_imports;
     struct proto_types types;
     struct {

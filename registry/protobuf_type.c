@@ -74,7 +74,8 @@ static enum err read_file(struct proto_file *f, struct slice text, struct arena 
     if (slice_is_null(bytes))
         return e;
     *f = (struct proto_file){.import_name = name, .package = SLICE_NULL};
-    return proto_read_descriptor(f, bytes, a, NULL) == ERR_OK ? ERR_OK : e;
+    f->from_descriptor = proto_read_descriptor(f, bytes, a, NULL) == ERR_OK;
+    return f->from_descriptor ? ERR_OK : e;
 }
 
 static enum err read_refs(struct proto_schema *s, const struct schema_ref_text *refs, size_t n, struct reason *why)
@@ -89,6 +90,22 @@ static enum err read_refs(struct proto_schema *s, const struct schema_ref_text *
         e = read_file(f, refs[i].text, &s->arena, why);
         s->refs[s->refs_n++] = f;
     }
+    return e;
+}
+
+/* A descriptor may hold names that no .proto file can: what is stored is the text, so that has to be one. */
+static enum err check_text(const struct proto_schema *s, struct reason *why)
+{
+    struct proto_file again = {.import_name = s->file.import_name, .package = SLICE_NULL};
+    struct arena a;
+    struct buf text;
+    arena_init(&a, 0);
+    buf_init(&text, PROTOBUF_SCHEMA_SIZE_MAX);
+    enum err e = proto_print(s, PROTO_CANONICAL, &text);
+    if (e == ERR_OK)
+        e = proto_read_text(&again, buf_slice(&text), &a, why);
+    buf_free(&text);
+    arena_free(&a);
     return e;
 }
 
@@ -109,6 +126,8 @@ static enum err proto_parse(struct parsed_schema **out, struct slice text, const
         e = proto_link(s, why);
     if (e == ERR_OK && options->fresh)
         e = proto_check(s, why);
+    if (e == ERR_OK && s->file.from_descriptor)
+        e = check_text(s, why);
     if (e != ERR_OK) {
         proto_free(&s->head);
         return e;

@@ -143,6 +143,7 @@ static void test_refused(void **state)
     check_refused("syntax=\"proto3\"; import \"a\\\"b\"; message A {}", "a name in quotes holds no quotes");
     check_refused("syntax=\"proto3\"; message A { reserved \"a\nb\"; }", "a name in quotes holds no quotes");
     check_refused("syntax = \"proto4\";", "unexpected syntax");
+    check_refused("CgFmEgFwIggFmEgFwIg4KAU0SCQoCWIGcHJvdG8z", "expected a word"); /* a descriptor, a message without name */
     check_refused("message A { string x = 1; }", "unexpected label: string"); /* no label, no proto3 */
     check_refused("syntax=\"proto3\"; message A { required string x = 1; }", "'required' label forbidden");
     check_refused("syntax=\"proto3\"; message A { Missing x = 1; }", "Could not resolve type: Missing");
