@@ -88,6 +88,14 @@ static bool is_word_char(uint8_t c, bool dots)
            (dots && c == '.');
 }
 
+bool proto_is_word(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_word_char(s.p[i], true))
+            return false;
+    return s.n > 0;
+}
+
 struct slice proto_word(struct proto_reader *r, bool dots)
 {
     (void)proto_exhausted(r);

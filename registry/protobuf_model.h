@@ -222,6 +222,7 @@ bool proto_exhausted(struct proto_reader *r);                                   
 int proto_peek(struct proto_reader *r);          /* the next character that is no blank; -1 at the end (an error) */
 bool proto_take(struct proto_reader *r, char c); /* if it comes next */
 bool proto_require(struct proto_reader *r, char c);
+bool proto_is_word(struct slice s); /* would proto_word(r, true) take all of it? */
 struct slice proto_word(struct proto_reader *r, bool dots);
 struct slice proto_name(struct proto_reader *r); /* a word, maybe in parentheses or brackets, which are dropped */
 struct slice proto_quoted(struct proto_reader *r);

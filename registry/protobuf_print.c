@@ -300,12 +300,14 @@ static struct slice normal_type(struct writing *w, struct slice type, bool *map)
     return text ? slice_str(text) : type;
 }
 
-static enum proto_value_kind default_kind(struct slice type)
+/* Everything but strings stands bare, bytes too, as the reference has it; but in quotes when it would not read again.
+ */
+static enum proto_value_kind default_kind(struct slice type, struct slice text)
 {
+    if (slice_eq_str(type, "string") || !proto_is_word(text))
+        return PROTO_STRING;
     if (slice_eq_str(type, "bool"))
         return PROTO_BOOLEAN;
-    if (slice_eq_str(type, "string"))
-        return PROTO_STRING;
     return proto_is_scalar(type) ? PROTO_NUMBER : PROTO_WORD;
 }
 
@@ -338,7 +340,7 @@ static void put_field(struct writing *w, const struct proto_field *f)
     put(w, " = ");
     put_int(w, f->tag);
     all.cap = all.n; /* grow a copy */
-    add_special(w, &all, "default", default_kind(f->type), f->default_value);
+    add_special(w, &all, "default", default_kind(f->type, f->default_value), f->default_value);
     add_special(w, &all, "json_name", PROTO_STRING, f->json_name);
     put_bracketed_options(w, &all);
     put(w, ";\n");

@@ -61,6 +61,8 @@ static const struct rest_route routes[] = {
     {REST_GET, "health/live", get_live, PUBLIC},
     {REST_GET, "health/ready", get_ready, PUBLIC},
     {REST_GET, "metrics", get_metrics, 0},
+    {REST_GET, "openapi", get_openapi, PUBLIC},
+    {REST_GET, "openapi.json", get_openapi, PUBLIC},
 };
 
 /* --- decoding --- */
@@ -221,6 +223,16 @@ const struct rest_route *rest_route(const struct rest_request *r, struct answer 
     else
         (void)!answer_error(a, 404, "HTTP 404 Not Found");
     return NULL;
+}
+
+const struct rest_route *rest_route_at(size_t i)
+{
+    return i < sizeof routes / sizeof *routes ? &routes[i] : NULL;
+}
+
+enum rest_method rest_route_method(const struct rest_route *route)
+{
+    return route->method;
 }
 
 const char *rest_route_name(const struct rest_route *route)

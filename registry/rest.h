@@ -58,6 +58,10 @@ struct rest_route;
 const struct rest_route *rest_route(const struct rest_request *r, struct answer *a);
 const char *rest_route_name(const struct rest_route *route); /* for metrics and logs */
 bool rest_route_is_public(const struct rest_route *route);   /* health: no authentication */
+/* The table, for those who hold something against it: the i-th route, NULL past the end. Names are path segments, '*'
+ * for any one. */
+const struct rest_route *rest_route_at(size_t i);
+enum rest_method rest_route_method(const struct rest_route *route);
 
 /* Runs the route. Either the answer is filled, or *change is a new one to put through the ledger (freed with
  * rest_change_free); its answer is `a`. The request must outlive it. */

@@ -56,6 +56,7 @@ enum err get_metadata_deployment(struct rest_call *c);
 enum err get_live(struct rest_call *c);
 enum err get_ready(struct rest_call *c);
 enum err get_metrics(struct rest_call *c);
+enum err get_openapi(struct rest_call *c);
 
 enum err post_version(struct rest_call *c);
 enum err post_tags(struct rest_call *c);

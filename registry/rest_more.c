@@ -4,6 +4,7 @@
 #include "core/base/metrics.h"
 #include "registry/gauges.h"
 #include "registry/json_text.h"
+#include "registry/openapi.h"
 #include "registry/rest_internal.h"
 
 #include <stdlib.h>
@@ -328,5 +329,12 @@ enum err get_metrics(struct rest_call *c)
     gauges_update(c->store);
     metrics_render(&c->answer->body);
     c->answer->content_type = "text/plain; version=0.0.4";
+    return ERR_OK;
+}
+
+enum err get_openapi(struct rest_call *c)
+{
+    buf_put(&c->answer->body, registry_openapi, registry_openapi_n);
+    c->answer->content_type = "application/json";
     return ERR_OK;
 }

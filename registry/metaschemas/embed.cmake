@@ -1,4 +1,5 @@
-# cmake -DOUT=FILE -DDIR=FOLDER -P embed.cmake: every meta-schema of the folder as one C table, sorted by file name.
+# cmake -DOUT=FILE -DDIR=FOLDER -DOPENAPI=FILE -P embed.cmake: every meta-schema of the folder as one C table, sorted by
+# file name, and the description of the REST interface.
 file(GLOB files ${DIR}/*.json)
 list(SORT files)
 set(arrays "")
@@ -17,4 +18,7 @@ foreach(file ${files})
   string(APPEND rows "    {\"${uri}\", schema_${i}, sizeof schema_${i}},\n")
   math(EXPR i "${i} + 1")
 endforeach()
-file(WRITE ${OUT} "/* Generated from registry/metaschemas. */\n#include \"registry/json_schema_meta.h\"\n\n${arrays}\nconst struct json_schema_meta json_schema_metas[] = {\n${rows}    {0, 0, 0},\n};\n")
+file(READ ${OPENAPI} hex HEX)
+string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+string(APPEND arrays "const unsigned char registry_openapi[] = {${bytes}};\nconst size_t registry_openapi_n = sizeof registry_openapi;\n")
+file(WRITE ${OUT} "/* Generated from registry/metaschemas and registry/openapi.json. */\n#include \"registry/openapi.h\"\n#include \"registry/json_schema_meta.h\"\n\n${arrays}\nconst struct json_schema_meta json_schema_metas[] = {\n${rows}    {0, 0, 0},\n};\n")

@@ -87,6 +87,39 @@ static void test_canonical(void **state)
     schema_free(s);
 }
 
+/* Defaults of bytes stand bare while they are a word; what is stored always reads again. */
+static void test_defaults(void **state)
+{
+    static const char head[] = "syntax = \"proto2\";\n\nmessage A {\n  optional ";
+    static const struct {
+        const char *written, *printed;
+    } cases[] = {
+        {"bytes b = 1 [default = \"plain\"];", "bytes b = 1 [default = plain];\n}\n"},
+        {"bytes b = 1 [default = \"\\001 x\"];", "bytes b = 1 [default = \"\001 x\"];\n}\n"},
+        {"bytes b = 1 [default = \"\"];", "bytes b = 1 [default = \"\"];\n}\n"},
+        {"string b = 1 [default = \"plain\"];", "string b = 1 [default = \"plain\"];\n}\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200], wanted[200];
+        struct buf once, twice;
+        buf_init(&once, 0);
+        buf_init(&twice, 0);
+        snprintf(text, sizeof text, "%s%s }", head, cases[i].written);
+        snprintf(wanted, sizeof wanted, "%s%s", head, cases[i].printed);
+        struct parsed_schema *s = parse(text);
+        assert_int_equal(schema_canonical(s, &once), ERR_OK);
+        assert_string_equal(buf_cstr(&once), wanted);
+        struct parsed_schema *again = parse(buf_cstr(&once));
+        assert_int_equal(schema_canonical(again, &twice), ERR_OK);
+        assert_string_equal(buf_cstr(&twice), wanted);
+        schema_free(again);
+        schema_free(s);
+        buf_free(&once);
+        buf_free(&twice);
+    }
+}
+
 static const char everything_normal[] =
     "syntax = \"proto3\";\npackage my.pkg;\n\n"
     "import \"confluent/meta.proto\";\nimport \"google/protobuf/descriptor.proto\";\n"
@@ -143,7 +176,8 @@ static void test_refused(void **state)
     check_refused("syntax=\"proto3\"; import \"a\\\"b\"; message A {}", "a name in quotes holds no quotes");
     check_refused("syntax=\"proto3\"; message A { reserved \"a\nb\"; }", "a name in quotes holds no quotes");
     check_refused("syntax = \"proto4\";", "unexpected syntax");
-    check_refused("CgFmEgFwIggFmEgFwIg4KAU0SCQoCWIGcHJvdG8z", "expected a word"); /* a descriptor, a message without name */
+    check_refused("CgFmEgFwIggFmEgFwIg4KAU0SCQoCWIGcHJvdG8z",
+                  "expected a word");                                         /* a descriptor, a message without name */
     check_refused("message A { string x = 1; }", "unexpected label: string"); /* no label, no proto3 */
     check_refused("syntax=\"proto3\"; message A { required string x = 1; }", "'required' label forbidden");
     check_refused("syntax=\"proto3\"; message A { Missing x = 1; }", "Could not resolve type: Missing");
@@ -318,6 +352,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_canonical),
+        cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_normalized_and_descriptor),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_compatibility),
