@@ -3,11 +3,13 @@
  * played without a socket against a store in memory, twice: once with every record applied at once, once as the server
  * does it, with decisions taken on an overlay of records that are not applied yet. A line "COMMIT" applies them.
  *
- * Held: an answer has a known status and the type it says, errors have the reference's shape; what was registered is
- * found by its id at once, and an id keeps its content while it is in use; the two ways answer changes alike; every
- * record written is understood, has the canonical key, and all of them replayed give the same state. */
+ * Held: an answer has a status the OpenAPI description lists and the type it says, errors have the reference's shape;
+ * what was registered is found by its id at once, and an id keeps its content while it is in use; the two ways answer
+ * changes alike; every record written is understood, has the canonical key, and all of them replayed give the same
+ * state. */
 #include "registry/http_negotiate.h"
 #include "registry/json_text.h"
+#include "registry/openapi.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
@@ -237,6 +239,31 @@ static bool is_status(int status)
     return false;
 }
 
+/* What the description of the interface says this route answers. */
+static bool is_described(enum rest_method method, const char *route, int status)
+{
+    static const char *const methods[] = {
+        [REST_GET] = "get", [REST_POST] = "post", [REST_PUT] = "put", [REST_DELETE] = "delete", [REST_OTHER] = ""};
+    static json_t *description;
+    const char *path;
+    json_t *item;
+    char text[8];
+    if (!description)
+        description = json_loadb((const char *)registry_openapi, registry_openapi_n, 0, NULL);
+    snprintf(text, sizeof text, "%d", status);
+    json_object_foreach(json_object_get(description, "paths"), path, item)
+    {
+        const char *p = path + 1, *q = route;
+        while (*p && *q && (*p == *q || (*p == '{' && *q == '*'))) {
+            p = *p == '{' ? strchr(p, '}') + 1 : p + 1;
+            q++;
+        }
+        if (!*p && !*q)
+            return json_object_get(json_object_get(json_object_get(item, methods[method]), "responses"), text);
+    }
+    return false;
+}
+
 static void check_answer(const struct answer *a, const char *route)
 {
     struct jvalue *v = NULL;
@@ -341,6 +368,7 @@ static bool play(struct world *w, const struct wish *q, struct answer *a)
         decide(w, change, !strcmp(rest_route_name(route), "subjects/*/versions"));
     }
     FUZZ_EXPECT(route || a->error_code);
+    FUZZ_EXPECT(!route || is_described(q->method, rest_route_name(route), a->status));
     check_answer(a, route ? rest_route_name(route) : "");
     rest_change_free(change);
     rest_request_free(&r);
