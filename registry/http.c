@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <malloc.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -30,7 +31,7 @@
 
 enum {
     LISTENERS_MAX = 8,
-    HEADERS_MAX = 16 * 1024, /* request line and headers; MHD clears as much for each request */
+    TRIM_MIN = 64 * 1024, /* bytes of a body after which memory is given back */
 };
 
 struct listener {
@@ -99,8 +100,11 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **co
     buf_free(&r->body);
     buf_free(&r->principal);
     free(r->target);
+    bool large = r->body_n >= TRIM_MIN;
     free(r);
     *con_cls = NULL;
+    if (large) /* what a large request took goes back to the system, not into the arenas of so many threads */
+        malloc_trim(0);
 }
 
 static enum MHD_Result send_answer(struct request *r)
@@ -392,7 +396,7 @@ static enum err start_daemon(struct http *h, struct listener *l, int fd, struct 
         {MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS_MAX, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, h->config.idle_seconds, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
-        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADERS_MAX, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_HEADERS_MAX, NULL},
         {h->config.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
          h->config.threads > 1 ? (intptr_t)h->config.threads : 1024, NULL},
         {l->tls ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0, l->tls ? buf_cstr(&h->key) : NULL},

@@ -29,6 +29,7 @@ struct http_config {
 
 enum {
     HTTP_CONNECTIONS_MAX = 4096,       /* for each listener */
+    HTTP_HEADERS_MAX = 16 * 1024,      /* request line and headers; MHD clears as much for each request */
     HTTP_BODY_SECONDS = 300,           /* a body has to have come by then, however busily it drips */
     HTTP_DRAIN_MAX = 4 * REST_BODY_MAX /* bytes read of a body that is refused, so that the answer is seen */
 };

@@ -256,6 +256,8 @@ static struct diff_pair *pair_of(struct diff *d, const struct shape *a, const st
     struct diff_pair *p = map_get(&d->pairs, slice_of(key, sizeof key));
     if (p)
         return p;
+    if (!diff_spend(d, JSON_COMPAT_PAIR_WORK))
+        return NULL;
     p = arena_alloc(d->arena, sizeof *p);
     if (!p || map_put(&d->pairs, slice_of(key, sizeof key), p, NULL) != ERR_OK) {
         diff_fail(d, ERR_NO_MEMORY, "out of memory comparing schemas");
@@ -403,7 +405,7 @@ enum err json_compat_compare(struct json_compat *out, const struct json_schema *
     struct diff d = {.policy = policy, .work = JSON_COMPAT_WORK_MAX, .arena = &out->arena, .why = why};
     struct diff_list list = {0};
     *out = (struct json_compat){0};
-    arena_init(&out->arena, 0);
+    arena_init(&out->arena, JSON_COMPAT_MEMORY_MAX);
     map_init(&d.pairs);
     if (!shapes_init(&d.shapes[0], older, d.arena) || !shapes_init(&d.shapes[1], newer, d.arena))
         diff_fail(&d, ERR_NO_MEMORY, "out of memory comparing schemas");

@@ -30,9 +30,11 @@ struct json_compat {
 
 enum {
     JSON_COMPAT_WORK_MAX = 20000000, /* steps of one comparison */
-    JSON_COMPAT_DEPTH_MAX = 500,     /* pairs compared inside one another; deeper ones wait their turn */
-    JSON_COMPAT_ITEMS_MAX = 100000,  /* differences kept */
-    JSON_COMPAT_PASSES_MAX = 1000    /* rounds of the fixpoint over recursive schemas */
+    JSON_COMPAT_PAIR_WORK = 32,      /* steps that a pair of schemas met for the first time counts: it takes memory */
+    JSON_COMPAT_MEMORY_MAX = 256 * 1024 * 1024, /* bytes of one comparison and its result */
+    JSON_COMPAT_DEPTH_MAX = 500,                /* pairs compared inside one another; deeper ones wait their turn */
+    JSON_COMPAT_ITEMS_MAX = 100000,             /* differences kept */
+    JSON_COMPAT_PASSES_MAX = 1000               /* rounds of the fixpoint over recursive schemas */
 };
 
 /* ERR_OK whatever the verdict; ERR_LIMIT_EXCEEDED when the schemas are too large or too entangled to compare. */
