@@ -252,10 +252,11 @@ static enum err check_types(struct request *r)
     const char *type = header(r, MHD_HTTP_HEADER_CONTENT_TYPE);
     bool has_body = announced(r) || header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING);
     const char *best = http_answer_type(accept);
-    if (!best && !rest_route_is_public(r->route) && strcmp(rest_route_name(r->route), "metrics"))
+    bool picky = !rest_route_is_public(r->route) && strcmp(rest_route_name(r->route), "metrics") != 0;
+    if (picky && !best)
         return answer_error(&r->answer, 406, "HTTP 406 Not Acceptable");
     r->content_type = best ? best : HTTP_TYPE_JSON;
-    if (has_body && !http_accepts_body(type))
+    if (picky && has_body && !http_accepts_body(type))
         return answer_error(&r->answer, 415, "HTTP 415 Unsupported Media Type");
     return ERR_OK;
 }

@@ -34,7 +34,7 @@ class Registry:
 
 @contextlib.contextmanager
 def running(folder, **settings):
-    """Starts one in `folder`, ready; at the end it has to stop cleanly."""
+    """Starts one in `folder`, ready; at the end it has to stop cleanly. Settings have '_' for '.', None leaves one out."""
     addresses, config, log = folder / "addresses", folder / "registry.properties", folder / "log"
     words = {
         "listeners": "http://127.0.0.1:0",
@@ -43,7 +43,7 @@ def running(folder, **settings):
         "castellan.registry.address.file": addresses,
         **{name.replace("_", "."): value for name, value in settings.items()},
     }
-    config.write_text("".join(f"{name}={value}\n" for name, value in words.items()))
+    config.write_text("".join(f"{name}={value}\n" for name, value in words.items() if value is not None))
     read_end, write_end = os.pipe()
     with open(log, "w") as out:
         process = subprocess.Popen(

@@ -4,18 +4,17 @@ ledger in memory. The scenarios and their player are outside data: absent, the t
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import time
 
 import pytest
+import registry_memory
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHARED = pathlib.Path(os.environ.get("CASTELLAN_SHARED", ROOT.parent / "shared"))
 PLAYER = SHARED / "tools" / "registry_scenarios.py"
 SCENARIOS = SHARED / "vectors" / "registry-http" / "scenarios.json"
-PROGRAM = os.environ.get("CASTELLAN", str(ROOT / "build" / "castellan"))
 
 # Scenarios that cannot hold, by name, with the reason. Empty is the goal.
 KNOWN = {}
@@ -23,32 +22,8 @@ KNOWN = {}
 
 @pytest.fixture
 def registry(tmp_path):
-    addresses = tmp_path / "addresses"
-    config = tmp_path / "registry.properties"
-    config.write_text(
-        "listeners=http://127.0.0.1:0\n"
-        "castellan.ledger=memory\n"
-        "castellan.registry.authentication=none\n"
-        f"castellan.registry.address.file={addresses}\n"
-    )
-    read_end, write_end = os.pipe()
-    log = open(tmp_path / "log", "w")
-    process = subprocess.Popen(
-        [PROGRAM, "registry", "-c", str(config)],
-        stderr=log,
-        pass_fds=[write_end],
-        env={**os.environ, "CASTELLAN_READY_FD": str(write_end)},
-    )
-    os.close(write_end)
-    ready = os.read(read_end, 16)  # ends when the process does
-    os.close(read_end)
-    assert ready.startswith(b"READY"), (tmp_path / "log").read_text()
-    yield addresses.read_text().split()[0]
-    process.send_signal(signal.SIGTERM)
-    try:
-        assert process.wait(timeout=20) == 0
-    finally:
-        process.kill()
+    with registry_memory.running(tmp_path) as r:
+        yield r.url
 
 
 @pytest.mark.skipif(not SCENARIOS.exists(), reason=f"{SCENARIOS} is absent")
