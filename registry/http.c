@@ -309,7 +309,7 @@ static enum MHD_Result take_body(struct request *r, const char *p, size_t n)
     }
     if (!r->refused)
         buf_put(&r->body, p, n);
-    bool late = env_mono_ms(env_system()) - r->started_ms > HTTP_BODY_SECONDS * INT64_C(1000);
+    bool late = env_mono_ms(env_system()) - r->started_ms > r->http->config.body_ms;
     return late || r->body_n > HTTP_DRAIN_MAX || buf_error(&r->body) ? MHD_NO : MHD_YES;
 }
 

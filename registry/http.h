@@ -19,6 +19,7 @@ struct http_config {
     enum http_client_auth client_auth;
     unsigned threads;
     unsigned idle_seconds; /* a connection on which nothing moves is closed; >= 1 */
+    unsigned body_ms;      /* a body has to have come by then, however busily it drips */
     const char *realm;
     struct auth *auth; /* NULL: everybody may do everything */
     const struct rest_server *rest;
@@ -30,7 +31,6 @@ struct http_config {
 enum {
     HTTP_CONNECTIONS_MAX = 4096,       /* for each listener */
     HTTP_HEADERS_MAX = 16 * 1024,      /* request line and headers; MHD clears as much for each request */
-    HTTP_BODY_SECONDS = 300,           /* a body has to have come by then, however busily it drips */
     HTTP_DRAIN_MAX = 4 * REST_BODY_MAX /* bytes read of a body that is refused, so that the answer is seen */
 };
 

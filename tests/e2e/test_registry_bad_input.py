@@ -19,7 +19,7 @@ REGISTER = "/subjects/s/versions"
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
-    with registry_memory.running(tmp_path_factory.mktemp("registry"), idle_timeout_ms=1000) as r:
+    with registry_memory.running(tmp_path_factory.mktemp("registry"), idle_timeout_ms=1000, castellan_registry_body_timeout_ms=3000) as r:
         yield r
 
 
@@ -415,6 +415,35 @@ def test_slow_senders(registry):
                 while s.recv(65536):
                     pass
         assert time.monotonic() - started < 30  # idle.timeout.ms is one second here
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+def test_dripping_body(registry, framing):
+    """A body that comes in drops, so that the connection is never idle, has its time too."""
+    drop = b"1\r\nx\r\n" if "chunked" in framing else b"x"
+    with connected(registry) as s:
+        s.settimeout(0.2)  # what paces the drops
+        s.sendall(head("POST", REGISTER, framing))
+        started, open_ = time.monotonic(), True
+        while open_ and time.monotonic() - started < SECONDS + 10:
+            try:
+                s.sendall(drop)
+                open_ = s.recv(1) != b""
+            except TimeoutError:
+                pass
+            except (ConnectionResetError, BrokenPipeError):
+                open_ = False
+        assert not open_ and time.monotonic() - started > 2  # castellan.registry.body.timeout.ms is three seconds here
+
+
+def test_expected_body(registry):
+    """Who waits for leave to send gets it, when the headers are fine."""
+    body = b'{"schema":"\\"int\\""}'
+    with connected(registry) as s:
+        s.sendall(head("POST", "/subjects/expected/versions", f"Content-Length: {len(body)}", "Expect: 100-continue"))
+        assert s.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        s.sendall(body)
+        assert status_of(s.recv(65536)) == 200
 
 
 def test_memory_settles(registry):
