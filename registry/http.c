@@ -16,6 +16,7 @@
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "registry/http_negotiate.h"
+#include "registry/http_watch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,6 +45,7 @@ struct http {
     struct http_config config;
     struct listener listeners[LISTENERS_MAX];
     size_t n;
+    struct watch *watch;
     struct buf key, trust;      /* PEM, NUL-terminated */
     struct metric *requests[6]; /* by first digit of the status */
 };
@@ -87,11 +89,34 @@ static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *connectio
     return r;
 }
 
+static struct watched *watched_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http *h = ctx;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    switch (code) {
+    case MHD_CONNECTION_NOTIFY_STARTED:
+        *socket_context = info ? watch_open(h->watch, info->connect_fd) : NULL;
+        break;
+    case MHD_CONNECTION_NOTIFY_CLOSED:
+        watch_close(h->watch, *socket_context);
+        *socket_context = NULL;
+        break;
+    }
+}
+
 static void on_completed(void *ctx, struct MHD_Connection *connection, void **con_cls,
                          enum MHD_RequestTerminationCode code)
 {
     struct request *r = *con_cls;
-    (void)ctx, (void)connection, (void)code;
+    (void)ctx, (void)code;
+    watch_waiting(watched_of(connection));
     if (!r)
         return;
     rest_change_free(r->change);
@@ -294,6 +319,7 @@ static enum MHD_Result begin(struct request *r, const char *method)
     if (!r->target)
         return MHD_NO;
     r->seen = true;
+    watch_busy(watched_of(r->connection));
     r->rest.method = http_method(method);
     r->refused = admit(r) != ERR_OK;
     bool now = header(r, MHD_HTTP_HEADER_EXPECT) || announced(r) > HTTP_DRAIN_MAX || r->answer.status == 501;
@@ -407,9 +433,9 @@ static enum err start_daemon(struct http *h, struct listener *l, int fd, struct 
          h->trust.n ? buf_cstr(&h->trust) : NULL},
         {MHD_OPTION_END, 0, NULL},
     };
-    l->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_URI_LOG_CALLBACK, on_uri, h,
-                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    l->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_URI_LOG_CALLBACK, on_uri, h,
+                                 MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
+                                 on_connection, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (!l->daemon) {
         close(fd);
         return reason_set(why, l->tls ? ERR_TLS : ERR_IO, "%s: cannot serve (wrong key or certificate?)", l->address);
@@ -458,7 +484,9 @@ enum err http_start(struct http **out, const struct http_config *config, struct 
         snprintf(labels, sizeof labels, "status=\"%dxx\"", i);
         h->requests[i] = metrics_counter("castellan_registry_requests_total", labels, "Requests answered, by status");
     }
-    enum err e = read_pem(&h->key, config->keystore, why);
+    enum err e = watch_start(&h->watch, 2000 * config->idle_seconds, why);
+    if (!e)
+        e = read_pem(&h->key, config->keystore, why);
     if (!e)
         e = read_pem(&h->trust, config->truststore, why);
     struct slice rest = slice_str(config->listeners);
@@ -484,6 +512,7 @@ void http_stop(struct http *h)
         return;
     for (size_t i = 0; i < h->n; i++)
         MHD_stop_daemon(h->listeners[i].daemon);
+    watch_stop(h->watch);
     buf_wipe_free(&h->key);
     buf_free(&h->trust);
     free(h);

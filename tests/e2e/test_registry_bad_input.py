@@ -436,6 +436,27 @@ def test_dripping_body(registry, framing):
         assert not open_ and time.monotonic() - started > 2  # castellan.registry.body.timeout.ms is three seconds here
 
 
+@pytest.mark.parametrize("before", [b"", b"GET /schemas/types HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["first", "next"])
+def test_dripping_headers(registry, before):
+    """Headers that come in drops, so that the connection is never idle, do not keep it: not the first, not the next."""
+    with connected(registry) as s:
+        s.sendall(before)
+        if before:
+            assert status_of(s.recv(65536)) == 200
+        s.settimeout(0.2)  # what paces the drops
+        s.sendall(b"GET /subjects HTTP/1.1\r\nX: ")
+        started, open_ = time.monotonic(), True
+        while open_ and time.monotonic() - started < SECONDS + 10:
+            try:
+                s.sendall(b"y")
+                open_ = s.recv(1) != b""
+            except TimeoutError:
+                pass
+            except (ConnectionResetError, BrokenPipeError):
+                open_ = False
+        assert not open_ and time.monotonic() - started > 1  # twice idle.timeout.ms, which is one second here
+
+
 def test_expected_body(registry):
     """Who waits for leave to send gets it, when the headers are fine."""
     body = b'{"schema":"\\"int\\""}'

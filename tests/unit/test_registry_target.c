@@ -100,7 +100,7 @@ static void test_parameters(void **state)
     assert_non_null(q.route);
     assert_int_equal(q.r.param_count, REST_PARAMS_MAX);
     done(&q);
-    strcat(target, "&more=1");
+    snprintf(target + strlen(target), sizeof target - strlen(target), "&more=1");
     ask(&q, REST_GET, target);
     assert_null(q.route);
     assert_int_equal(q.a.error_code, 400);
