@@ -33,6 +33,9 @@ enum err model_new(struct model **out, enum schema_type type, struct slice text,
     if (!m)
         return reason_set(why, ERR_NO_MEMORY, "out of memory");
     atomic_init(&m->refs, 1);
+    m->text_n = text.n;
+    for (size_t i = 0; i < n; i++)
+        m->text_n += refs[i].text.n;
     enum err e = schema_parse(&m->schema, ops, text, refs, n, &options, why);
     if (e)
         free(m);
@@ -59,6 +62,7 @@ struct model_cache {
     pthread_mutex_t lock;
     struct map young, old;
     size_t max;
+    size_t young_text; /* bytes of text the younger were made from */
 };
 
 struct model_cache *model_cache_new(size_t max)
@@ -104,13 +108,16 @@ void model_cache_put(struct model_cache *c, struct slice key, struct model *m)
 {
     void *old = NULL;
     pthread_mutex_lock(&c->lock);
-    if (map_count(&c->young) >= c->max / 2) {
+    if (map_count(&c->young) >= c->max / 2 || c->young_text + m->text_n > MODEL_CACHE_TEXT_MAX / 2) {
         map_free(&c->old, free_model);
         c->old = c->young;
         map_init(&c->young);
+        c->young_text = 0;
     }
     if (map_put(&c->young, key, model_ref(m), &old))
         model_unref(m);
+    else
+        c->young_text += m->text_n - (old ? ((struct model *)old)->text_n : 0);
     model_unref(old);
     pthread_mutex_unlock(&c->lock);
 }

@@ -9,6 +9,7 @@
 struct model {
     atomic_int refs;
     struct parsed_schema *schema;
+    size_t text_n; /* bytes it was made from, references too: what it weighs in a cache */
 };
 
 /* NULL: this build has no model of that type. */
@@ -20,7 +21,9 @@ enum err model_new(struct model **out, enum schema_type type, struct slice text,
 struct model *model_ref(struct model *m);
 void model_unref(struct model *m); /* NULL is fine */
 
-/* By key, least recently made dropped first (in two generations). Thread-safe. */
+/* By key, least recently made dropped first (in two generations): at most `max`, made from at most
+ * MODEL_CACHE_TEXT_MAX bytes of text (a model takes up to about 25 times its text). Thread-safe. */
+enum { MODEL_CACHE_TEXT_MAX = 8 * 1024 * 1024 };
 struct model_cache;
 struct model_cache *model_cache_new(size_t max);
 void model_cache_free(struct model_cache *c);
