@@ -3,7 +3,13 @@
  */
 #include "acl/acl_base64.h"
 
-static char digit_of(uint32_t v)
+/* The two digits in which the alphabets differ. */
+struct alphabet {
+    char d62, d63;
+};
+static const struct alphabet standard = {'+', '/'}, url = {'-', '_'};
+
+static char digit_of(const struct alphabet *a, uint32_t v)
 {
     if (v < 26)
         return (char)('A' + v);
@@ -11,10 +17,10 @@ static char digit_of(uint32_t v)
         return (char)('a' + (v - 26));
     if (v < 62)
         return (char)('0' + (v - 52));
-    return v == 62 ? '+' : '/';
+    return v == 62 ? a->d62 : a->d63;
 }
 
-static int value_of(uint8_t c)
+static int value_of(const struct alphabet *a, uint8_t c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -22,31 +28,39 @@ static int value_of(uint8_t c)
         return c - 'a' + 26;
     if (c >= '0' && c <= '9')
         return c - '0' + 52;
-    if (c == '+')
+    if (c == (uint8_t)a->d62)
         return 62;
-    return c == '/' ? 63 : -1;
+    return c == (uint8_t)a->d63 ? 63 : -1;
 }
 
-void base64_put(struct buf *out, struct slice bytes)
+static void put(struct buf *out, const struct alphabet *a, struct slice bytes, bool pad)
 {
     for (size_t i = 0; i < bytes.n; i += 3) {
         size_t left = bytes.n - i;
         uint32_t v = (uint32_t)bytes.p[i] << 16 | (left > 1 ? (uint32_t)bytes.p[i + 1] << 8 : 0) |
                      (left > 2 ? bytes.p[i + 2] : 0);
-        char quad[4] = {digit_of(v >> 18), digit_of(v >> 12 & 63), left > 1 ? digit_of(v >> 6 & 63) : '=',
-                        left > 2 ? digit_of(v & 63) : '='};
-        buf_put(out, quad, sizeof quad);
+        char quad[4] = {digit_of(a, v >> 18), digit_of(a, v >> 12 & 63), left > 1 ? digit_of(a, v >> 6 & 63) : '=',
+                        left > 2 ? digit_of(a, v & 63) : '='};
+        buf_put(out, quad, pad || left > 2 ? 4 : left + 1);
     }
 }
 
-static bool read_quad(const uint8_t *p, bool last, uint32_t *v, size_t *n)
+void base64_put(struct buf *out, struct slice bytes)
+{
+    put(out, &standard, bytes, true);
+}
+
+void base64url_put(struct buf *out, struct slice bytes)
+{
+    put(out, &url, bytes, false);
+}
+
+/* `digits` (2 to 4) characters give digits - 1 bytes, which stand at the top of the 24 bits. */
+static bool read_digits(const struct alphabet *a, const uint8_t *p, size_t digits, uint32_t *v)
 {
     *v = 0;
-    *n = 3;
-    if (last && p[3] == '=')
-        *n = p[2] == '=' ? 1 : 2;
     for (size_t k = 0; k < 4; k++) {
-        int d = k > *n ? 0 : value_of(p[k]);
+        int d = k < digits ? value_of(a, p[k]) : 0;
         if (d < 0)
             return false;
         *v = *v << 6 | (uint32_t)d;
@@ -61,8 +75,29 @@ bool base64_read(struct slice text, uint8_t *out, size_t cap, size_t *n)
         return false;
     for (size_t i = 0; i < text.n; i += 4) {
         uint32_t v;
-        size_t bytes;
-        if (!read_quad(text.p + i, i + 4 == text.n, &v, &bytes) || *n + bytes > cap)
+        size_t bytes = 3;
+        if (i + 4 == text.n && text.p[i + 3] == '=')
+            bytes = text.p[i + 2] == '=' ? 1 : 2;
+        if (!read_digits(&standard, text.p + i, bytes + 1, &v) || *n + bytes > cap)
+            return false;
+        for (size_t k = 0; k < bytes; k++)
+            out[(*n)++] = (uint8_t)(v >> (16 - 8 * k));
+    }
+    return true;
+}
+
+bool base64url_read(struct slice text, uint8_t *out, size_t cap, size_t *n)
+{
+    *n = 0;
+    if (text.n % 4 == 1)
+        return false;
+    for (size_t i = 0; i < text.n; i += 4) {
+        uint32_t v;
+        size_t digits = text.n - i < 4 ? text.n - i : 4;
+        size_t bytes = digits - 1;
+        if (!read_digits(&url, text.p + i, digits, &v) || *n + bytes > cap)
+            return false;
+        if (v & ((1u << (24 - 8 * bytes)) - 1))
             return false;
         for (size_t k = 0; k < bytes; k++)
             out[(*n)++] = (uint8_t)(v >> (16 - 8 * k));

@@ -3,27 +3,13 @@
  * and nowhere else; buffers that held it are wiped. */
 #include "cli/client_files.h"
 
+#include "acl/acl_base64.h"
 #include "core/base/env.h"
 #include "core/base/fs.h"
 #include "core/net/kafka_cli.h"
 
 #include <limits.h>
 #include <stdio.h>
-
-void base64url_put(struct buf *out, struct slice bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint32_t bits = 0;
-    int have = 0;
-
-    for (size_t i = 0; i < bytes.n; i++) {
-        bits = bits << 8 | bytes.p[i];
-        for (have += 8; have >= 6; have -= 6)
-            buf_u8(out, (uint8_t)digits[bits >> (have - 6) & 63]);
-    }
-    if (have)
-        buf_u8(out, (uint8_t)digits[bits << (6 - have) & 63]);
-}
 
 enum err client_password_new(struct secret *out)
 {

@@ -28,8 +28,6 @@ enum err client_password_new(struct secret *out) MUST_CHECK;
 
 /* "KEY=VALUE\n" as a .properties file holds it. */
 void property_put(struct buf *out, const char *key, struct slice value);
-/* base64url without padding, appended. */
-void base64url_put(struct buf *out, struct slice bytes);
 /* fs_write_file, unless the file is there with that content. */
 enum err file_put(const char *path, const struct buf *content, mode_t mode, struct reason *why) MUST_CHECK;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Makes the data folder what a start needs: what is missing is made, what is there stays. Every step looks at what it
  * finds and may be cut short anywhere; the next start goes on from there. */
+#include "acl/acl_base64.h"
 #include "cli/client_files.h"
 #include "cli/layout_internal.h"
 #include "core/base/env.h"
