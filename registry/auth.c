@@ -2,8 +2,9 @@
  * Authentication and authorization of registry requests.
  *
  * Users and rules are read from the same topics as the gateway's, into snapshots that requests borrow by reference.
- * A password check costs milliseconds on purpose, so a successful one is remembered under a keyed hash of the whole
- * header, until the users change; the password itself is never kept. */
+ * A password check costs milliseconds on purpose, and a signature's some microseconds, so a successful one is
+ * remembered under a keyed hash of the whole header: a password until the users change, a token until it expires or the
+ * keys change. Neither is ever kept itself. */
 #include "registry/auth.h"
 
 #include "acl/acl_base64.h"
@@ -15,12 +16,23 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
-enum { VERIFIED_MAX = 10000, HEADER_MAX = 4096 };
+enum { VERIFIED_MAX = 10000, BASIC_MAX = 4096, HEADER_MAX = JWT_TOKEN_MAX + 64 };
+
+/* What a header was found to mean. */
+struct verified {
+    int64_t until_ms;    /* Unix time; INT64_MAX: until the users change */
+    uint64_t generation; /* of the JWKS; 0 for passwords */
+    char principal[];
+};
 
 struct auth {
-    bool basic;
+    bool basic, bearer;
+    struct jwks *jwks;
+    struct jwt_policy tokens;
     struct principal_rules *mapping;
     char *super_users;
     struct ledger *users_ledger, *acl_ledger;
@@ -31,7 +43,7 @@ struct auth {
     struct acl_snapshot *acls_now;
     bool users_ready, acls_ready;
     uint8_t key[32];
-    struct map verified; /* keyed hash of a header -> principal text */
+    struct map verified; /* keyed hash of a header -> struct verified */
     struct metric *failed;
 };
 
@@ -134,6 +146,8 @@ enum err auth_new(struct auth **out, const struct auth_config *config, struct re
     map_init(&a->verified);
     env->random(env, a->key, sizeof a->key);
     a->basic = config->basic;
+    a->bearer = config->bearer;
+    a->tokens = config->tokens;
     a->super_users = config->super_users ? strdup(config->super_users) : NULL;
     a->users = users_new();
     a->acls = acl_set_new();
@@ -141,6 +155,8 @@ enum err auth_new(struct auth **out, const struct auth_config *config, struct re
     enum err e = a->users && a->acls ? ERR_OK : reason_set(why, ERR_NO_MEMORY, "out of memory");
     if (!e)
         e = principal_rules_parse(&a->mapping, slice_str(config->mapping_rules), why);
+    if (!e && a->bearer)
+        e = jwks_open(&a->jwks, &config->jwks, why);
     if (!e)
         e = open_ledgers(a, config, why);
     if (e)
@@ -156,6 +172,7 @@ void auth_free(struct auth *a)
         return;
     ledger_close(a->users_ledger);
     ledger_close(a->acl_ledger);
+    jwks_close(a->jwks);
     users_snapshot_unref(a->users_now);
     acl_snapshot_unref(a->acls_now);
     users_free(a->users);
@@ -181,94 +198,190 @@ enum err auth_wait_ready(struct auth *a, int timeout_ms, struct reason *why)
 
 /* --- identifying --- */
 
-static bool find_verified(struct auth *a, struct slice tag, struct buf *principal)
+static int64_t now_ms(void)
 {
-    pthread_rwlock_rdlock(&a->lock);
-    const char *known = map_get(&a->verified, tag);
-    if (known)
-        buf_put_str(principal, known);
-    pthread_rwlock_unlock(&a->lock);
-    return known != NULL;
+    return env_system()->wall_ms(env_system());
 }
 
-static void remember(struct auth *a, struct slice tag, struct slice principal, const struct users_snapshot *seen)
+static bool find_verified(struct auth *a, struct slice tag, struct buf *principal)
+{
+    uint64_t generation = a->jwks ? jwks_generation(a->jwks) : 0;
+    pthread_rwlock_rdlock(&a->lock);
+    const struct verified *known = map_get(&a->verified, tag);
+    bool good = known && now_ms() < known->until_ms && (!known->generation || known->generation == generation);
+    if (good)
+        buf_put_str(principal, known->principal);
+    pthread_rwlock_unlock(&a->lock);
+    return good;
+}
+
+/* `seen`: the users a password was checked against; NULL for tokens. */
+static void remember(struct auth *a, struct slice tag, struct slice principal, const struct users_snapshot *seen,
+                     int64_t until_ms, uint64_t generation)
 {
     void *old = NULL;
-    char *text = strndup((const char *)principal.p, principal.n);
+    struct verified *v = calloc(1, sizeof *v + principal.n + 1);
+    if (!v)
+        return;
+    v->until_ms = until_ms;
+    v->generation = generation;
+    memcpy(v->principal, principal.p, principal.n);
     pthread_rwlock_wrlock(&a->lock);
     if (map_count(&a->verified) >= VERIFIED_MAX) {
         map_free(&a->verified, free);
         map_init(&a->verified);
     }
     /* the users may have changed while the password was being checked */
-    if (!text || seen != a->users_now || map_put(&a->verified, tag, text, &old))
-        free(text);
+    if ((seen && seen != a->users_now) || map_put(&a->verified, tag, v, &old))
+        free(v);
     free(old);
     pthread_rwlock_unlock(&a->lock);
 }
 
-/* "Basic dXNlcjpwYXNz" -> the bytes user:pass. */
-static enum err decode_basic(const char *header, struct buf *out)
+/* What follows the scheme's name and its blanks; null: another scheme. */
+static struct slice after_scheme(const char *header, const char *scheme)
 {
-    if (!header || strncasecmp(header, "Basic ", 6))
-        return ERR_AUTH;
-    header += 6;
-    while (*header == ' ')
+    size_t n = strlen(scheme);
+    if (strncasecmp(header, scheme, n) || header[n] != ' ')
+        return SLICE_NULL;
+    for (header += n; *header == ' ';)
         header++;
+    struct slice s = slice_str(header);
+    while (s.n && s.p[s.n - 1] == ' ')
+        s.n--;
+    return s;
+}
+
+static enum err refuse(struct auth_refusal *r, const char *reason)
+{
+    r->reason = reason;
+    return ERR_AUTH;
+}
+
+/* "dXNlcjpwYXNz" -> the bytes user:pass. */
+static enum err decode_basic(struct slice text, struct buf *out)
+{
     size_t n = 0;
-    uint8_t *p = buf_grow(out, HEADER_MAX);
-    if (!p || !base64_read(slice_str(header), p, HEADER_MAX, &n))
+    uint8_t *p = text.n > BASIC_MAX ? NULL : buf_grow(out, BASIC_MAX);
+    if (!p || !base64_read(text, p, BASIC_MAX, &n))
         return ERR_AUTH;
     out->n = n;
     return ERR_OK;
 }
 
-static enum err check_basic(struct auth *a, const char *header, struct slice tag, struct buf *principal)
+static enum err check_password(struct auth *a, struct slice user, struct slice password, struct slice tag,
+                               struct buf *principal, struct auth_refusal *r)
+{
+    pthread_rwlock_rdlock(&a->lock);
+    struct users_snapshot *users = a->users_now ? users_snapshot_ref(a->users_now) : NULL;
+    pthread_rwlock_unlock(&a->lock);
+    const struct credential *c = users ? users_snapshot_any(users, user) : NULL;
+    enum err e = ERR_OK;
+    /* the same work whether the user exists or not */
+    if (!credential_verify(c, password)) {
+        e = refuse(r, c ? "wrong_password" : "unknown_user");
+        if (c) /* what is no user's name may be a password typed into the wrong field */
+            snprintf(r->user, sizeof r->user, "%.*s", SLICE_FMT(user));
+    } else {
+        principal_put_user(principal, user);
+        remember(a, tag, buf_slice(principal), users, INT64_MAX, 0);
+    }
+    users_snapshot_unref(users);
+    return e;
+}
+
+static enum err check_basic(struct auth *a, struct slice text, struct slice tag, struct buf *principal,
+                            struct auth_refusal *r)
 {
     struct buf plain;
-    buf_init(&plain, HEADER_MAX);
-    enum err e = decode_basic(header, &plain);
+    buf_init(&plain, BASIC_MAX);
+    enum err e = decode_basic(text, &plain);
     const uint8_t *colon = e ? NULL : memchr(plain.p, ':', plain.n);
-    if (!e && !colon)
-        e = ERR_AUTH;
-    if (!e) {
+    if (!colon) {
+        e = refuse(r, "malformed_header");
+    } else {
         struct slice user = slice_of(plain.p, (size_t)(colon - plain.p));
         struct slice password = slice_of(colon + 1, plain.n - user.n - 1);
-        pthread_rwlock_rdlock(&a->lock);
-        struct users_snapshot *users = a->users_now ? users_snapshot_ref(a->users_now) : NULL;
-        pthread_rwlock_unlock(&a->lock);
-        const struct credential *c = users ? users_snapshot_any(users, user) : NULL;
-        if (!credential_verify(c, password)) {
-            e = ERR_AUTH;
-        } else {
-            principal_put_user(principal, user);
-            remember(a, tag, buf_slice(principal), users);
-        }
-        users_snapshot_unref(users);
+        e = check_password(a, user, password, tag, principal, r);
     }
     buf_wipe_free(&plain);
     return e;
 }
 
-enum err auth_identify(struct auth *a, const char *header, const char *dn, struct buf *principal)
+static enum err check_token(struct auth *a, struct slice token, struct slice tag, struct buf *principal,
+                            struct auth_refusal *r)
+{
+    struct jwt_identity who;
+    uint64_t generation;
+    struct jwt_keys *keys = jwks_keys(a->jwks, &generation);
+    r->verdict = jwt_verify(keys, &a->tokens, token, now_ms(), &who);
+    jwt_keys_unref(keys);
+    if (r->verdict == JWT_UNKNOWN_KEY)
+        jwks_ask(a->jwks);
+    if (r->verdict)
+        return refuse(r, jwt_verdict_label(r->verdict));
+    principal_put_user(principal, slice_str(who.subject));
+    remember(a, tag, buf_slice(principal), NULL, who.valid_until_ms, generation);
+    return ERR_OK;
+}
+
+static enum err check_header(struct auth *a, const char *header, struct buf *principal, struct auth_refusal *r)
 {
     uint8_t tag[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    enum err e = ERR_AUTH;
-    if (header && a->basic && strlen(header) <= HEADER_MAX) {
-        if (!HMAC(EVP_sha256(), a->key, sizeof a->key, (const uint8_t *)header, strlen(header), tag, &n))
-            return ERR_AUTH;
-        e = find_verified(a, slice_of(tag, n), principal) ? ERR_OK
-                                                          : check_basic(a, header, slice_of(tag, n), principal);
-    } else if (!header && dn) {
-        e = principal_from_dn(a->mapping, slice_str(dn), principal, NULL);
-    } else if (!header && !a->basic) {
-        buf_put_str(principal, PRINCIPAL_ANONYMOUS);
-        e = ERR_OK;
+    struct slice basic = a->basic ? after_scheme(header, "Basic") : SLICE_NULL;
+    struct slice token = a->bearer ? after_scheme(header, "Bearer") : SLICE_NULL;
+    r->token = !slice_is_null(token);
+    if (slice_is_null(basic) && slice_is_null(token))
+        return refuse(r, "unsupported_scheme");
+    if (strlen(header) > HEADER_MAX) {
+        r->verdict = JWT_TOO_LARGE;
+        return refuse(r, r->token ? jwt_verdict_label(JWT_TOO_LARGE) : "malformed_header");
     }
+    if (!HMAC(EVP_sha256(), a->key, sizeof a->key, (const uint8_t *)header, strlen(header), tag, &n))
+        return refuse(r, "internal");
+    if (find_verified(a, slice_of(tag, n), principal))
+        return ERR_OK;
+    return r->token ? check_token(a, token, slice_of(tag, n), principal, r)
+                    : check_basic(a, basic, slice_of(tag, n), principal, r);
+}
+
+enum err auth_identify(struct auth *a, const char *header, const char *dn, struct buf *principal,
+                       struct auth_refusal *refusal)
+{
+    enum err e = ERR_OK;
+    *refusal = (struct auth_refusal){.tried = header || dn};
+    if (header)
+        e = check_header(a, header, principal, refusal);
+    else if (dn)
+        e = principal_from_dn(a->mapping, slice_str(dn), principal, NULL) ? refuse(refusal, "certificate_unmapped")
+                                                                          : ERR_OK;
+    else if (!a->basic && !a->bearer)
+        buf_put_str(principal, PRINCIPAL_ANONYMOUS);
+    else
+        e = refuse(refusal, "no_credentials");
     if (e)
         metric_add(a->failed, 1);
     return e;
+}
+
+bool auth_challenge(const struct auth *a, const struct auth_refusal *refusal, const char *realm, size_t i,
+                    struct buf *out)
+{
+    if (a->basic && i-- == 0) {
+        buf_printf(out, "Basic realm=\"%s\"", realm);
+        return true;
+    }
+    if (!a->bearer || i)
+        return false;
+    buf_printf(out, "Bearer realm=\"%s\"", realm);
+    if (refusal->token)
+        buf_printf(out, ", error=\"%s\", error_description=\"%s\"",
+                   refusal->verdict == JWT_SCOPE ? "insufficient_scope" : "invalid_token",
+                   jwt_verdict_text(refusal->verdict));
+    if (refusal->token && refusal->verdict == JWT_SCOPE)
+        buf_printf(out, ", scope=\"%s\"", a->tokens.scope);
+    return true;
 }
 
 /* --- authorizing --- */

@@ -20,8 +20,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
 #include <malloc.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -47,6 +45,7 @@ struct http {
     size_t n;
     struct watch *watch;
     struct buf key, trust;      /* PEM, NUL-terminated */
+    struct buf priorities;      /* GnuTLS's */
     struct metric *requests[6]; /* by first digit of the status */
 };
 
@@ -66,6 +65,8 @@ struct request {
     atomic_int phase;
     uint64_t body_n;    /* bytes received, kept or not */
     int64_t started_ms; /* monotonic */
+    struct auth_refusal refusal;
+    bool has_certificate;
     bool seen, refused; /* refused: the answer stands, the body is dropped */
 };
 
@@ -132,6 +133,17 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **co
         malloc_trim(0);
 }
 
+static void add_challenges(struct request *r, struct MHD_Response *response)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    for (size_t i = 0; auth_challenge(r->http->config.auth, &r->refusal, r->http->config.realm, i, &text); i++) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, buf_cstr(&text));
+        buf_clear(&text);
+    }
+    buf_free(&text);
+}
+
 static enum MHD_Result send_answer(struct request *r)
 {
     struct answer *a = &r->answer;
@@ -149,11 +161,8 @@ static enum MHD_Result send_answer(struct request *r)
         http_allow(text, a->allow);
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, text);
     }
-    if (a->authenticate) {
-        char text[HTTP_HOST_MAX];
-        snprintf(text, sizeof text, "Basic realm=\"%s\"", r->http->config.realm);
-        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, text);
-    }
+    if (a->authenticate)
+        add_challenges(r, response);
     enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)a->status, response);
     MHD_destroy_response(response);
     int digit = a->status / 100;
@@ -169,6 +178,11 @@ static bool may(void *ctx, enum rest_right right, struct slice subject)
     return auth_allowed(r->http->config.auth, buf_slice(&r->principal), slice_str(r->host), right, subject);
 }
 
+static bool needs_certificate(const struct request *r)
+{
+    return r->http->config.client_auth == CLIENT_AUTH_REQUIRED;
+}
+
 static void note_host(struct request *r)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -179,28 +193,6 @@ static void note_host(struct request *r)
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)sa)->sin6_addr, r->host, sizeof r->host);
 }
 
-/* The verified client certificate's subject (RFC 4514 text), or false. *bad: a certificate was given and is no good. */
-static bool certificate_subject(struct request *r, char *dn, size_t cap, bool *bad)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    unsigned n = 0, status = 0;
-    gnutls_x509_crt_t crt;
-    *bad = false;
-    if (!info || !info->tls_session || r->http->config.client_auth == CLIENT_AUTH_NONE)
-        return false;
-    gnutls_session_t session = info->tls_session;
-    const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &n);
-    if (!chain || !n)
-        return false;
-    *bad = gnutls_certificate_verify_peers2(session, &status) < 0 || status != 0;
-    if (*bad || gnutls_x509_crt_init(&crt) < 0)
-        return false;
-    bool ok =
-        gnutls_x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) >= 0 && gnutls_x509_crt_get_dn(crt, dn, &cap) >= 0;
-    gnutls_x509_crt_deinit(crt);
-    return ok;
-}
-
 static const char *header(const struct request *r, const char *name)
 {
     return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
@@ -208,26 +200,41 @@ static const char *header(const struct request *r, const char *name)
 
 static enum err refuse_unknown(struct request *r)
 {
-    r->answer.authenticate = r->http->config.client_auth != CLIENT_AUTH_REQUIRED;
-    return answer_error(&r->answer, 401, "Unauthorized");
+    bool scope = r->refusal.token && r->refusal.verdict == JWT_SCOPE;
+    r->answer.authenticate = r->http->config.auth && (r->has_certificate || !needs_certificate(r));
+    return scope ? answer_error(&r->answer, 403, "Forbidden") : answer_error(&r->answer, 401, "Unauthorized");
+}
+
+/* ERR_AUTH: refused for its certificate, or for the lack of one. */
+static enum err judge_certificate(struct request *r, struct buf *subject)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    enum http_certificate c = CERTIFICATE_NONE;
+    if (r->http->config.client_auth != CLIENT_AUTH_NONE)
+        c = http_certificate_of(info ? info->tls_session : NULL, subject, &r->refusal.reason);
+    r->has_certificate = c == CERTIFICATE_GOOD;
+    r->refusal.tried = c == CERTIFICATE_BAD;
+    if (c == CERTIFICATE_NONE && needs_certificate(r))
+        r->refusal.reason = "no_certificate";
+    return c == CERTIFICATE_BAD || (c == CERTIFICATE_NONE && needs_certificate(r)) ? ERR_AUTH : ERR_OK;
 }
 
 static enum err identify(struct request *r)
 {
     struct auth *auth = r->http->config.auth;
-    char dn[1024];
-    bool bad = false, has_dn = certificate_subject(r, dn, sizeof dn, &bad);
+    struct buf dn;
     if (rest_route_is_public(r->route))
         return ERR_OK;
-    if (bad || (!has_dn && r->http->config.client_auth == CLIENT_AUTH_REQUIRED))
-        return refuse_unknown(r);
-    if (!auth)
-        return ERR_OK;
-    if (auth_identify(auth, header(r, MHD_HTTP_HEADER_AUTHORIZATION), has_dn ? dn : NULL, &r->principal))
-        return refuse_unknown(r);
-    r->rest.allowed = may;
-    r->rest.allowed_ctx = r;
-    return ERR_OK;
+    buf_init(&dn, PRINCIPAL_DN_MAX);
+    enum err e = judge_certificate(r, &dn);
+    if (!e && auth) {
+        e = auth_identify(auth, header(r, MHD_HTTP_HEADER_AUTHORIZATION), r->has_certificate ? buf_cstr(&dn) : NULL,
+                          &r->principal, &r->refusal);
+        r->rest.allowed = may;
+        r->rest.allowed_ctx = r;
+    }
+    buf_free(&dn);
+    return e ? refuse_unknown(r) : ERR_OK;
 }
 
 struct framing {
@@ -428,7 +435,7 @@ static enum err start_daemon(struct http *h, struct listener *l, int fd, struct 
          h->config.threads > 1 ? (intptr_t)h->config.threads : 1024, NULL},
         {l->tls ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0, l->tls ? buf_cstr(&h->key) : NULL},
         {MHD_OPTION_HTTPS_MEM_CERT, 0, l->tls ? buf_cstr(&h->key) : NULL},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, buf_cstr(&h->priorities)},
         {h->trust.n && h->config.client_auth != CLIENT_AUTH_NONE ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
          h->trust.n ? buf_cstr(&h->trust) : NULL},
         {MHD_OPTION_END, 0, NULL},
@@ -484,7 +491,10 @@ enum err http_start(struct http **out, const struct http_config *config, struct 
         snprintf(labels, sizeof labels, "status=\"%dxx\"", i);
         h->requests[i] = metrics_counter("castellan_registry_requests_total", labels, "Requests answered, by status");
     }
-    enum err e = watch_start(&h->watch, 2000 * config->idle_seconds, why);
+    buf_init(&h->priorities, 0);
+    enum err e = http_tls_priorities(config->protocols, &h->priorities, why);
+    if (!e)
+        e = watch_start(&h->watch, 2000 * config->idle_seconds, why);
     if (!e)
         e = read_pem(&h->key, config->keystore, why);
     if (!e)
@@ -515,6 +525,7 @@ void http_stop(struct http *h)
     watch_stop(h->watch);
     buf_wipe_free(&h->key);
     buf_free(&h->trust);
+    buf_free(&h->priorities);
     free(h);
 }
 

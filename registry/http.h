@@ -3,11 +3,10 @@
 #define CASTELLAN_REGISTRY_HTTP_H
 
 #include "registry/auth.h"
+#include "registry/http_tls.h"
 
 /* The HTTP side: listeners, TLS, content negotiation, who is asking; then rest.h decides. */
 struct http;
-
-enum http_client_auth { CLIENT_AUTH_NONE, CLIENT_AUTH_REQUESTED, CLIENT_AUTH_REQUIRED };
 
 /* What carries a change to its commit: calls done(ctx) exactly once, from any thread, the change's answer filled. */
 typedef void (*http_submit_fn)(void *ctx, struct change *c, void (*done)(void *ctx), void *done_ctx);
@@ -17,6 +16,7 @@ struct http_config {
     const char *keystore;   /* PEM, key and chain */
     const char *truststore; /* PEM; may be NULL */
     enum http_client_auth client_auth;
+    const char *protocols; /* ssl.enabled.protocols */
     unsigned threads;
     unsigned idle_seconds; /* a connection on which nothing moves is closed; >= 1 */
     unsigned body_ms;      /* a body has to have come by then, however busily it drips */

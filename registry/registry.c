@@ -15,6 +15,7 @@
 #include "core/base/metrics.h"
 #include "core/base/ready.h"
 #include "core/base/settings.h"
+#include "registry/auth_settings.h"
 #include "registry/http.h"
 
 #include <pthread.h>
@@ -52,11 +53,10 @@ static const struct setting_row rows[] = {
     {"ssl.keystore.location", SETTING_STRING, NULL, 0, 0, "key and certificate chain of the https listeners"},
     {"ssl.truststore.type", SETTING_STRING, "PEM", 0, 0, "PEM"},
     {"ssl.truststore.location", SETTING_STRING, NULL, 0, 0, "the authority of clients' certificates"},
-    {"ssl.client.authentication", SETTING_STRING, "NONE", 0, 0, "NONE, REQUESTED, REQUIRED"},
-    {"ssl.principal.mapping.rules", SETTING_STRING, NULL, 0, 0, "from certificate subjects to principals"},
-    {"authentication.method", SETTING_STRING, "BASIC", 0, 0, "BASIC, or NONE for certificates alone"},
-    {"authentication.realm", SETTING_STRING, "castellan", 0, 0, "realm of the Basic challenge"},
-    {"super.users", SETTING_STRING, NULL, 0, 0, "principals that may do everything, separated by ';'"},
+    {"ssl.enabled.protocols", SETTING_STRING, "TLSv1.2,TLSv1.3", 0, 0, "TLS versions of the https listeners"},
+    {"ssl.client.authentication", SETTING_STRING, NULL, 0, 0, "NONE (default), REQUESTED, REQUIRED"},
+    {"ssl.client.auth", SETTING_BOOL, NULL, 0, 0, "its older form: true is REQUIRED"},
+    AUTH_SETTING_ROWS,
     {"schema.registry.group.id", SETTING_STRING, "schema-registry", 0, 0, "name of this registry cluster"},
     {"schema.compatibility.level", SETTING_STRING, "backward", 0, 0, "level where nothing is configured"},
     {"mode.mutability", SETTING_BOOL, "true", 0, 0, "may modes be changed"},
@@ -283,18 +283,13 @@ static enum err open_ledger(struct registry *g, struct reason *why)
 static enum err open_auth(struct registry *g, struct reason *why)
 {
     const char *choice = settings_string(g->settings, "castellan.registry.authentication");
-    struct auth_config config = {
-        .basic = !strcasecmp(settings_string(g->settings, "authentication.method"), "BASIC"),
-        .super_users = settings_string(g->settings, "super.users"),
-        .mapping_rules = settings_string(g->settings, "ssl.principal.mapping.rules"),
-        .memory = is_memory(g),
-        .kafka = g->kafka.words,
-    };
+    struct auth_config config = {.memory = is_memory(g), .kafka = g->kafka.words};
     if (choice && !strcmp(choice, "none")) {
         log_warn("castellan.registry.authentication=none: EVERYBODY MAY READ AND CHANGE EVERY SCHEMA; for tests only");
         return ERR_OK;
     }
-    return auth_new(&g->auth, &config, why);
+    enum err e = auth_config_read(&config, g->settings, why);
+    return e ? e : auth_new(&g->auth, &config, why);
 }
 
 static enum err wait_ready(struct registry *g, struct reason *why)
@@ -312,14 +307,11 @@ static enum err wait_ready(struct registry *g, struct reason *why)
 static enum err start_http(struct registry *g, struct reason *why)
 {
     const struct settings *s = g->settings;
-    const char *client = settings_string(s, "ssl.client.authentication");
     struct http_config config = {
         .listeners = settings_string(s, "listeners"),
         .keystore = settings_string(s, "ssl.keystore.location"),
         .truststore = settings_string(s, "ssl.truststore.location"),
-        .client_auth = !strcasecmp(client, "REQUIRED")    ? CLIENT_AUTH_REQUIRED
-                       : !strcasecmp(client, "REQUESTED") ? CLIENT_AUTH_REQUESTED
-                                                          : CLIENT_AUTH_NONE,
+        .protocols = settings_string(s, "ssl.enabled.protocols"),
         .threads = (unsigned)settings_int(s, "castellan.registry.threads"),
         .idle_seconds = (unsigned)((settings_int(s, "idle.timeout.ms") + 999) / 1000),
         .body_ms = (unsigned)settings_int(s, "castellan.registry.body.timeout.ms"),
@@ -332,7 +324,11 @@ static enum err start_http(struct registry *g, struct reason *why)
     };
     g->rest = (struct rest_server){
         &g->store, &g->api, slice_str(""), slice_str(settings_string(s, "schema.registry.group.id")), is_ready, g};
-    return http_start(&g->http, &config, why);
+    enum err e = http_client_auth_parse(settings_string(s, "ssl.client.authentication"),
+                                        settings_string(s, "ssl.client.auth"), &config.client_auth, why);
+    if (!e && config.client_auth != CLIENT_AUTH_NONE && !config.truststore)
+        e = reason_set(why, ERR_BAD_CONFIG, "client certificates need ssl.truststore.location");
+    return e ? e : http_start(&g->http, &config, why);
 }
 
 static enum err tell_addresses(struct registry *g, struct reason *why)
