@@ -123,5 +123,7 @@ class Authority:
         if certificate:
             c.load_cert_chain(str(certificate))
         if version:
+            if version < ssl.TLSVersion.TLSv1_2:
+                c.set_ciphers("ALL:@SECLEVEL=0")  # or this side would not even try
             c.minimum_version = c.maximum_version = version
         return c
