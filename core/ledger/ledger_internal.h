@@ -120,6 +120,15 @@ enum err ledger_wait_position(struct ledger *l, int32_t partitions, const int64_
 /* Run fn(arg) on the owner's loop, or here; false when it may never run because we are closing. */
 void ledger_call(struct ledger *l, void (*fn)(void *arg), void *arg);
 
+/* A topic to be made when it is missing. `client`: an rd_kafka_t. *fatal: trying again is of no use. */
+struct ledger_topic {
+    const char *name;
+    int32_t partitions;
+    const char *policy;       /* cleanup.policy */
+    const char *retention_ms; /* retention.ms; NULL: the broker's */
+};
+enum err ledger_topic_create(void *client, const struct ledger_topic *t, int timeout_ms, bool *fatal,
+                             struct reason *why) MUST_CHECK;
 enum err ledger_topic_ensure(const struct ledger *l, void *consumer, int timeout_ms, bool *fatal,
                              struct reason *why) MUST_CHECK;
 

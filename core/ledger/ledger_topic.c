@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The topic behind a ledger: created compacted when missing, checked to be compacted when it is there, through
- * librdkafka's admin calls. A topic with another cleanup.policy would forget state after its retention, so that is a
- * fatal refusal; a cluster that does not let us look (no authorization, no DescribeConfigs) is only warned about. */
+ * librdkafka's admin calls. The audit's topic is made here too: with a retention, and never compacted. A topic with
+ * another cleanup.policy would forget state after its retention, so that is a fatal refusal; a cluster that does not
+ * let us look (no authorization, no DescribeConfigs) is only warned about. */
 #include "core/base/log.h"
 #include "core/ledger/ledger_internal.h"
 
@@ -17,41 +18,51 @@ static rd_kafka_event_t *wait_event(rd_kafka_queue_t *queue, int timeout_ms, con
     return event;
 }
 
-static enum err create(const struct ledger *l, rd_kafka_t *rk, rd_kafka_queue_t *queue, int timeout_ms, bool *fatal,
-                       struct reason *why)
+static enum err judge_creation(const char *name, rd_kafka_event_t *event, bool *fatal, struct reason *why)
+{
+    size_t n = 0;
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n);
+    rd_kafka_resp_err_t code = n ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR__FAIL;
+    if (!code)
+        log_info("ledger %s: topic created", name);
+    if (!code || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        return ERR_OK;
+    const char *words = n ? rd_kafka_topic_result_error_string(results[0]) : NULL;
+    *fatal = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_POLICY_VIOLATION ||
+             code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_INVALID_CONFIG;
+    return reason_set(why, ERR_UNAVAILABLE, "creating %s: %s", name, words ? words : rd_kafka_err2str(code));
+}
+
+enum err ledger_topic_create(void *client, const struct ledger_topic *t, int timeout_ms, bool *fatal,
+                             struct reason *why)
 {
     char text[256];
-    size_t n = 0;
+    rd_kafka_t *rk = client;
     rd_kafka_resp_err_t code;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(t->name, t->partitions, -1, text, sizeof text);
     enum err e = ERR_OK;
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(l->topic, l->config.partitions, -1, text, sizeof text);
-    if (!topic)
-        return reason_set(why, ERR_BAD_CONFIG, "%s: %s", l->topic, text);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof text);
-    rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, text, sizeof text);
-    rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
-    rd_kafka_CreateTopics(rk, &topic, 1, options, queue);
-    rd_kafka_event_t *event = wait_event(queue, timeout_ms, "creating the topic", &code, why);
-    if (code) {
-        e = ERR_UNAVAILABLE;
+    if (!topic || !queue) {
+        e = reason_set(why, ERR_BAD_CONFIG, "%s: %s", t->name, queue ? text : "no memory for a queue");
     } else {
-        const rd_kafka_topic_result_t **results =
-            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n);
-        rd_kafka_resp_err_t te = n ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR__FAIL;
-        if (te && te != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-            const char *words = n ? rd_kafka_topic_result_error_string(results[0]) : NULL;
-            e = reason_set(why, ERR_UNAVAILABLE, "creating %s: %s", l->topic, words ? words : rd_kafka_err2str(te));
-            *fatal = te == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || te == RD_KAFKA_RESP_ERR_POLICY_VIOLATION ||
-                     te == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED || te == RD_KAFKA_RESP_ERR_INVALID_CONFIG;
-        } else if (!te) {
-            log_info("ledger %s: topic created", l->topic);
-        }
+        rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+        rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof text);
+        rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, text, sizeof text);
+        rd_kafka_NewTopic_set_config(topic, "cleanup.policy", t->policy);
+        if (t->retention_ms)
+            rd_kafka_NewTopic_set_config(topic, "retention.ms", t->retention_ms);
+        rd_kafka_CreateTopics(rk, &topic, 1, options, queue);
+        rd_kafka_event_t *event = wait_event(queue, timeout_ms, "creating the topic", &code, why);
+        e = code ? ERR_UNAVAILABLE : judge_creation(t->name, event, fatal, why);
+        if (event)
+            rd_kafka_event_destroy(event);
+        rd_kafka_AdminOptions_destroy(options);
     }
-    if (event)
-        rd_kafka_event_destroy(event);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_NewTopic_destroy(topic);
+    if (topic)
+        rd_kafka_NewTopic_destroy(topic);
+    if (queue)
+        rd_kafka_queue_destroy(queue);
     return e;
 }
 
@@ -108,8 +119,9 @@ enum err ledger_topic_ensure(const struct ledger *l, void *client, int timeout_m
     enum err e = ERR_OK;
     if (!queue)
         return reason_set(why, ERR_NO_MEMORY, "no memory for a queue");
+    const struct ledger_topic topic = {l->topic, l->config.partitions, "compact", NULL};
     if (l->config.create)
-        e = create(l, rk, queue, timeout_ms, fatal, why);
+        e = ledger_topic_create(rk, &topic, timeout_ms, fatal, why);
     if (!e && l->config.check_policy)
         e = check(l, rk, queue, timeout_ms, fatal, why);
     rd_kafka_queue_destroy(queue);
