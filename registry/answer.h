@@ -13,6 +13,7 @@ struct answer {
     const char *content_type; /* NULL: what was negotiated */
     bool authenticate;        /* 401: send WWW-Authenticate */
     unsigned allow;           /* 405: the methods there are, each as 1 << enum rest_method */
+    int32_t id, version;      /* what a change made or removed, for the audit; 0: not said */
 };
 
 void answer_init(struct answer *a);

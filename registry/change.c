@@ -184,6 +184,7 @@ static enum err decide_delete_version(struct change *c, struct decision *d)
                             "Subject '%.*s' Version %d was not deleted first before being permanently deleted",
                             SLICE_FMT(c->subject), (int)v->version);
     buf_printf(&a->body, "%d", (int)v->version);
+    a->version = v->version;
     if (!c->permanent) {
         emit_version(d, c->subject, v, true);
         return ERR_OK;

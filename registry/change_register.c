@@ -293,6 +293,12 @@ static void emit_registration(struct registration *r, struct change *c, struct d
     emit_version(d, c->subject, v, false);
 }
 
+static void note_ids(struct change *c, const struct version *v)
+{
+    c->answer->id = v->id;
+    c->answer->version = v->version;
+}
+
 static enum err register_prepared(struct registration *r, struct change *c, struct decision *d)
 {
     struct slice context = subject_parse(c->subject).context;
@@ -311,6 +317,7 @@ static enum err register_prepared(struct registration *r, struct change *c, stru
     }
     if (same) {
         put_registered(&c->answer->body, d->settings, same, true);
+        note_ids(c, same);
         return ERR_OK;
     }
     enum err e = import || c->force ? ERR_OK : check_compatible(r, c, d);
@@ -325,6 +332,7 @@ static enum err register_prepared(struct registration *r, struct change *c, stru
         return e;
     emit_registration(r, c, d, &v);
     put_registered(&c->answer->body, d->settings, &v, false);
+    note_ids(c, &v);
     return ERR_OK;
 }
 

@@ -18,6 +18,8 @@
 #include "registry/http_negotiate.h"
 #include "registry/http_watch.h"
 
+#include "registry/http_audit.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <malloc.h>
@@ -293,10 +295,22 @@ static enum err check_types(struct request *r)
     return ERR_OK;
 }
 
-static void change_done(void *ctx)
+static void audit(struct request *r, void (*done)(void *ctx))
+{
+    struct http_audited a = {r->route,          &r->rest, r->change, &r->answer, &r->refusal, buf_slice(&r->principal),
+                             slice_str(r->host)};
+    http_audit(r->http->config.audit, &a, done, r);
+}
+
+static void resume(void *ctx)
 {
     struct request *r = ctx;
     MHD_resume_connection(r->connection);
+}
+
+static void change_done(void *ctx)
+{
+    audit(ctx, resume);
 }
 
 /* What the headers decide, before any byte of the body is kept. */
@@ -329,6 +343,8 @@ static enum MHD_Result begin(struct request *r, const char *method)
     watch_busy(watched_of(r->connection));
     r->rest.method = http_method(method);
     r->refused = admit(r) != ERR_OK;
+    if (r->refused)
+        audit(r, NULL);
     bool now = header(r, MHD_HTTP_HEADER_EXPECT) || announced(r) > HTTP_DRAIN_MAX || r->answer.status == 501;
     return r->refused && now ? send_answer(r) : MHD_YES;
 }
@@ -355,8 +371,10 @@ static enum MHD_Result serve(struct request *r)
     pthread_rwlock_rdlock(h->config.lock);
     rest_run(r->route, h->config.rest, &r->rest, &r->answer, &r->change);
     pthread_rwlock_unlock(h->config.lock);
-    if (!r->change)
+    if (!r->change) {
+        audit(r, NULL);
         return send_answer(r);
+    }
     atomic_store(&r->phase, PHASE_SUBMITTED);
     MHD_suspend_connection(r->connection);
     h->config.submit(h->config.submit_ctx, r->change, change_done, r);

@@ -2,6 +2,7 @@
 #ifndef CASTELLAN_REGISTRY_HTTP_H
 #define CASTELLAN_REGISTRY_HTTP_H
 
+#include "core/ledger/audit_log.h"
 #include "registry/auth.h"
 #include "registry/http_tls.h"
 
@@ -21,7 +22,8 @@ struct http_config {
     unsigned idle_seconds; /* a connection on which nothing moves is closed; >= 1 */
     unsigned body_ms;      /* a body has to have come by then, however busily it drips */
     const char *realm;
-    struct auth *auth; /* NULL: everybody may do everything */
+    struct auth *auth;       /* NULL: everybody may do everything */
+    struct audit_log *audit; /* NULL: none */
     const struct rest_server *rest;
     pthread_rwlock_t *lock; /* held for reading while a request reads the store */
     http_submit_fn submit;

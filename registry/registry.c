@@ -5,7 +5,7 @@
  * write lock; the ledger's writer takes decisions on store + overlay under the read lock. The overlay belongs to the
  * writer alone. Order at start: ledgers, then wait until they are read, then listeners, then READY; so nobody is
  * answered from half a state. At stop: no new changes, then the ledger (whatever waits for a commit is answered), then
- * the listeners, which must not have a connection that waits. */
+ * the audit (whatever waits for its record is), then the listeners, which must not have a connection that waits. */
 #include "registry/registry.h"
 
 #include "core/base/fs.h"
@@ -73,6 +73,9 @@ static const struct setting_row rows[] = {
      "how long a request's body may take to come"},
     {"castellan.registry.threads", SETTING_INT, "2", 1, 64, "HTTP threads for each listener"},
     {"castellan.registry.address.file", SETTING_STRING, NULL, 0, 0, "written with the addresses served, one a line"},
+    {"castellan.audit.enable", SETTING_BOOL, "true", 0, 0, "record refusals and changes in __castellan_audit"},
+    {"castellan.audit.retention.ms", SETTING_INT, "31536000000", -1, INT64_MAX,
+     "how long that topic keeps records when it is created here; -1: for ever"},
     {"castellan.ledger", SETTING_STRING, "kafka", 0, 0, "kafka; memory keeps nothing and is for tests"},
     {"log.level", SETTING_STRING, "info", 0, 0, "debug, info, warn, error"},
     {NULL, SETTING_STRING, NULL, 0, 0, NULL},
@@ -89,6 +92,7 @@ struct registry {
     atomic_bool stopping;
     struct ledger *ledger;
     struct auth *auth;
+    struct audit_log *audit;
     struct http *http;
     struct ledger_settings kafka;
     struct metric *records, *skipped;
@@ -292,6 +296,15 @@ static enum err open_auth(struct registry *g, struct reason *why)
     return e ? e : auth_new(&g->auth, &config, why);
 }
 
+static enum err open_audit(struct registry *g, struct reason *why)
+{
+    char retention[24];
+    struct audit_log_config config = {
+        .role = "registry", .retention_ms = retention, .kafka = is_memory(g) ? NULL : g->kafka.words};
+    snprintf(retention, sizeof retention, "%lld", (long long)settings_int(g->settings, "castellan.audit.retention.ms"));
+    return settings_bool(g->settings, "castellan.audit.enable") ? audit_log_open(&g->audit, &config, why) : ERR_OK;
+}
+
 static enum err wait_ready(struct registry *g, struct reason *why)
 {
     enum err e;
@@ -317,6 +330,7 @@ static enum err start_http(struct registry *g, struct reason *why)
         .body_ms = (unsigned)settings_int(s, "castellan.registry.body.timeout.ms"),
         .realm = settings_string(s, "authentication.realm"),
         .auth = g->auth,
+        .audit = g->audit,
         .rest = &g->rest,
         .lock = &g->lock,
         .submit = submit,
@@ -356,6 +370,8 @@ static enum err registry_start(struct registry *g, struct reason *why)
     if (!e)
         e = wait_ready(g, why);
     if (!e)
+        e = open_audit(g, why);
+    if (!e)
         e = start_http(g, why);
     if (!e)
         e = tell_addresses(g, why);
@@ -368,7 +384,9 @@ static void registry_stop(struct registry *g)
     g->stopping = true;
     pthread_rwlock_unlock(&g->submit_lock);
     ledger_close(g->ledger); /* what waits is answered now */
+    audit_log_stop(g->audit);
     http_stop(g->http);
+    audit_log_free(g->audit);
     auth_free(g->auth);
     if (g->overlay_used)
         store_free(&g->overlay);

@@ -287,6 +287,13 @@ void rest_change_free(struct change *c)
 
 /* --- what handlers ask --- */
 
+const char *rest_right_name(enum rest_right r)
+{
+    static const char *const names[] = {NULL,     "DESCRIBE",         "READ",         "WRITE",
+                                        "DELETE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"};
+    return names[r];
+}
+
 struct slice rest_param(const struct rest_request *r, const char *name)
 {
     for (size_t i = 0; i < r->param_count; i++)
@@ -378,6 +385,8 @@ enum err rest_require(struct rest_call *c, enum rest_right right, struct slice s
 {
     if (rest_allowed(c, right, subject))
         return ERR_OK;
+    c->request->denied_right = right;
+    c->request->denied = slice_is_null(subject) ? slice_str("") : arena_copy(&c->request->arena, subject);
     return answer_error(c->answer, 40301, "User is denied operation on Subject: %.*s",
                         SLICE_FMT(slice_is_null(subject) || !subject.n ? slice_str("__GLOBAL") : subject));
 }

@@ -22,6 +22,8 @@ enum rest_right {
     RIGHT_ALTER_CONFIG
 };
 
+const char *rest_right_name(enum rest_right r); /* "WRITE"; NULL for none */
+
 struct rest_param {
     struct slice name, value;
 };
@@ -38,6 +40,9 @@ struct rest_request {
     /* May the client? NULL: everything. `subject` null: the whole registry (global configuration). */
     bool (*allowed)(void *ctx, enum rest_right right, struct slice subject);
     void *allowed_ctx;
+    /* What a 403 was for: the right that was missing, and on what; null: not about one subject. In the arena. */
+    enum rest_right denied_right;
+    struct slice denied;
 };
 
 struct rest_server {

@@ -274,8 +274,10 @@ static enum err find_id(struct rest_call *c, int32_t *id, struct slice *context,
     *id = (int32_t)v;
     *context = context_of_id(c, *id);
     *content = store_by_id(c->store, *context, *id);
-    if (*content && !may_see_id(c, *context, *id))
+    if (*content && !may_see_id(c, *context, *id)) {
+        c->request->denied_right = RIGHT_READ;
         return answer_error(c->answer, 40301, "User is denied operation on Schema: %d", (int)*id);
+    }
     return *content ? ERR_OK : answer_error(c->answer, API_SCHEMA_NOT_FOUND, "Schema %d not found", (int)*id);
 }
 
