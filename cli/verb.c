@@ -19,8 +19,8 @@ const struct arg_option verb_options_local[] = {
 };
 
 const struct verb *const verbs[] = {
-    &verb_up,      &verb_user,   &verb_acl,    &verb_quota,   &verb_topic,    &verb_schema, &verb_policy, &verb_forget,
-    &verb_receipt, &verb_status, &verb_broker, &verb_gateway, &verb_registry, &verb_keyd,   NULL,
+    &verb_up,      &verb_user,  &verb_acl,    &verb_quota,  &verb_topic,   &verb_schema,   &verb_policy, &verb_forget,
+    &verb_receipt, &verb_audit, &verb_status, &verb_broker, &verb_gateway, &verb_registry, &verb_keyd,   NULL,
 };
 
 void verb_print_help(const struct verb *verb)

@@ -20,7 +20,7 @@ extern const struct arg_option verb_options_common[]; /* --config, --json, --hel
 extern const struct arg_option verb_options_local[];  /* --help */
 extern const struct verb *const verbs[];              /* all, in the order of `castellan --help`; ends with NULL */
 extern const struct verb verb_up, verb_broker, verb_gateway, verb_registry, verb_keyd, verb_user, verb_acl, verb_quota,
-    verb_topic, verb_policy, verb_schema, verb_forget, verb_receipt, verb_status;
+    verb_topic, verb_policy, verb_schema, verb_forget, verb_receipt, verb_audit, verb_status;
 
 void verb_print_help(const struct verb *verb);
 int verb_usage_error(const struct verb *verb, const char *fmt, ...) PRINTF_LIKE(2, 3); /* EXIT_USAGE */
