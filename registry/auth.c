@@ -12,6 +12,7 @@
 #include "core/base/env.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
+#include "registry/rights.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -386,47 +387,13 @@ bool auth_challenge(const struct auth *a, const struct auth_refusal *refusal, co
 
 /* --- authorizing --- */
 
-static bool ask(const struct acl_snapshot *s, enum acl_operation op, struct slice subject, struct slice principal,
-                struct slice host)
-{
-    struct acl_question q = {ACL_SUBJECT, op, subject, principal, host};
-    return acl_allowed(s, &q);
-}
-
 bool auth_allowed(struct auth *a, struct slice principal, struct slice host, enum rest_right right,
                   struct slice subject)
 {
-    bool global = slice_is_null(subject) || !subject.n;
-    struct slice name = global ? slice_str("__GLOBAL") : subject;
-    bool yes = false;
     pthread_rwlock_rdlock(&a->lock);
     struct acl_snapshot *s = a->acls_now ? acl_snapshot_ref(a->acls_now) : NULL;
     pthread_rwlock_unlock(&a->lock);
-    if (!s)
-        return false;
-    switch (right) {
-    case RIGHT_NONE:
-        yes = true;
-        break;
-    case RIGHT_DESCRIBE:
-        yes = ask(s, ACL_DESCRIBE, name, principal, host);
-        break;
-    case RIGHT_READ:
-        yes = ask(s, ACL_READ, name, principal, host);
-        break;
-    case RIGHT_WRITE:
-        yes = ask(s, ACL_WRITE, name, principal, host);
-        break;
-    case RIGHT_DELETE:
-        yes = ask(s, ACL_DELETE, name, principal, host);
-        break;
-    case RIGHT_SEE_CONFIG: /* whoever reads a subject, or is known at all, may know the rules that apply */
-        yes = global || ask(s, ACL_DESCRIBE_CONFIGS, name, principal, host) || ask(s, ACL_READ, name, principal, host);
-        break;
-    case RIGHT_ALTER_CONFIG:
-        yes = ask(s, ACL_ALTER_CONFIGS, name, principal, host);
-        break;
-    }
+    bool yes = s && rights_allow(s, principal, host, right, subject);
     acl_snapshot_unref(s);
     return yes;
 }

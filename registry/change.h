@@ -33,6 +33,7 @@ struct change {
     struct slice shown;   /* the subject as the request named it */
     int32_t version;      /* DELETE_VERSION; -1 latest */
     bool permanent, force, recursive, normalize;
+    bool blind;            /* REGISTER: who asks may not read the subject, so a refusal shows nothing of it */
     struct draft draft;    /* REGISTER; owned */
     json_t *config;        /* SET_CONFIG: the update request; owned */
     enum mode mode;        /* SET_MODE; MODE_NONE unsets */

@@ -238,7 +238,10 @@ static enum err check_compatible(struct registration *r, struct change *c, struc
         buf_init(&b, 0);
         buf_printf(&b, "Schema being registered is incompatible with an earlier schema for subject \"%.*s\", details: ",
                    SLICE_FMT(c->subject));
-        compat_print(&m, &b);
+        if (c->blind)
+            buf_put_str(&b, "shown to those who may read it");
+        else
+            compat_print(&m, &b);
         e = answer_error_text(c->answer, d->settings->shape >= 82 ? API_INCOMPATIBLE_82 : API_INCOMPATIBLE,
                               buf_slice(&b));
         buf_free(&b);

@@ -26,9 +26,16 @@ struct slice rest_qualify(struct rest_call *c, struct slice subject); /* with th
 struct slice rest_alias(struct rest_call *c, struct slice subject);
 bool rest_allowed(const struct rest_call *c, enum rest_right right, struct slice subject);
 enum err rest_require(struct rest_call *c, enum rest_right right, struct slice subject) MUST_CHECK; /* answers 403 */
-enum err rest_body(struct rest_call *c, json_t **out) MUST_CHECK;                                   /* answers 400 */
-enum err rest_version(struct rest_call *c, struct slice text, int32_t *out) MUST_CHECK;             /* answers 42202 */
-enum err rest_not_found(struct rest_call *c) MUST_CHECK; /* the framework's plain 404 */
+/* READ on everything a schema under `parent` refers to (deep: also what that refers to in turn); answers 403. */
+enum err rest_require_references(struct rest_call *c, struct slice parent, const struct schema_ref *refs, size_t n,
+                                 bool deep) MUST_CHECK;
+/* ALTER_CONFIGS on every subject of c->subject's context that has a mode of its own; answers 403. */
+enum err rest_require_modes_below(struct rest_call *c) MUST_CHECK;
+/* The contexts, apart from the default one, with a subject whose name may be known. */
+void rest_seen_contexts(const struct rest_call *c, struct map *out);
+enum err rest_body(struct rest_call *c, json_t **out) MUST_CHECK;                       /* answers 400 */
+enum err rest_version(struct rest_call *c, struct slice text, int32_t *out) MUST_CHECK; /* answers 42202 */
+enum err rest_not_found(struct rest_call *c) MUST_CHECK;                                /* the framework's plain 404 */
 
 enum err get_root(struct rest_call *c);
 enum err get_schemas(struct rest_call *c);

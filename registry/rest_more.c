@@ -63,8 +63,9 @@ static bool lookup_in_context(void *ctx, struct slice context, bool declared)
     buf_init(&b, 0);
     answer_init(&scratch);
     subject_put(&b, context, l->c->subject);
-    if (store_subject(l->c->store, buf_slice(&b)) && find_draft(l->c->store, l->c->settings, buf_slice(&b), l->d,
-                                                                l->normal, l->deleted, false, &l->u, &l->v, &scratch))
+    if (store_subject(l->c->store, buf_slice(&b)) && rest_allowed(l->c, RIGHT_READ, buf_slice(&b)) &&
+        find_draft(l->c->store, l->c->settings, buf_slice(&b), l->d, l->normal, l->deleted, false, &l->u, &l->v,
+                   &scratch))
         l->v = NULL; /* not a schema there: go on */
     answer_free(&scratch);
     buf_free(&b);
@@ -78,6 +79,8 @@ enum err post_lookup(struct rest_call *c)
     enum err e = read_draft(c, &d);
     if (!e)
         e = rest_require(c, RIGHT_READ, c->subject);
+    if (!e)
+        e = rest_require_references(c, c->subject, d.references, d.reference_count, false);
     if (!e) {
         l.normal = wants_normal(c);
         e = find_draft(c->store, c->settings, c->subject, &d, l.normal, l.deleted, false, &l.u, &l.v, c->answer);
@@ -178,6 +181,8 @@ enum err post_compatibility(struct rest_call *c)
     if (!e)
         e = rest_require(c, RIGHT_READ, c->subject);
     if (!e)
+        e = rest_require_references(c, c->subject, d.references, d.reference_count, false);
+    if (!e)
         e = choose_versions(c, &versions, &n);
     if (!e) {
         e = judge(c, &d, versions, n, &m);
@@ -230,12 +235,13 @@ struct context_list {
     struct slice *list;
     size_t n;
     struct slice prefix;
+    struct map *seen; /* NULL: all of them */
 };
 
 static bool collect_context(void *ctx, struct slice context, bool declared)
 {
     struct context_list *l = ctx;
-    if (!declared || subject_is_default_context(context))
+    if (!declared || subject_is_default_context(context) || (l->seen && !map_has(l->seen, context)))
         return true;
     struct slice *list = realloc(l->list, (l->n + 1) * sizeof *list);
     if (!list)
@@ -253,6 +259,7 @@ static int cmp_slices(const void *a, const void *b)
 enum err get_contexts(struct rest_call *c)
 {
     struct context_list l = {0};
+    struct map seen;
     int32_t skip, left;
     struct slice prefix = rest_param(c->request, "contextPrefix");
     bool any = false;
@@ -263,7 +270,13 @@ enum err get_contexts(struct rest_call *c)
     if (!l.list)
         return ERR_NO_MEMORY;
     l.list[l.n++] = slice_str(SUBJECT_DEFAULT_CONTEXT);
+    map_init(&seen);
+    if (c->request->allowed) {
+        rest_seen_contexts(c, &seen);
+        l.seen = &seen;
+    }
     store_each_context(c->store, collect_context, &l);
+    map_free(&seen, NULL);
     qsort(l.list, l.n, sizeof *l.list, cmp_slices);
     buf_put_str(&c->answer->body, "[");
     for (size_t i = 0; i < l.n && left > 0; i++) {

@@ -74,7 +74,11 @@ static enum err formatted(struct rest_call *c, struct slice subject, const struc
     *text = SLICE_NULL;
     if (!format.n)
         return ERR_OK;
-    enum err e = work_model(c->settings->models, c->store, subject, content, &m, &why);
+    /* it may hold the text of what is referred to */
+    enum err e = rest_require_references(c, subject, content->references, content->reference_count, true);
+    if (e)
+        return e;
+    e = work_model(c->settings->models, c->store, subject, content, &m, &why);
     if (!e)
         e = schema_format(m->schema, format, out);
     model_unref(m);
@@ -442,9 +446,10 @@ static enum err search_guid(struct rest_call *c, struct guid_search *g)
     struct slice text = c->request->segments[2];
     if (guid_parse(text, g->guid))
         store_each_context(c->store, guid_in_context, g);
-    if (g->denied && !g->content)
-        return answer_error(c->answer, 40301, "User is denied operation on Schema: %.*s", SLICE_FMT(text));
-    return ERR_OK;
+    if (!g->denied || g->content)
+        return ERR_OK;
+    c->request->denied_right = RIGHT_READ;
+    return answer_error(c->answer, 40301, "User is denied operation on Schema: %.*s", SLICE_FMT(text));
 }
 
 enum err get_guid(struct rest_call *c)

@@ -59,6 +59,9 @@ enum err post_version(struct rest_call *c)
         e = invalid_subject(c);
     if (!e)
         e = rest_require(c, RIGHT_WRITE, c->subject);
+    if (!e)
+        e = rest_require_references(c, c->subject, n->draft.references, n->draft.reference_count, false);
+    n->blind = !rest_allowed(c, RIGHT_READ, c->subject);
     if (!e && change_is_settled(n, c->store, c->settings)) {
         rest_change_free(n);
         c->change = NULL;
@@ -92,6 +95,7 @@ enum err post_tags(struct rest_call *c)
                          "ruleSet should be omitted if specifying rulesToMerge or rulesToRemove");
     struct change *n = e ? NULL : new_change(c, CHANGE_REGISTER);
     if (!e && n) {
+        n->blind = !rest_allowed(c, RIGHT_READ, c->subject);
         json_t *request = json_object();
         json_t *metadata = json_object_get(body, "metadata");
         json_t *old = metadata ? json_incref(metadata) : contract_parse(v->content->metadata);
@@ -214,6 +218,8 @@ enum err put_mode(struct rest_call *c)
 enum err delete_mode(struct rest_call *c)
 {
     enum err e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
+    if (!e && rest_flag(c->request, "recursive"))
+        e = rest_require_modes_below(c);
     struct change *n = e ? NULL : new_change(c, CHANGE_DELETE_MODE);
     if (n)
         n->recursive = rest_flag(c->request, "recursive");
