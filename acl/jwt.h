@@ -22,7 +22,7 @@ const char *jwt_verdict_label(enum jwt_verdict v); /* "token_expired" */
 const char *jwt_verdict_text(enum jwt_verdict v);  /* "The token has expired" */
 
 enum {
-    JWT_TOKEN_MAX = 16 * 1024, /* bytes of a token */
+    JWT_TOKEN_MAX = 12 * 1024, /* bytes of a token; the headers of a request may be 16 KiB in all */
     JWT_KEYS_MAX = 256,        /* keys of one set */
     JWT_KEYS_TEXT_MAX = 1024 * 1024,
     JWT_RSA_BITS_MIN = 2048, /* RFC 7518 section 3.3 */

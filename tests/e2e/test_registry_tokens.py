@@ -109,7 +109,7 @@ REFUSED = {
                         "The token's header asks for an extension that is not supported"),
     "garbage": (lambda: "garbage", "The token is not a signed JWT in compact form"),
     "cut": (lambda: token()[:-10], "The token's signature is wrong"),
-    "huge": (lambda: token(sub="a" * 20000), "The token is too large"),
+    "huge": (lambda: token(sub="a" * 9500), "The token is too large"),
 }
 
 
