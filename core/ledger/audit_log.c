@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { POLL_MS = 100, RETRY_MS = 500, ADMIN_MS = 2000, LATE_AT_ONCE = 64 };
+enum { POLL_MS = 100, RETRY_MS = 500, ADMIN_MS = 2000, LATE_AT_ONCE = 64, SAY_LOST_MS = 10000 };
 
 struct waiter { /* somebody who is told */
     void (*done)(void *ctx);
@@ -46,7 +46,9 @@ struct audit_log {
     struct buf scratch;
     struct item *head, **tail;
     size_t queued, bytes;
-    int64_t lost; /* since the last record that fit */
+    int64_t lost;                          /* since the last record that fit */
+    int64_t say_lost_ms;                   /* monotonic: not before */
+    int64_t strangers_milli, strangers_ms; /* a bucket for authentication records: thousandths left, when */
     bool closing, stopped;
     int64_t stop_ms; /* monotonic: when the thread gives up */
     pthread_t thread;
@@ -123,6 +125,39 @@ static void say(struct audit_log *l, const struct audit_entry *e)
     pthread_mutex_unlock(&l->lock);
 }
 
+/* Locked. */
+static bool strangers_may(struct audit_log *l)
+{
+    int64_t now = now_ms(), full = AUDIT_STRANGERS_BURST * INT64_C(1000);
+    l->strangers_milli += (now - l->strangers_ms) * AUDIT_STRANGERS_RATE;
+    l->strangers_ms = now;
+    if (l->strangers_milli > full)
+        l->strangers_milli = full;
+    if (l->strangers_milli < 1000)
+        return false;
+    l->strangers_milli -= 1000;
+    return true;
+}
+
+/* Locked. Not more than a line in a while, whatever goes on. */
+static void say_lost(struct audit_log *l, const char *why)
+{
+    int64_t now = now_ms();
+    if (now < l->say_lost_ms)
+        return;
+    l->say_lost_ms = now + SAY_LOST_MS;
+    log_error("audit: %s: not all is recorded", why);
+}
+
+static const char *keep(struct audit_log *l, const struct audit_entry *e, void (*done)(void *ctx), void *ctx)
+{
+    if (l->closing)
+        return "the audit is closed";
+    if (e->event == AUDIT_AUTHENTICATION && !strangers_may(l))
+        return "too many failed authentications";
+    return append_after_loss(l, e, done, ctx) ? NULL : "the queue is full";
+}
+
 void audit_log_put(struct audit_log *l, const struct audit_entry *e, void (*done)(void *ctx), void *ctx)
 {
     bool kept = false;
@@ -130,14 +165,12 @@ void audit_log_put(struct audit_log *l, const struct audit_entry *e, void (*done
         say(l, e);
     } else if (l) {
         pthread_mutex_lock(&l->lock);
-        bool first = !l->lost;
-        kept = !l->closing && append_after_loss(l, e, done, ctx);
-        if (!kept) {
+        const char *why = keep(l, e, done, ctx);
+        kept = !why;
+        if (why) {
             l->lost++;
+            say_lost(l, why);
             metric_add(l->lost_total, 1);
-            if (first)
-                log_error("audit: %s; what happens now is not recorded",
-                          l->closing ? "the audit is closed" : "the queue is full");
         }
         pthread_cond_signal(&l->changed);
         if (l->queue)
@@ -445,6 +478,8 @@ enum err audit_log_open(struct audit_log **out, const struct audit_log_config *c
     pthread_cond_init(&l->changed, NULL);
     buf_init(&l->scratch, AUDIT_RECORD_MAX);
     l->tail = &l->head;
+    l->strangers_milli = AUDIT_STRANGERS_BURST * INT64_C(1000);
+    l->strangers_ms = now_ms();
     l->role = strdup(config->role);
     l->retention_ms = config->retention_ms ? strdup(config->retention_ms) : NULL;
     l->written = metrics_counter("castellan_audit_records_total", NULL, "Audit records the cluster acknowledged");

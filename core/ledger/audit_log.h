@@ -6,7 +6,8 @@
 
 /* Writes the audit of one process to AUDIT_TOPIC. Nobody waits for it: a record is sealed into the chain and queued; a
  * thread of the log's own sends what is queued, in order, with an idempotent producer that waits for all replicas, for
- * as long as it takes. What does not fit the queue is counted, and the next record that fits says how many were lost.
+ * as long as it takes. What does not fit the queue, or is too much of strangers' doing, is counted, and the next record
+ * that fits says how many were lost.
  *
  * Whoever wants to tell somebody "done" only when the record is safe gives a callback: it is called when the cluster
  * has the record, or AUDIT_WAIT_MS later, or at once when the record is lost. */
@@ -16,6 +17,8 @@ enum {
     AUDIT_QUEUE_MAX = 10000, /* records waiting to be acknowledged */
     AUDIT_QUEUE_BYTES_MAX = 16 * 1024 * 1024,
     AUDIT_WAIT_MS = 1000,
+    AUDIT_STRANGERS_BURST = 1000, /* authentication records at once; */
+    AUDIT_STRANGERS_RATE = 100,   /* and each second: who is not let in must not fill a disk */
     AUDIT_STOP_MS = 3000,
 };
 

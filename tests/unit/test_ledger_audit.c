@@ -381,6 +381,31 @@ static void nobody_waits_longer_than_said(void **state)
     sem_destroy(&done);
 }
 
+/* Whoever is not let in cannot fill the topic, and hides nobody else's doings. */
+static void strangers_are_counted(void **state)
+{
+    static const struct audit_entry stranger = {.event = AUDIT_AUTHENTICATION, .outcome = AUDIT_REFUSED};
+    struct cluster *c = *state;
+    struct seen seen = {0};
+    enum { TRIED = 5000, CHANGES = 10 };
+    sem_t done;
+    sem_init(&done, 0, 0);
+    struct audit_log *l = open_log(c);
+    for (int i = 0; i < TRIED; i++) {
+        audit_log_put(l, &stranger, NULL, NULL);
+        if (i % (TRIED / CHANGES) == TRIED / CHANGES - 1)
+            audit_log_put(l, &change, post, &done);
+    }
+    wait_for(&done, CHANGES);
+    audit_log_free(l);
+    read_all(c, &seen);
+    assert_string_equal(seen.text, "");
+    assert_in_range(seen.last.lost, TRIED / 2, TRIED - AUDIT_STRANGERS_BURST);
+    /* start, stop, changes, those of the strangers that were kept, and one that tells of the lost before each change */
+    assert_in_range(seen.last.records + seen.last.lost, TRIED + CHANGES + 2, TRIED + 2 * CHANGES + 2 + TRIED / 2);
+    sem_destroy(&done);
+}
+
 static void without_a_cluster(void **state)
 {
     sem_t done;
@@ -422,6 +447,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_put_is_written, start_cluster, stop_cluster),
         cmocka_unit_test_setup_teardown(refusals_change_no_order, start_cluster, stop_cluster),
         cmocka_unit_test_setup_teardown(nobody_waits_longer_than_said, start_cluster, stop_cluster),
+        cmocka_unit_test_setup_teardown(strangers_are_counted, start_cluster, stop_cluster),
         cmocka_unit_test(without_a_cluster),
         cmocka_unit_test_setup_teardown(an_end_without_a_cluster, start_cluster, stop_cluster),
     };
