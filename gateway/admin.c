@@ -13,6 +13,8 @@ struct admin_wait {
     admin_then then;
     enum err err;
     struct reason why;
+    struct gateway *gateway;
+    struct audited_change *audited;
 };
 
 static void back_on_loop(void *arg)
@@ -22,14 +24,21 @@ static void back_on_loop(void *arg)
     free(w);
 }
 
+static void post_back(void *ctx)
+{
+    struct admin_wait *w = ctx;
+
+    if (loop_post(w->loop, back_on_loop, w))
+        log_error("the answer to %s cannot be given: the worker is overloaded", w->pending->api->name);
+}
+
 static void on_done(void *ctx, enum err err, const struct reason *why)
 {
     struct admin_wait *w = ctx;
 
     w->err = err;
     w->why = *why;
-    if (loop_post(w->loop, back_on_loop, w))
-        log_error("the answer to %s cannot be given: the worker is overloaded", w->pending->api->name);
+    gateway_audit_change(w->gateway->audit, w->audited, err, post_back, w);
 }
 
 void admin_submit(struct pending *p, const struct knowledge_change *change, admin_then then)
@@ -39,10 +48,15 @@ void admin_submit(struct pending *p, const struct knowledge_change *change, admi
     enum err err = ERR_NO_MEMORY;
 
     if (w) {
-        *w = (struct admin_wait){.pending = p, .loop = p->session->worker->loop, .then = then};
-        err = knowledge_submit(p->session->worker->gateway->knowledge, change, on_done, w);
+        struct gateway *g = p->session->worker->gateway;
+        *w = (struct admin_wait){.pending = p, .loop = p->session->worker->loop, .then = then, .gateway = g};
+        w->audited = gateway_audit_prepare(g->audit, session_principal(p->session), session_host(p->session),
+                                           p->api->name, change);
+        err = knowledge_submit(g->knowledge, change, on_done, w);
     }
     if (err) {
+        if (w)
+            gateway_audit_change(w->gateway->audit, w->audited, err, NULL, NULL);
         free(w);
         then(p, err, &why);
     }

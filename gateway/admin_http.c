@@ -111,8 +111,10 @@ static enum MHD_Result serve(struct admin_http *a, struct exchange *x, struct MH
     buf_init(&r.principal, 0);
     buf_init(&r.out, 0);
     r.view = knowledge_view(a->gateway->knowledge);
-    if (r.view && header && !admin_identify(a->auth, r.view, header, &r.principal))
+    if (r.view && header && !admin_identify(a->auth, r.view, header, &r.principal)) {
         buf_clear(&r.principal);
+        gateway_audit_login(a->gateway->audit, SLICE_NULL, slice_str(r.host), "admin interface", "wrong_credentials");
+    }
     if (x->too_large)
         admin_refuse(&r, 413, "the body is larger than %d bytes", ADMIN_BODY_MAX);
     else

@@ -66,31 +66,44 @@ struct waiter {
     bool finished;
     enum err err;
     struct reason why;
+    struct audit_log *audit;
+    struct audited_change *audited;
 };
 
-static void on_done(void *ctx, enum err err, const struct reason *why)
+static void finish(void *ctx)
 {
     struct waiter *w = ctx;
 
     pthread_mutex_lock(&w->lock);
     w->finished = true;
-    w->err = err;
-    w->why = *why;
     pthread_cond_signal(&w->done);
     pthread_mutex_unlock(&w->lock);
 }
 
+static void on_done(void *ctx, enum err err, const struct reason *why)
+{
+    struct waiter *w = ctx;
+
+    w->err = err;
+    w->why = *why;
+    gateway_audit_change(w->audit, w->audited, err, finish, w);
+}
+
 static enum err change_and_wait(struct admin_request *r, const struct policy *policy, bool prefixed, struct reason *why)
 {
-    struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER, .audit = r->gateway->audit};
     struct knowledge_change change = {.policies_n = 1};
     __typeof__(*change.policies) one = {policy, slice_str(r->name), prefixed};
     enum err err;
 
     change.policies = &one;
+    w.audited = gateway_audit_prepare(w.audit, buf_slice(&r->principal), slice_str(r->host),
+                                      policy ? "PUT policies" : "DELETE policies", &change);
     err = knowledge_submit(r->gateway->knowledge, &change, on_done, &w);
-    if (err)
+    if (err) {
+        gateway_audit_change(w.audit, w.audited, err, NULL, NULL);
         return err;
+    }
     pthread_mutex_lock(&w.lock); /* the ledger's own timeout ends it */
     while (!w.finished)
         pthread_cond_wait(&w.done, &w.lock);

@@ -137,6 +137,19 @@ static bool became_ready(struct session *s)
     return true;
 }
 
+/* The name is told only when it is a user's: what is none may be a password in the wrong place. */
+static void audit_failure(struct session *s)
+{
+    const struct view *view = s->worker->view;
+    struct slice claimed = sasl_session_claimed(s->sasl);
+    char operation[64];
+
+    snprintf(operation, sizeof operation, "SaslAuthenticate %s", sasl_mechanism_name(s->mechanism));
+    gateway_audit_login(s->worker->gateway->audit,
+                        view && claimed.n && users_snapshot_any(view->users, claimed) ? claimed : SLICE_NULL,
+                        session_host(s), operation, sasl_reason_name(sasl_session_reason(s->sasl)));
+}
+
 /* One token; false when the session must end. *text is Kafka's words for the peer. */
 static bool take_token(struct session *s, struct slice token, struct buf *out, const char **text)
 {
@@ -161,6 +174,7 @@ static bool take_token(struct session *s, struct slice token, struct buf *out, c
     log_warn("%s: authentication of \"%.*s\" by %s failed: %s", conn_peer(s->conn),
              SLICE_FMT(sasl_session_claimed(s->sasl)), sasl_mechanism_name(s->mechanism),
              sasl_reason_name(sasl_session_reason(s->sasl)));
+    audit_failure(s);
     return false;
 }
 

@@ -324,6 +324,8 @@ static enum err start(struct gateway *g, const char *path, struct reason *why)
     g->dead_letters = dead_letters_new(kafka.words);
     err = g->dead_letters ? schemas_open(&g->schemas, &schemas, why) : ERR_NO_MEMORY;
     if (!err)
+        err = audit_log_open_settings(&g->audit, "gateway", g->settings, kafka.words, why);
+    if (!err)
         err = knowledge_open(&g->knowledge, &knowledge, on_changed, g, why);
     if (!err && settings_has(g->settings, "castellan.admin.listener"))
         err = admin_http_start(&control.admin, g, why);
@@ -340,11 +342,13 @@ static void stop(struct gateway *g)
         kafka_client_close(control.client, "shutting down");
     workers_stop(g);
     knowledge_close(g->knowledge);
+    audit_log_stop(g->audit); /* whoever waits for a record is told now */
     dead_letters_free(g->dead_letters);
     g->dead_letters = NULL; /* requests that are still to end must not find it */
     schemas_stop(g->schemas);
     workers_free(g);
     schemas_close(g->schemas);
+    audit_log_free(g->audit);
     for (int i = 0; control.loop && i < 10; i++)
         loop_run_once(control.loop, false);
     for (int i = 0; i < g->entrance_count; i++) {

@@ -227,6 +227,7 @@ static void set_principal_from_certificate(struct session *s)
     if (err || !s->principal) {
         log_warn("%s: no principal from the certificate: %s", conn_peer(s->conn),
                  why.code ? why.text : err_text(ERR_AUTH));
+        gateway_audit_login(s->worker->gateway->audit, SLICE_NULL, session_host(s), "TLS", "certificate_unmapped");
         session_close(s, CONN_CLOSE_AUTH_FAILED, "the certificate gives no principal");
         return;
     }

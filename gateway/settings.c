@@ -24,6 +24,7 @@ const struct setting_row gateway_setting_rows[] = {
     {"socket.request.max.bytes", SETTING_INT, "104857600", 1024, INT32_MAX, "the largest request"},
     {"castellan.admin.listener", SETTING_STRING, NULL, 0, 0, "https://host:port of the admin API, metrics, health"},
     {"castellan.registry.url", SETTING_STRING, NULL, 0, 0, "the registry whose health /health/ready includes"},
+    AUDIT_SETTING_ROWS,
     {"castellan.registry.ca", SETTING_STRING, NULL, 0, 0, "PEM file of the CA of that registry"},
     {"castellan.keyd.socket", SETTING_STRING, NULL, 0, 0, "the key process's socket; without it nothing is encrypted"},
     {"castellan.bootstrap.scram", SETTING_STRING, NULL, 0, 0, "file of users to add when they are absent"},

@@ -10,6 +10,7 @@
 #include "core/net/conn.h"
 #include "crypto/key_client.h"
 #include "gateway/cluster.h"
+#include "gateway/audit.h"
 #include "gateway/knowledge.h"
 
 #include <pthread.h>
@@ -39,6 +40,7 @@ struct gateway {
     struct tls *tls_upstream;
     struct principal_rules *principal_rules;
     struct knowledge *knowledge;
+    struct audit_log *audit; /* NULL: none */
     struct quota_meters *meters;
     struct schemas *schemas;           /* what the registry knows */
     struct dead_letters *dead_letters; /* where bad records go */

@@ -84,7 +84,7 @@ static bool fill(struct audit_entry *e, const struct http_audited *a, struct buf
         return false;
     }
     if (!slice_is_null(e->resource)) {
-        e->resource_type = "Subject";
+        e->resource_type = "SUBJECT";
         if (!e->resource.n)
             e->resource = slice_str("__GLOBAL");
     }

@@ -73,9 +73,7 @@ static const struct setting_row rows[] = {
      "how long a request's body may take to come"},
     {"castellan.registry.threads", SETTING_INT, "2", 1, 64, "HTTP threads for each listener"},
     {"castellan.registry.address.file", SETTING_STRING, NULL, 0, 0, "written with the addresses served, one a line"},
-    {"castellan.audit.enable", SETTING_BOOL, "true", 0, 0, "record refusals and changes in __castellan_audit"},
-    {"castellan.audit.retention.ms", SETTING_INT, "31536000000", -1, INT64_MAX,
-     "how long that topic keeps records when it is created here; -1: for ever"},
+    AUDIT_SETTING_ROWS,
     {"castellan.ledger", SETTING_STRING, "kafka", 0, 0, "kafka; memory keeps nothing and is for tests"},
     {"log.level", SETTING_STRING, "info", 0, 0, "debug, info, warn, error"},
     {NULL, SETTING_STRING, NULL, 0, 0, NULL},
@@ -296,15 +294,6 @@ static enum err open_auth(struct registry *g, struct reason *why)
     return e ? e : auth_new(&g->auth, &config, why);
 }
 
-static enum err open_audit(struct registry *g, struct reason *why)
-{
-    char retention[24];
-    struct audit_log_config config = {
-        .role = "registry", .retention_ms = retention, .kafka = is_memory(g) ? NULL : g->kafka.words};
-    snprintf(retention, sizeof retention, "%lld", (long long)settings_int(g->settings, "castellan.audit.retention.ms"));
-    return settings_bool(g->settings, "castellan.audit.enable") ? audit_log_open(&g->audit, &config, why) : ERR_OK;
-}
-
 static enum err wait_ready(struct registry *g, struct reason *why)
 {
     enum err e;
@@ -370,7 +359,7 @@ static enum err registry_start(struct registry *g, struct reason *why)
     if (!e)
         e = wait_ready(g, why);
     if (!e)
-        e = open_audit(g, why);
+        e = audit_log_open_settings(&g->audit, "registry", g->settings, is_memory(g) ? NULL : g->kafka.words, why);
     if (!e)
         e = start_http(g, why);
     if (!e)

@@ -46,7 +46,7 @@ struct audit_entry {
     struct slice principal; /* "User:alice"; for failed authentications the name claimed, when there is such a user */
     struct slice host;      /* the client's address */
     struct slice operation; /* "POST subjects/.../versions" */
-    const char *resource_type; /* "Subject" */
+    const char *resource_type; /* "SUBJECT" */
     struct slice resource;
     const char *right;   /* what was missing: "WRITE" */
     struct slice detail; /* "compatibility FULL" */

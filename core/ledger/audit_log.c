@@ -505,6 +505,16 @@ enum err audit_log_open(struct audit_log **out, const struct audit_log_config *c
     return ERR_OK;
 }
 
+enum err audit_log_open_settings(struct audit_log **out, const char *role, const struct settings *s,
+                                 const char *const *kafka, struct reason *why)
+{
+    char retention[24];
+    struct audit_log_config config = {.role = role, .retention_ms = retention, .kafka = kafka};
+    *out = NULL;
+    snprintf(retention, sizeof retention, "%lld", (long long)settings_int(s, "castellan.audit.retention.ms"));
+    return settings_bool(s, "castellan.audit.enable") ? audit_log_open(out, &config, why) : ERR_OK;
+}
+
 void audit_log_stop(struct audit_log *l)
 {
     struct audit_entry stop = {.event = AUDIT_STOP};

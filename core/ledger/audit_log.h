@@ -2,6 +2,7 @@
 #ifndef CASTELLAN_LEDGER_AUDIT_LOG_H
 #define CASTELLAN_LEDGER_AUDIT_LOG_H
 
+#include "core/base/settings.h"
 #include "core/ledger/audit.h"
 
 /* Writes the audit of one process to AUDIT_TOPIC. Nobody waits for it: a record is sealed into the chain and queued; a
@@ -22,6 +23,14 @@ enum {
     AUDIT_STOP_MS = 3000,
 };
 
+/* For a role's table of settings. */
+#define AUDIT_SETTING_ROWS                                                                                             \
+    {"castellan.audit.enable", SETTING_BOOL, "true", 0, 0, "record refusals and changes in " AUDIT_TOPIC},             \
+    {                                                                                                                  \
+        "castellan.audit.retention.ms", SETTING_INT, "31536000000", -1, INT64_MAX,                                     \
+            "how long that topic keeps records when it is created here; -1: for ever"                                  \
+    }
+
 struct audit_log_config {
     const char *role;         /* "registry": begins the writer's name */
     const char *retention_ms; /* of the topic, when it is created: "31536000000" */
@@ -29,6 +38,9 @@ struct audit_log_config {
 };
 
 enum err audit_log_open(struct audit_log **out, const struct audit_log_config *config, struct reason *why) MUST_CHECK;
+/* By a role's settings; *out is NULL when they say so. `kafka` as above. */
+enum err audit_log_open_settings(struct audit_log **out, const char *role, const struct settings *s,
+                                 const char *const *kafka, struct reason *why) MUST_CHECK;
 /* The entry's texts are copied; time and role are filled in. `done` may be NULL; it runs on any thread, or within this
  * call. A NULL log: done is called. */
 void audit_log_put(struct audit_log *l, const struct audit_entry *e, void (*done)(void *ctx), void *ctx);
