@@ -319,9 +319,10 @@ static enum err check_token(struct auth *a, struct slice token, struct slice tag
     jwt_keys_unref(keys);
     if (r->verdict == JWT_UNKNOWN_KEY)
         jwks_ask(a->jwks);
+    if (!r->verdict || r->verdict == JWT_SCOPE) /* somebody known, who lacks something */
+        principal_put_user(principal, slice_str(who.subject));
     if (r->verdict)
         return refuse(r, jwt_verdict_label(r->verdict));
-    principal_put_user(principal, slice_str(who.subject));
     remember(a, tag, buf_slice(principal), NULL, who.valid_until_ms, generation);
     return ERR_OK;
 }

@@ -39,7 +39,7 @@ struct auth_refusal {
 };
 
 /* The principal ("User:alice") of a request: an Authorization header, or a certificate's subject. ERR_AUTH: refused.
- * `header` and `dn` may be NULL. Appends. */
+ * `header` and `dn` may be NULL. Appends; on a refusal only what JWT_SCOPE is about counts. */
 enum err auth_identify(struct auth *a, const char *header, const char *dn, struct buf *principal,
                        struct auth_refusal *refusal) MUST_CHECK;
 /* The i-th WWW-Authenticate to answer with, appended; false past the last (RFC 7617, RFC 6750 section 3). */

@@ -70,6 +70,8 @@ enum err auth_config_read(struct auth_config *out, const struct settings *s, str
     enum err e = read_methods(out, s, why);
     out->super_users = settings_string(s, "super.users");
     out->mapping_rules = settings_string(s, "ssl.principal.mapping.rules");
+    if (!e && strpbrk(settings_string(s, "authentication.realm"), "\"\\\r\n"))
+        e = reason_set(why, ERR_BAD_CONFIG, "authentication.realm: quotes and backslashes do not fit a challenge");
     if (!e && out->bearer)
         e = read_tokens(out, s, why);
     else if (!e && filled(s, "sasl.oauthbearer.jwks.endpoint.url"))

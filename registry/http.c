@@ -212,13 +212,16 @@ static enum err judge_certificate(struct request *r, struct buf *subject)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     enum http_certificate c = CERTIFICATE_NONE;
+    const char *why = NULL;
     if (r->http->config.client_auth != CLIENT_AUTH_NONE)
-        c = http_certificate_of(info ? info->tls_session : NULL, subject, &r->refusal.reason);
+        c = http_certificate_of(info ? info->tls_session : NULL, subject, &why);
     r->has_certificate = c == CERTIFICATE_GOOD;
     r->refusal.tried = c == CERTIFICATE_BAD;
     if (c == CERTIFICATE_NONE && needs_certificate(r))
         r->refusal.reason = "no_certificate";
-    return c == CERTIFICATE_BAD || (c == CERTIFICATE_NONE && needs_certificate(r)) ? ERR_AUTH : ERR_OK;
+    else if (c == CERTIFICATE_BAD)
+        r->refusal.reason = why;
+    return r->refusal.reason ? ERR_AUTH : ERR_OK;
 }
 
 static enum err identify(struct request *r)

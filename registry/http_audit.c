@@ -63,6 +63,7 @@ static bool fill(struct audit_entry *e, const struct http_audited *a, struct buf
         e->outcome = AUDIT_REFUSED;
         e->reason = a->refusal->reason;
         e->error_code = 0; /* no more than the status */
+        e->principal = a->refusal->verdict == JWT_SCOPE ? e->principal : SLICE_NULL;
         return a->refusal->tried;
     }
     if (a->change) {

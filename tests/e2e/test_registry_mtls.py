@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client certificates and TLS versions at `castellan registry`."""
+import json
 import ssl
 import warnings
 
@@ -129,6 +130,31 @@ def test_certificates_alone(tmp_path_factory, pki):
         assert ask(r, pki)[0] == 401
 
 
+def test_what_is_recorded(tmp_path_factory, pki):
+    """A ledger in memory has its audit in the log."""
+    def events(r):
+        lines = [json.loads(line.split("audit: ", 1)[1]) for line in r.log().splitlines() if "audit: {" in line]
+        return [tuple(e.get(n) for n in ("event", "outcome", "principal", "reason")) for e in lines[1:]]
+
+    body, context = {"schema": '"string"'}, pki["authority"].context(pki["alice"])
+    with start(tmp_path_factory, pki, **{"ssl.client.authentication": "REQUESTED"}) as r:
+        assert r.ask("POST", "/subjects/s/versions", body, tls=context)[0] == 200
+        for certificate in ("expired", "stranger", "for servers", "unmapped", None):
+            assert ask(r, pki, certificate)[0] == 401
+        assert events(r) == [("change", "done", "User:alice", None)] + [
+            ("authentication", "refused", None, f"certificate_{why}")
+            for why in ("expired", "untrusted", "not_for_clients", "unmapped")
+        ]
+    more = {"ssl.client.authentication": "REQUESTED", "castellan.registry.authentication": "none"}
+    with start(tmp_path_factory, pki, **more) as r:
+        assert r.ask("POST", "/subjects/s/versions", body, tls=context)[0] == 200
+        assert r.ask("GET", "/subjects", tls=context)[0] == 200
+        assert events(r) == [("change", "done", None, None)]
+    with start(tmp_path_factory, pki, **{**more, "castellan.audit.enable": "false"}) as r:
+        assert r.ask("POST", "/subjects/s/versions", body, tls=context)[0] == 200
+        assert "audit" not in r.log()
+
+
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
@@ -148,6 +174,7 @@ def test_tls_versions(tmp_path_factory, pki, setting, good, bad):
 
 @pytest.mark.parametrize("more,words", [
     ({"ssl.client.authentication": "SOMETIMES"}, "'SOMETIMES' is not NONE, REQUESTED or REQUIRED"),
+    ({"authentication.realm": 'my "own" realm'}, "authentication.realm: quotes"),
     ({"ssl.enabled.protocols": "SSLv3"}, "'SSLv3' is not TLSv1.2 or TLSv1.3"),
     ({"ssl.client.authentication": "REQUIRED", "ssl.truststore.location": None}, "need ssl.truststore.location"),
 ])

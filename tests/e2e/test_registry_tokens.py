@@ -149,6 +149,8 @@ def test_a_required_scope(tmp_path):
         assert (status, answer["error_code"]) == (403, 403)
         assert 'error="insufficient_scope"' in headers["WWW-Authenticate"]
         assert 'scope="schemas"' in headers["WWW-Authenticate"]
+        last = json.loads(r.log().strip().splitlines()[-1].split("audit: ", 1)[1])
+        assert (last["event"], last["principal"], last["reason"]) == ("authorization", "User:alice", "token_scope")
 
 
 def wait_for(condition, seconds=20):
