@@ -29,8 +29,10 @@ enum err rest_require(struct rest_call *c, enum rest_right right, struct slice s
 /* READ on everything a schema under `parent` refers to (deep: also what that refers to in turn); answers 403. */
 enum err rest_require_references(struct rest_call *c, struct slice parent, const struct schema_ref *refs, size_t n,
                                  bool deep) MUST_CHECK;
-/* ALTER_CONFIGS on every subject of c->subject's context that has a mode of its own; answers 403. */
+/* ALTER_CONFIGS on every subject at or below c->subject that has a mode of its own; answers 403. */
 enum err rest_require_modes_below(struct rest_call *c) MUST_CHECK;
+/* DELETE on every softly deleted subject at or below c->subject; answers 403. */
+enum err rest_require_deleted_below(struct rest_call *c) MUST_CHECK;
 /* The contexts, apart from the default one, with a subject whose name may be known. */
 void rest_seen_contexts(const struct rest_call *c, struct map *out);
 enum err rest_body(struct rest_call *c, json_t **out) MUST_CHECK;                       /* answers 400 */

@@ -54,25 +54,49 @@ enum err rest_require_references(struct rest_call *c, struct slice parent, const
 
 struct below {
     struct rest_call *c;
-    struct slice context;
+    struct slice subject, context;
+    bool whole; /* a context, not one subject */
     enum err e;
 };
+
+static enum err each_below(struct rest_call *c, bool (*fn)(void *ctx, const struct subject *u))
+{
+    struct slice subject = slice_is_null(c->subject) ? slice_str("") : c->subject;
+    struct below b = {c, subject, subject_parse(subject).context, subject_is_context(subject), ERR_OK};
+    if (c->request->allowed)
+        store_each_subject(c->store, fn, &b);
+    return b.e;
+}
+
+static bool is_below(const struct below *b, const struct subject *u)
+{
+    return b->whole ? slice_eq(subject_parse(u->name).context, b->context) : slice_eq(u->name, b->subject);
+}
 
 static bool require_mode(void *ctx, const struct subject *u)
 {
     struct below *b = ctx;
-    if (slice_eq(subject_parse(u->name).context, b->context) && store_mode(b->c->store, u->name) != MODE_NONE)
+    if (is_below(b, u) && store_mode(b->c->store, u->name) != MODE_NONE)
         b->e = rest_require(b->c, RIGHT_ALTER_CONFIG, u->name);
     return !b->e;
 }
 
 enum err rest_require_modes_below(struct rest_call *c)
 {
-    struct slice subject = slice_is_null(c->subject) ? slice_str("") : c->subject;
-    struct below b = {.c = c, .context = subject_parse(subject).context};
-    if (c->request->allowed && subject_is_context(subject))
-        store_each_subject(c->store, require_mode, &b);
-    return b.e;
+    return each_below(c, require_mode);
+}
+
+static bool require_delete(void *ctx, const struct subject *u)
+{
+    struct below *b = ctx;
+    if (is_below(b, u) && !subject_has(u, false))
+        b->e = rest_require(b->c, RIGHT_DELETE, u->name);
+    return !b->e;
+}
+
+enum err rest_require_deleted_below(struct rest_call *c)
+{
+    return each_below(c, require_delete);
 }
 
 /* --- contexts --- */

@@ -207,6 +207,8 @@ enum err put_mode(struct rest_call *c)
         e = answer_error(c->answer, API_INVALID_MODE, "Forward mode only supported on global level");
     if (!e)
         e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
+    if (!e && m == MODE_IMPORT && !rest_flag(c->request, "force")) /* what is softly deleted goes for good */
+        e = rest_require_deleted_below(c);
     struct change *n = e ? NULL : new_change(c, CHANGE_SET_MODE);
     if (n) {
         n->mode = m;

@@ -44,6 +44,11 @@ static const char *const world_records[][2] = {
     {SCHEMA_KEY("shared-b", 1), AVRO("shared-b", 1, 6, "\\\"long\\\"", "")},
     {SCHEMA_KEY(":.ctx:c", 1), AVRO(":.ctx:c", 1, 1, "\\\"double\\\"", "")},
     {SCHEMA_KEY(":.dark:d", 1), AVRO(":.dark:d", 1, 1, "\\\"float\\\"", "")},
+    {"{\"keytype\":\"CONTEXT\",\"tenant\":\"default\",\"context\":\".gone\",\"magic\":0}",
+     "{\"tenant\":\"default\",\"context\":\".gone\"}"},
+    {SCHEMA_KEY(":.gone:g", 1), AVRO(":.gone:g", 1, 1, "\\\"boolean\\\"", "")},
+    {"{\"keytype\":\"DELETE_SUBJECT\",\"subject\":\":.gone:g\",\"magic\":0}",
+     "{\"subject\":\":.gone:g\",\"version\":1}"},
     {"{\"keytype\":\"CONFIG\",\"subject\":\"nick\",\"magic\":0}", "{\"subject\":\"nick\",\"alias\":\"secret\"}"},
     {"{\"keytype\":\"CONFIG\",\"subject\":\"orders-value\",\"magic\":0}",
      "{\"subject\":\"orders-value\",\"compatibilityLevel\":\"FULL\"}"},
@@ -262,6 +267,7 @@ static struct acl_snapshot *rules(void)
     add_rule(set, ACL_ALLOW, "User:ac", ACL_ALTER_CONFIGS, ACL_LITERAL, "orders-value");
     add_rule(set, ACL_ALLOW, "User:ac", ACL_ALTER_CONFIGS, ACL_LITERAL, ":.ctx:");
     add_rule(set, ACL_ALLOW, "User:acs", ACL_ALTER_CONFIGS, ACL_PREFIXED, ":.ctx:");
+    add_rule(set, ACL_ALLOW, "User:gone", ACL_ALTER_CONFIGS, ACL_PREFIXED, ":.gone:");
     add_rule(set, ACL_ALLOW, "User:g", ACL_ALTER_CONFIGS, ACL_LITERAL, "__GLOBAL");
     add_rule(set, ACL_ALLOW, "User:b", ACL_READ, ACL_LITERAL, "shared-b");
     assert_int_equal(acl_snapshot_build(&s, set, &options, NULL), ERR_OK);
@@ -326,7 +332,7 @@ static void the_rules_decide(void **state)
         {"any", REST_GET, "/schemas", NULL, "!float"},
         {"nobody", REST_GET, "/contexts", NULL, "200 [\".\"]"},
         {"ctx", REST_GET, "/contexts", NULL, "200 [\".\",\".ctx\"]"},
-        {"root", REST_GET, "/contexts", NULL, "200 [\".\",\".ctx\",\".dark\"]"},
+        {"root", REST_GET, "/contexts", NULL, "200 [\".\",\".ctx\",\".dark\",\".gone\"]"},
         /* contexts */
         {"ctx", REST_GET, "/contexts/.ctx/subjects/c/versions/1", NULL, "200"},
         {"ctx", REST_GET, "/subjects/:.ctx:c/versions/1", NULL, "200"},
@@ -376,6 +382,12 @@ static void the_rules_decide(void **state)
         {"acs", REST_DELETE, "/mode/:.ctx:?recursive=true", NULL, "change :.ctx:"},
         {"g", REST_DELETE, "/mode?recursive=true", NULL, "40301"},
         {"root", REST_DELETE, "/mode?recursive=true", NULL, "change"},
+        /* IMPORT deletes for good what is softly deleted */
+        {"gone", REST_PUT, "/mode/:.gone:", "{\"mode\":\"IMPORT\"}", "40301"},
+        {"gone", REST_PUT, "/mode/:.gone:g", "{\"mode\":\"IMPORT\"}", "40301"},
+        {"gone", REST_PUT, "/mode/:.gone:?force=true", "{\"mode\":\"IMPORT\"}", "change :.gone:"},
+        {"gone", REST_PUT, "/mode/:.gone:", "{\"mode\":\"READONLY\"}", "change :.gone:"},
+        {"root", REST_PUT, "/mode/:.gone:", "{\"mode\":\"IMPORT\"}", "change :.gone:"},
     };
     struct world w;
     struct acl_snapshot *s = rules();
