@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit of a whole system: what is recorded, by whom, without secrets; that a change answered for is there whatever
 happens next; and that tampering is found."""
+import itertools
 import json
 import os
 import re
 import signal
+import threading
 import time
 
 import pytest
@@ -158,6 +160,47 @@ def test_a_proper_end_and_heads(castellan, tmp_path):
     saved.write_text(json.dumps(other))
     done = castellan.castellan("audit", "verify", "--heads", str(saved), check=False)
     assert done.returncode == 1 and "anchor: record" in done.stdout and "does not verify" in done.stderr
+
+
+def test_brokers_may_die(castellan):
+    """Whatever the brokers go through, the chain stays whole and holds every change that was answered for."""
+    done, stop = [], threading.Event()
+
+    def work(name):
+        for i in itertools.count():
+            if stop.is_set():
+                return
+            try:
+                if register(castellan, f"dying-{name}-{i}")[0] == 200:
+                    done.append(f"dying-{name}-{i}")
+            except OSError:
+                pass
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for t in threads:
+        t.start()
+    for _ in range(3):
+        before = len(done)
+        for pid in castellan.pids()[1:]:
+            if b"broker" in open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0"):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while len(done) < before + 20:
+            assert time.monotonic() < deadline, castellan.logs()
+            time.sleep(0.05)
+    stop.set()
+    for t in threads:
+        t.join()
+
+    def missing():
+        told = audit(castellan, "list", "--event", "change", "--outcome", "done", "--last", "100000")
+        return set(done) - {r["resource"] for r in told}
+
+    deadline = time.monotonic() + 20  # an answer that waited a second for its record goes out before it
+    while missing() and time.monotonic() < deadline:
+        pass
+    assert not missing()
+    assert audit(castellan, "verify")["verified"]
 
 
 def test_others_may_not_read_or_write_it(castellan):
