@@ -61,8 +61,6 @@ enum err rest_request_target(struct rest_request *r, struct slice target, struct
 /* Is there such a path and method? Answers 404 and 405 itself; `writes` tells whether a change will come of it. */
 struct rest_route;
 const struct rest_route *rest_route(const struct rest_request *r, struct answer *a);
-const struct rest_route *rest_route_at(size_t i); /* all of them; NULL past the end */
-enum rest_method rest_route_method(const struct rest_route *route);
 const char *rest_route_name(const struct rest_route *route); /* for metrics and logs */
 bool rest_route_is_public(const struct rest_route *route);   /* health: no authentication */
 /* The table, for those who hold something against it: the i-th route, NULL past the end. Names are path segments, '*'
