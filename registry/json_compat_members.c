@@ -27,9 +27,18 @@ bool diff_is_empty(struct shapes *s, const struct json_node *n)
     return shape && shape->kind == SHAPE_EMPTY;
 }
 
-static bool has_default(const struct json_node *n)
+const struct jvalue *diff_default(const struct shapes *s, const struct shape *shape)
 {
-    return json_text_get_str(n->value, "default") != NULL;
+    const struct jvalue *v = shape->whole && shape->kind != SHAPE_REFERENCE && !shape->node->boolean
+                                 ? json_text_get_str(shape->node->value, "default")
+                                 : NULL;
+    return v && s->modern && v->kind == J_NULL ? NULL : v;
+}
+
+static bool has_default(const struct diff_at *at, const struct json_node *newer)
+{
+    const struct shape *shape = shape_unfollowed(at->newer, newer);
+    return shape && diff_default(at->newer, shape);
 }
 
 static const struct json_property *property(const struct json_object_rules *o, struct slice name)
@@ -109,7 +118,7 @@ static void property_added(const struct diff_at *at, const struct json_object_ru
         else if (!required)
             diff_add(at, JSON_DIFF_OPTIONAL_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL);
         else
-            diff_add(at, has_default(newer->node) ? JSON_DIFF_REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_OPEN_CONTENT_MODEL
+            diff_add(at, has_default(at, newer->node) ? JSON_DIFF_REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_OPEN_CONTENT_MODEL
                                                   : JSON_DIFF_REQUIRED_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL);
         return;
     }
@@ -123,7 +132,7 @@ static void property_added(const struct diff_at *at, const struct json_object_ru
     if (!required)
         diff_add(at, JSON_DIFF_OPTIONAL_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL);
     else
-        diff_add(at, has_default(newer->node) ? JSON_DIFF_REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_UNOPEN_CONTENT_MODEL
+        diff_add(at, has_default(at, newer->node) ? JSON_DIFF_REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_UNOPEN_CONTENT_MODEL
                                               : JSON_DIFF_REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL);
 }
 
@@ -163,7 +172,7 @@ static void compare_required(const struct diff_at *outer, const struct json_obje
         if (older->required)
             diff_add(&here, JSON_DIFF_REQUIRED_ATTRIBUTE_REMOVED);
         else
-            diff_add(&here, has_default(newer->node) ? JSON_DIFF_REQUIRED_ATTRIBUTE_WITH_DEFAULT_ADDED
+            diff_add(&here, has_default(outer, newer->node) ? JSON_DIFF_REQUIRED_ATTRIBUTE_WITH_DEFAULT_ADDED
                                                      : JSON_DIFF_REQUIRED_ATTRIBUTE_ADDED);
     }
 }
@@ -266,10 +275,10 @@ void diff_unevaluated(const struct diff_at *at, const struct json_node *older, c
     }
 }
 
-void diff_objects(const struct diff_at *at, const struct json_node *older, const struct json_node *newer)
+void diff_objects(const struct diff_at *at, const struct shape *older, const struct shape *newer)
 {
-    const struct json_object_rules *a = older->object ? older->object : &no_rules;
-    const struct json_object_rules *b = newer->object ? newer->object : &no_rules;
+    const struct json_object_rules *a = older->rules.object ? older->rules.object : &no_rules;
+    const struct json_object_rules *b = newer->rules.object ? newer->rules.object : &no_rules;
     struct diff_path path;
     compare_required(at, a, b);
     compare_properties(at, a, b);
@@ -357,11 +366,12 @@ static void compare_tuples(const struct diff_at *at, const struct shape_items *a
     }
 }
 
-static void compare_array_counts(const struct diff_at *at, const struct json_node *older, const struct json_node *newer,
+static void compare_array_counts(const struct diff_at *at, const struct shape *older, const struct shape *newer,
                                  const struct shape_items *a, const struct shape_items *b)
 {
     static const struct json_array_rules none = {.min = JSON_COUNT_NONE, .max = JSON_COUNT_NONE};
-    const struct json_array_rules *x = older->array ? older->array : &none, *y = newer->array ? newer->array : &none;
+    const struct json_array_rules *x = older->rules.array ? older->rules.array : &none;
+    const struct json_array_rules *y = newer->rules.array ? newer->rules.array : &none;
     diff_count(at, "maxItems", x->max, y->max,
                (struct diff_change){JSON_DIFF_MAX_ITEMS_ADDED, JSON_DIFF_MAX_ITEMS_REMOVED,
                                     JSON_DIFF_MAX_ITEMS_INCREASED, JSON_DIFF_MAX_ITEMS_DECREASED});
@@ -378,9 +388,9 @@ static void compare_array_counts(const struct diff_at *at, const struct json_nod
                                     JSON_DIFF_MIN_CONTAINS_INCREASED, JSON_DIFF_MIN_CONTAINS_DECREASED});
 }
 
-void diff_arrays(const struct diff_at *at, const struct json_node *older, const struct json_node *newer)
+void diff_arrays(const struct diff_at *at, const struct shape *older, const struct shape *newer)
 {
-    struct shape_items a = shape_items_of(older), b = shape_items_of(newer);
+    struct shape_items a = shape_items_of(at->older, older), b = shape_items_of(at->newer, newer);
     struct diff_path path;
     struct diff_at here = below(at, &path, slice_str("items"));
     diff_nodes(&here, a.every, b.every);

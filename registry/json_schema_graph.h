@@ -99,6 +99,7 @@ struct json_dependency {
     struct slice name;
     struct json_names names; /* or */
     struct json_node *node;
+    bool old; /* of `dependencies`, which 2019-09 split in two */
 };
 
 struct json_object_rules {

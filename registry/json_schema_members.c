@@ -193,6 +193,7 @@ static enum err compile_dependencies(struct json_loader *l, struct json_node *n,
             const struct jmember *m = &values[k]->u.object.members[i];
             struct json_dependency *d = &o->dependencies[o->dependencies_n++];
             d->name = m->name;
+            d->old = k == 0;
             e = m->value.kind == J_ARRAY ? dependency_names(l, keywords[k], &m->value, &d->names)
                                          : json_compile_node(l, &m->value, n->resource, &d->node);
             if (e != ERR_OK)

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Shapes of schemas of 2019-09 and 2020-12. The reference reads those with another library and translates what that
+ * made into the terms of the older one, keyword by keyword in the order they are written: keywords of strings, numbers,
+ * arrays and objects join the shape of that kind which is there already (the type, or a member of a list of types), all
+ * else stands beside it in an allOf of its own making. The order and the exceptions show in its verdicts, so they are
+ * followed here. Pure; shapes live in the comparison's arena. */
+#include "registry/json_compat_shape.h"
+
+#include <stdlib.h>
+
+enum { PRODUCT_MAX = 32 };
+
+/* What the keywords so far amount to: one shape, or an allOf of the translation's making. */
+struct product {
+    struct shapes *shapes;
+    const struct json_node *node;
+    struct shape *parts[PRODUCT_MAX];
+    uint32_t n;
+    bool some;  /* a keyword was met */
+    bool all;   /* an allOf, of whatever size; else parts[0] */
+    bool failed;
+};
+
+enum keyword_action {
+    IGNORED, /* known, but says nothing here */
+    PIECE,   /* of a string, number, array or object */
+    NOTHING, /* checked elsewhere: leaves an empty allOf */
+    MARK,    /* the same when it is true */
+    TYPE,
+    REFERENCE,
+    ALL,
+    ANY,
+    ONE,
+    NOT,
+    ENUM,
+    CONST,
+    IF
+};
+
+static const struct keyword {
+    const char *name;
+    enum keyword_action action;
+    enum shape_kind kind;
+    uint32_t bit;
+} keywords[] = {
+    /* sorted by name */
+    {"$anchor", IGNORED, 0, 0},
+    {"$defs", IGNORED, 0, 0},
+    {"$dynamicAnchor", IGNORED, 0, 0},
+    {"$dynamicRef", IGNORED, 0, 0},
+    {"$id", IGNORED, 0, 0},
+    {"$ref", REFERENCE, 0, 0},
+    {"$schema", IGNORED, 0, 0},
+    {"$vocabulary", IGNORED, 0, 0},
+    {"additionalProperties", PIECE, SHAPE_OBJECT, SHAPE_ADDITIONAL_PROPERTIES},
+    {"allOf", ALL, 0, 0},
+    {"anyOf", ANY, 0, 0},
+    {"const", CONST, 0, 0},
+    {"contains", PIECE, SHAPE_ARRAY, SHAPE_CONTAINS},
+    {"default", IGNORED, 0, 0},
+    {"dependentRequired", PIECE, SHAPE_OBJECT, SHAPE_DEPENDENT_REQUIRED},
+    {"dependentSchemas", PIECE, SHAPE_OBJECT, SHAPE_DEPENDENT_SCHEMAS},
+    {"deprecated", IGNORED, 0, 0},
+    {"description", IGNORED, 0, 0},
+    {"else", IGNORED, 0, 0},
+    {"enum", ENUM, 0, 0},
+    {"exclusiveMaximum", PIECE, SHAPE_NUMBER, SHAPE_EXCLUSIVE_MAXIMUM},
+    {"exclusiveMinimum", PIECE, SHAPE_NUMBER, SHAPE_EXCLUSIVE_MINIMUM},
+    {"false", IGNORED, 0, 0},
+    {"format", NOTHING, 0, 0},
+    {"if", IF, 0, 0},
+    {"items", PIECE, SHAPE_ARRAY, SHAPE_ITEMS},
+    {"maxContains", IGNORED, 0, 0},
+    {"maxItems", PIECE, SHAPE_ARRAY, SHAPE_MAX_ITEMS},
+    {"maxLength", PIECE, SHAPE_STRING, SHAPE_MAX_LENGTH},
+    {"maxProperties", PIECE, SHAPE_OBJECT, SHAPE_MAX_PROPERTIES},
+    {"maximum", PIECE, SHAPE_NUMBER, SHAPE_MAXIMUM},
+    {"minContains", IGNORED, 0, 0},
+    {"minItems", PIECE, SHAPE_ARRAY, SHAPE_MIN_ITEMS},
+    {"minLength", PIECE, SHAPE_STRING, SHAPE_MIN_LENGTH},
+    {"minProperties", PIECE, SHAPE_OBJECT, SHAPE_MIN_PROPERTIES},
+    {"minimum", PIECE, SHAPE_NUMBER, SHAPE_MINIMUM},
+    {"multipleOf", PIECE, SHAPE_NUMBER, SHAPE_MULTIPLE_OF},
+    {"not", NOT, 0, 0},
+    {"oneOf", ONE, 0, 0},
+    {"pattern", PIECE, SHAPE_STRING, SHAPE_PATTERN},
+    {"patternProperties", IGNORED, 0, 0}, /* after all others, as are `properties` and `unevaluated...` */
+    {"prefixItems", PIECE, SHAPE_ARRAY, SHAPE_PREFIX_ITEMS},
+    {"properties", IGNORED, 0, 0},
+    {"propertyNames", PIECE, SHAPE_OBJECT, SHAPE_PROPERTY_NAMES},
+    {"readOnly", MARK, 0, 0},
+    {"required", PIECE, SHAPE_OBJECT, SHAPE_REQUIRED},
+    {"then", IGNORED, 0, 0},
+    {"title", IGNORED, 0, 0},
+    {"true", IGNORED, 0, 0},
+    {"type", TYPE, 0, 0},
+    {"unevaluatedItems", IGNORED, 0, 0},
+    {"unevaluatedProperties", IGNORED, 0, 0},
+    {"uniqueItems", PIECE, SHAPE_ARRAY, SHAPE_UNIQUE_ITEMS},
+    {"writeOnly", MARK, 0, 0},
+};
+
+static int compare_keyword(const void *name, const void *keyword)
+{
+    const struct slice *s = name;
+    const char *k = ((const struct keyword *)keyword)->name;
+    int cmp = strncmp((const char *)s->p, k, s->n);
+    return cmp ? cmp : -(k[s->n] != '\0');
+}
+
+static const struct keyword *find_keyword(struct slice name)
+{
+    if (name.n == 0 || memchr(name.p, '\0', name.n))
+        return NULL;
+    return bsearch(&name, keywords, sizeof keywords / sizeof *keywords, sizeof *keywords, compare_keyword);
+}
+
+static bool joins(enum shape_kind kind)
+{
+    return kind == SHAPE_ARRAY || kind == SHAPE_NUMBER || kind == SHAPE_OBJECT || kind == SHAPE_STRING;
+}
+
+static void join(struct shape *into, const struct shape *s)
+{
+    into->keywords |= s->keywords;
+    into->integer |= s->integer;
+}
+
+static bool is_types(const struct shape *s)
+{
+    return s->kind == SHAPE_COMBINED && s->generated && s->criterion == SHAPE_ANY_OF;
+}
+
+static bool has_kind(const struct shape *types, enum shape_kind kind)
+{
+    for (uint32_t i = 0; i < types->n; i++)
+        if (types->parts[i]->kind == kind)
+            return true;
+    return false;
+}
+
+/* A shape beside others, joined with the first of its kind. False: too many. */
+static bool accumulate(struct shape **parts, uint32_t *n, uint32_t most, struct shape *s)
+{
+    for (uint32_t i = 0; joins(s->kind) && i < *n; i++)
+        if (parts[i]->kind == s->kind) {
+            join(parts[i], s);
+            return true;
+        }
+    if (*n == most)
+        return false;
+    parts[(*n)++] = s;
+    return true;
+}
+
+/* The lists of types have room for one more. */
+static void add_to_types(struct product *p, struct shape *types, struct shape *s)
+{
+    p->failed |= !accumulate(types->parts, &types->n, types->n + 1, s);
+}
+
+static void add(struct product *p, struct shape *s)
+{
+    struct shape *first = p->n == 1 && !p->all ? p->parts[0] : NULL;
+    if (!s) {
+        p->failed = true;
+        return;
+    }
+    if (!p->some) {
+        p->parts[p->n++] = s;
+        p->some = true;
+        return;
+    }
+    if (first && first->kind == s->kind && joins(s->kind)) {
+        join(first, s);
+    } else if (first && is_types(first) && has_kind(first, s->kind)) {
+        add_to_types(p, first, s);
+    } else if (first && is_types(s) && has_kind(s, first->kind)) {
+        add_to_types(p, s, first);
+        p->parts[0] = s;
+    } else {
+        p->all = true;
+        p->failed |= !accumulate(p->parts, &p->n, PRODUCT_MAX, s);
+    }
+}
+
+static void add_nothing(struct product *p)
+{
+    p->some = p->all = true;
+}
+
+static struct shape *piece(struct product *p, enum shape_kind kind, uint32_t bit)
+{
+    struct shape *s = shape_new(p->shapes, kind, p->node);
+    if (s)
+        s->keywords = bit;
+    return s;
+}
+
+static struct shape *inner(struct product *p, enum shape_kind kind, const struct json_node *node)
+{
+    struct shape *s = shape_new(p->shapes, kind, p->node);
+    if (s)
+        s->inner = node;
+    return s;
+}
+
+static struct shape *literal(struct product *p, const struct json_nodes *nodes, enum shape_criterion criterion)
+{
+    struct shape *s = shape_new(p->shapes, SHAPE_COMBINED, p->node);
+    if (s) {
+        s->criterion = criterion;
+        s->literal = nodes;
+    }
+    return s;
+}
+
+static struct shape *type(struct product *p, const struct jvalue *v)
+{
+    struct shape *s;
+    if (v->kind == J_STRING)
+        return shape_of_type(p->shapes, (unsigned)shape_type_number(v->u.text), p->node);
+    s = shape_combine(p->shapes, p->node, SHAPE_ANY_OF, NULL, 0);
+    if (!s || !(s->parts = arena_array(p->shapes->arena, (size_t)v->n + 1, sizeof *s->parts)))
+        return NULL;
+    for (uint32_t i = 0; i < v->n; i++) {
+        unsigned t = (unsigned)shape_type_number(v->u.items[i].u.text);
+        if (!(s->parts[s->n++] = shape_of_type(p->shapes, t, p->node)))
+            return NULL;
+    }
+    return s;
+}
+
+static void add_keyword(struct product *p, const struct keyword *k, const struct jvalue *v)
+{
+    const struct json_node *n = p->node;
+    switch (k->action) {
+    case IGNORED:
+        return;
+    case PIECE:
+        add(p, piece(p, k->kind, k->bit));
+        return;
+    case MARK:
+        if (v->kind != J_TRUE)
+            return;
+        add_nothing(p);
+        return;
+    case NOTHING:
+        add_nothing(p);
+        return;
+    case TYPE:
+        if (n->types || n->types_list)
+            add(p, type(p, v));
+        return;
+    case REFERENCE:
+        if (n->ref)
+            add(p, inner(p, SHAPE_REFERENCE, n->ref));
+        return;
+    case ALL:
+        add(p, literal(p, &n->all_of, SHAPE_ALL_OF));
+        return;
+    case ANY:
+        add(p, literal(p, &n->any_of, SHAPE_ANY_OF));
+        return;
+    case ONE:
+        add(p, literal(p, &n->one_of, SHAPE_ONE_OF));
+        return;
+    case NOT:
+        add(p, inner(p, SHAPE_NOT, n->not_));
+        return;
+    case ENUM:
+        if (n->enumeration)
+            add(p, piece(p, SHAPE_ENUM, 0));
+        return;
+    case CONST:
+        if (n->constant)
+            add(p, piece(p, SHAPE_CONST, 0));
+        return;
+    case IF:
+        add(p, piece(p, SHAPE_CONDITIONAL, 0));
+        return;
+    }
+}
+
+static bool some_members(const struct jvalue *v, const char *keyword)
+{
+    const struct jvalue *member = json_text_get_str(v, keyword);
+    return member && member->kind == J_OBJECT && member->n > 0;
+}
+
+/* True: the schema has keywords unknown to the reference, or definitions. */
+static bool collect(struct product *p)
+{
+    const struct jvalue *v = p->node->value;
+    bool unknown = some_members(v, "$defs");
+    for (uint32_t i = 0; i < v->n && !p->failed; i++) {
+        const struct jmember *m = &v->u.object.members[i];
+        const struct keyword *k = find_keyword(m->name);
+        if (k)
+            add_keyword(p, k, &m->value);
+        else
+            unknown = true;
+    }
+    if (some_members(v, "properties"))
+        add(p, piece(p, SHAPE_OBJECT, SHAPE_PROPERTIES));
+    if (some_members(v, "patternProperties"))
+        add(p, piece(p, SHAPE_OBJECT, SHAPE_PATTERN_PROPERTIES));
+    if (json_text_get_str(v, "unevaluatedItems"))
+        add(p, piece(p, SHAPE_ARRAY, SHAPE_UNEVALUATED_ITEMS));
+    if (json_text_get_str(v, "unevaluatedProperties"))
+        add(p, piece(p, SHAPE_OBJECT, SHAPE_UNEVALUATED_PROPERTIES));
+    return unknown;
+}
+
+static const struct json_string_rules *some_string(struct arena *a, const struct json_string_rules *from, uint32_t k)
+{
+    struct json_string_rules *r = arena_alloc(a, sizeof *r);
+    if (!r)
+        return NULL;
+    *r = *from;
+    r->min = k & SHAPE_MIN_LENGTH ? from->min : JSON_COUNT_NONE;
+    r->max = k & SHAPE_MAX_LENGTH ? from->max : JSON_COUNT_NONE;
+    if (!(k & SHAPE_PATTERN))
+        r->pattern = NULL;
+    return r;
+}
+
+static const struct json_number_rules *some_number(struct arena *a, const struct json_number_rules *from, uint32_t k)
+{
+    struct json_number_rules *r = arena_alloc(a, sizeof *r);
+    if (!r)
+        return NULL;
+    *r = *from;
+    r->minimum.set &= (k & SHAPE_MINIMUM) != 0;
+    r->maximum.set &= (k & SHAPE_MAXIMUM) != 0;
+    r->exclusive_minimum.set &= (k & SHAPE_EXCLUSIVE_MINIMUM) != 0;
+    r->exclusive_maximum.set &= (k & SHAPE_EXCLUSIVE_MAXIMUM) != 0;
+    r->multiple_of.set &= (k & SHAPE_MULTIPLE_OF) != 0;
+    return r;
+}
+
+static const struct json_array_rules *some_array(struct arena *a, const struct json_array_rules *from, uint32_t k)
+{
+    struct json_array_rules *r = arena_alloc(a, sizeof *r);
+    if (!r)
+        return NULL;
+    *r = *from;
+    r->min = k & SHAPE_MIN_ITEMS ? from->min : JSON_COUNT_NONE;
+    r->max = k & SHAPE_MAX_ITEMS ? from->max : JSON_COUNT_NONE;
+    r->unique &= (k & SHAPE_UNIQUE_ITEMS) != 0;
+    if (!(k & SHAPE_ITEMS))
+        r->items = r->additional = NULL;
+    if (!(k & (SHAPE_PREFIX_ITEMS | (from->additional ? SHAPE_ITEMS : 0))))
+        r->prefix = (struct json_nodes){0};
+    if (!(k & SHAPE_CONTAINS))
+        r->contains = NULL;
+    if (!(k & SHAPE_UNEVALUATED_ITEMS))
+        r->unevaluated = NULL;
+    return r;
+}
+
+static bool some_dependencies(struct arena *a, struct json_object_rules *r, uint32_t k)
+{
+    const struct json_dependency *from = r->dependencies;
+    uint32_t n = r->dependencies_n;
+    r->dependencies_n = 0;
+    if (!(r->dependencies = arena_array(a, n ? n : 1, sizeof *from)))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (!from[i].old && k & (from[i].node ? SHAPE_DEPENDENT_SCHEMAS : SHAPE_DEPENDENT_REQUIRED))
+            r->dependencies[r->dependencies_n++] = from[i];
+    return true;
+}
+
+static const struct json_object_rules *some_object(struct arena *a, const struct json_object_rules *from, uint32_t k)
+{
+    struct json_object_rules *r = arena_alloc(a, sizeof *r);
+    if (!r)
+        return NULL;
+    *r = *from;
+    r->min = k & SHAPE_MIN_PROPERTIES ? from->min : JSON_COUNT_NONE;
+    r->max = k & SHAPE_MAX_PROPERTIES ? from->max : JSON_COUNT_NONE;
+    if (!(k & SHAPE_PATTERN_PROPERTIES))
+        r->patterns_n = 0;
+    if (!(k & SHAPE_ADDITIONAL_PROPERTIES))
+        r->additional = NULL;
+    if (!(k & SHAPE_UNEVALUATED_PROPERTIES))
+        r->unevaluated = NULL;
+    if (!some_dependencies(a, r, k))
+        return NULL;
+    if (from->properties_n == 0)
+        return r;
+    if (!(r->properties = arena_array(a, from->properties_n, sizeof *r->properties)))
+        return NULL;
+    for (uint32_t i = 0; i < from->properties_n; i++) {
+        r->properties[i] = from->properties[i];
+        r->properties[i].required &= (k & SHAPE_REQUIRED) != 0;
+        if (!(k & SHAPE_PROPERTIES))
+            r->properties[i].node = NULL;
+    }
+    return r;
+}
+
+static bool has_old_dependencies(const struct json_object_rules *o)
+{
+    for (uint32_t i = 0; i < o->dependencies_n; i++)
+        if (o->dependencies[i].old)
+            return true;
+    return false;
+}
+
+/* Give a shape the rules of its keywords: the node's own, when it has all of that kind. */
+static bool give_rules(struct shapes *s, struct shape *shape, uint32_t written)
+{
+    const struct json_node *n = shape->node;
+    uint32_t k = shape->keywords;
+    bool every = k == written;
+    if (shape->kind == SHAPE_COMBINED) {
+        for (uint32_t i = 0; i < shape->n; i++) /* a list of types; what a literal one has is not there yet */
+            if (!give_rules(s, shape->parts[i], written))
+                return false;
+        return true;
+    }
+    if (k == 0)
+        return true;
+    if (shape->kind == SHAPE_STRING && n->string)
+        return (shape->rules.string = every ? n->string : some_string(s->arena, n->string, k)) != NULL;
+    if (shape->kind == SHAPE_NUMBER && n->number)
+        return (shape->rules.number = every ? n->number : some_number(s->arena, n->number, k)) != NULL;
+    if (shape->kind == SHAPE_ARRAY && n->array)
+        return (shape->rules.array = every ? n->array : some_array(s->arena, n->array, k)) != NULL;
+    if (shape->kind == SHAPE_OBJECT && n->object) {
+        every = every && !has_old_dependencies(n->object);
+        return (shape->rules.object = every ? n->object : some_object(s->arena, n->object, k)) != NULL;
+    }
+    return true;
+}
+
+/* All keywords given to one shape or another. */
+static uint32_t written_by(const struct product *p)
+{
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < p->n; i++) {
+        k |= p->parts[i]->keywords;
+        for (uint32_t j = 0; p->parts[i]->kind == SHAPE_COMBINED && j < p->parts[i]->n; j++)
+            k |= p->parts[i]->parts[j]->keywords;
+    }
+    return k;
+}
+
+/* The reference inlines what a $dynamicRef names, beside what the schema says itself. */
+static struct shape *beside_dynamic(struct shapes *s, const struct json_node *n, struct shape *own)
+{
+    struct shape *parts[PRODUCT_MAX + 1] = {shape_new(s, SHAPE_REFERENCE, n)};
+    uint32_t count = 1;
+    if (!parts[0] || !own)
+        return NULL;
+    parts[0]->inner = n->dynamic_ref;
+    if (own->kind == SHAPE_COMBINED && own->generated && own->criterion == SHAPE_ALL_OF)
+        for (uint32_t i = 0; i < own->n && count <= PRODUCT_MAX; i++)
+            parts[count++] = own->parts[i];
+    else
+        parts[count++] = own;
+    return shape_combine(s, n, SHAPE_ALL_OF, parts, count);
+}
+
+struct shape *shape_build_modern(struct shapes *s, const struct json_node *n)
+{
+    struct product p = {.shapes = s, .node = n};
+    bool unknown = collect(&p);
+    struct shape *whole;
+    if (p.failed)
+        return NULL;
+    uint32_t written = written_by(&p);
+    /* the reference forgets these where it remembers keywords it does not know */
+    if (unknown && p.n == 1)
+        p.parts[0]->keywords &= ~(uint32_t)(SHAPE_CONTAINS | SHAPE_UNEVALUATED_ITEMS | SHAPE_UNEVALUATED_PROPERTIES);
+    for (uint32_t i = 0; i < p.n; i++)
+        if (!give_rules(s, p.parts[i], written))
+            return NULL;
+    if (p.n == 0)
+        whole = shape_new(s, SHAPE_EMPTY, n);
+    else
+        whole = p.n == 1 ? p.parts[0] : shape_combine(s, n, SHAPE_ALL_OF, p.parts, p.n);
+    return n->dynamic_ref && !n->recursive && json_text_get_str(n->value, "$dynamicRef")
+               ? beside_dynamic(s, n, whole)
+               : whole;
+}
