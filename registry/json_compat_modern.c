@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Shapes of schemas of 2019-09 and 2020-12. The reference reads those with another library and translates what that
- * made into the terms of the older one, keyword by keyword in the order they are written: keywords of strings, numbers,
+ * made into the terms of the older one, keyword by keyword in the order of a Java map: keywords of strings, numbers,
  * arrays and objects join the shape of that kind which is there already (the type, or a member of a list of types), all
  * else stands beside it in an allOf of its own making. The order and the exceptions show in its verdicts, so they are
  * followed here. Pure; shapes live in the comparison's arena. */
 #include "registry/json_compat_shape.h"
+#include "registry/json_java.h"
 
 #include <stdlib.h>
 
@@ -16,8 +17,8 @@ struct product {
     const struct json_node *node;
     struct shape *parts[PRODUCT_MAX];
     uint32_t n;
-    bool some;  /* a keyword was met */
-    bool all;   /* an allOf, of whatever size; else parts[0] */
+    bool some; /* a keyword was met */
+    bool all;  /* an allOf, of whatever size; else parts[0] */
     bool failed;
 };
 
@@ -124,6 +125,7 @@ static void join(struct shape *into, const struct shape *s)
 {
     into->keywords |= s->keywords;
     into->integer |= s->integer;
+    into->typed |= s->typed;
 }
 
 static bool is_types(const struct shape *s)
@@ -288,19 +290,40 @@ static bool some_members(const struct jvalue *v, const char *keyword)
     return member && member->kind == J_OBJECT && member->n > 0;
 }
 
+/* At the root of a document the reference has `definitions` under `$defs` too. */
+static uint32_t keyword_count(const struct json_node *n)
+{
+    bool copied =
+        n->value == n->resource->root && some_members(n->value, "definitions") && !json_text_get_str(n->value, "$defs");
+    return n->value->n + copied;
+}
+
+static bool is_unknown(const struct keyword *k, const struct jmember *m)
+{
+    return !k || (slice_eq_str(m->name, "$defs") && m->value.kind == J_OBJECT && m->value.n);
+}
+
 /* True: the schema has keywords unknown to the reference, or definitions. */
 static bool collect(struct product *p)
 {
     const struct jvalue *v = p->node->value;
-    bool unknown = some_members(v, "$defs");
-    for (uint32_t i = 0; i < v->n && !p->failed; i++) {
+    struct json_java_key *order = arena_array(p->shapes->arena, v->n ? v->n : 1, sizeof *order);
+    bool unknown = false;
+    uint32_t n = 0;
+    if (!order) {
+        p->failed = true;
+        return false;
+    }
+    for (uint32_t i = 0; i < v->n; i++) {
         const struct jmember *m = &v->u.object.members[i];
         const struct keyword *k = find_keyword(m->name);
-        if (k)
-            add_keyword(p, k, &m->value);
-        else
-            unknown = true;
+        unknown |= is_unknown(k, m);
+        if (k && k->action != IGNORED)
+            order[n++] = (struct json_java_key){.name = m->name, .index = i};
     }
+    json_java_sort(order, n, json_java_buckets(keyword_count(p->node)));
+    for (uint32_t i = 0; i < n && !p->failed; i++)
+        add_keyword(p, find_keyword(order[i].name), &v->u.object.members[order[i].index].value);
     if (some_members(v, "properties"))
         add(p, piece(p, SHAPE_OBJECT, SHAPE_PROPERTIES));
     if (some_members(v, "patternProperties"))
@@ -310,6 +333,49 @@ static bool collect(struct product *p)
     if (json_text_get_str(v, "unevaluatedProperties"))
         add(p, piece(p, SHAPE_OBJECT, SHAPE_UNEVALUATED_PROPERTIES));
     return unknown;
+}
+
+/* Is a keyword one of those a part (not the whole of its subschema) speaks for? */
+bool shape_part_has(const struct shape *part, struct slice name)
+{
+    static const char *const criteria[] = {"allOf", "anyOf", "oneOf"};
+    const struct keyword *k = find_keyword(name);
+    uint32_t bit = k ? k->bit : 0;
+    if (slice_eq_str(name, "properties"))
+        bit = SHAPE_PROPERTIES;
+    else if (slice_eq_str(name, "patternProperties"))
+        bit = SHAPE_PATTERN_PROPERTIES;
+    else if (slice_eq_str(name, "unevaluatedItems"))
+        bit = SHAPE_UNEVALUATED_ITEMS;
+    else if (slice_eq_str(name, "unevaluatedProperties"))
+        bit = SHAPE_UNEVALUATED_PROPERTIES;
+    else if (slice_eq_str(name, "minContains") || slice_eq_str(name, "maxContains"))
+        bit = SHAPE_CONTAINS;
+    switch (part->kind) {
+    case SHAPE_STRING:
+    case SHAPE_NUMBER:
+    case SHAPE_ARRAY:
+    case SHAPE_OBJECT:
+        return (part->keywords & bit) != 0;
+    case SHAPE_CONST:
+        return k && k->action == CONST;
+    case SHAPE_ENUM:
+        return k && k->action == ENUM;
+    case SHAPE_NOT:
+        return k && k->action == NOT;
+    case SHAPE_REFERENCE:
+        return k && k->action == REFERENCE;
+    case SHAPE_CONDITIONAL:
+        return (k && k->action == IF) || slice_eq_str(name, "then") || slice_eq_str(name, "else");
+    case SHAPE_COMBINED:
+        return part->generated || slice_eq_str(name, criteria[part->criterion]);
+    case SHAPE_EMPTY:
+    case SHAPE_FALSE:
+    case SHAPE_NULL:
+    case SHAPE_BOOLEAN:
+        return false;
+    }
+    return false;
 }
 
 static const struct json_string_rules *some_string(struct arena *a, const struct json_string_rules *from, uint32_t k)
@@ -482,7 +548,6 @@ struct shape *shape_build_modern(struct shapes *s, const struct json_node *n)
         whole = shape_new(s, SHAPE_EMPTY, n);
     else
         whole = p.n == 1 ? p.parts[0] : shape_combine(s, n, SHAPE_ALL_OF, p.parts, p.n);
-    return n->dynamic_ref && !n->recursive && json_text_get_str(n->value, "$dynamicRef")
-               ? beside_dynamic(s, n, whole)
-               : whole;
+    return n->dynamic_ref && !n->recursive && json_text_get_str(n->value, "$dynamicRef") ? beside_dynamic(s, n, whole)
+                                                                                         : whole;
 }

@@ -60,8 +60,10 @@ struct shape *shape_of_type(struct shapes *s, unsigned type, const struct json_n
     static const enum shape_kind kinds[] = {SHAPE_NULL,   SHAPE_BOOLEAN, SHAPE_NUMBER, SHAPE_NUMBER,
                                             SHAPE_STRING, SHAPE_ARRAY,   SHAPE_OBJECT};
     struct shape *shape = shape_new(s, kinds[type], n);
-    if (shape)
-        shape->integer = 1u << type == JSON_TYPE_INTEGER;
+    if (!shape)
+        return NULL;
+    shape->typed = true;
+    shape->integer = 1u << type == JSON_TYPE_INTEGER;
     return shape;
 }
 
@@ -221,14 +223,43 @@ static bool fill_literal(struct shapes *s, struct shape *shape)
     return true;
 }
 
+/* The formats the reference knows in drafts 4 to 7. */
+static bool knows_format(enum json_draft draft, const struct jvalue *v)
+{
+    static const struct {
+        const char *name;
+        enum json_draft from;
+    } known[] = {
+        {"date-time", JSON_DRAFT_4},
+        {"uri", JSON_DRAFT_4},
+        {"email", JSON_DRAFT_4},
+        {"ipv4", JSON_DRAFT_4},
+        {"ipv6", JSON_DRAFT_4},
+        {"hostname", JSON_DRAFT_4},
+        {"json-pointer", JSON_DRAFT_6},
+        {"uri-reference", JSON_DRAFT_6},
+        {"uri-template", JSON_DRAFT_6},
+        {"date", JSON_DRAFT_7},
+        {"time", JSON_DRAFT_7},
+        {"regex", JSON_DRAFT_7},
+        {"relative-json-pointer", JSON_DRAFT_7},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (json_text_is_str(v, known[i].name))
+            return draft >= known[i].from;
+    return false;
+}
+
 /* Does a keyword change what the reference makes of a schema? */
 static bool matters(const struct shapes *s, const struct jmember *m)
 {
-    static const char *const unseen[] = {"format", "readOnly", "writeOnly", "deprecated", "$anchor", "$dynamicAnchor",
-                                         "$id"};
+    static const char *const unseen[] = {"format",  "readOnly",       "writeOnly", "deprecated",
+                                         "$anchor", "$dynamicAnchor", "$id"};
     for (size_t i = 0; s->modern && i < sizeof unseen / sizeof *unseen; i++)
         if (slice_eq_str(m->name, unseen[i]))
             return false;
+    if (slice_eq_str(m->name, "format"))
+        return knows_format(json_schema_draft(s->schema), &m->value);
     if (slice_eq_str(m->name, "properties") || slice_eq_str(m->name, "patternProperties"))
         return m->value.kind != J_OBJECT || m->value.n > 0;
     if (slice_eq_str(m->name, "required"))
@@ -252,12 +283,20 @@ static enum shape_kind printed_kind(const struct shapes *s, const struct shape *
     return SHAPE_EMPTY;
 }
 
-static bool members_in(const struct shapes *s, const struct jvalue *some, const struct jvalue *all)
+static bool speaks_for(const struct shapes *s, const struct shape *part, const struct jmember *m)
 {
-    for (uint32_t i = 0; i < some->n; i++) {
-        const struct jmember *m = &some->u.object.members[i];
+    return matters(s, m) && (part->whole || !s->modern || shape_part_has(part, m->name));
+}
+
+static bool members_in(const struct shapes *s, const struct shape *some, const struct jvalue *all)
+{
+    const struct jvalue *v = some->node->value;
+    for (uint32_t i = 0; i < v->n; i++) {
+        const struct jmember *m = &v->u.object.members[i];
+        if (!speaks_for(s, some, m))
+            continue;
         const struct jvalue *other = json_text_get(all, m->name);
-        if (matters(s, m) && (!other || !json_text_equal(&m->value, other)))
+        if (!other || !json_text_equal(&m->value, other))
             return false;
     }
     return true;
@@ -268,11 +307,13 @@ static bool same_part(const struct shapes *s, const struct shape *a, const struc
     const struct jvalue *x = a->node->value, *y = b->node->value;
     if (printed_kind(s, a) != printed_kind(s, b) || a->whole != b->whole || a->integer != b->integer || a->n != b->n)
         return false;
-    if (!a->whole && a->node != b->node && a->keywords != b->keywords)
+    if (!a->whole && (a->typed != b->typed || a->criterion != b->criterion || !a->literal != !b->literal))
         return false;
+    if (a->node == b->node)
+        return a->literal == b->literal && a->inner == b->inner;
     if (x->kind != J_OBJECT || y->kind != J_OBJECT)
         return x->kind == y->kind;
-    return members_in(s, x, y) && members_in(s, y, x);
+    return members_in(s, a, y) && members_in(s, b, x);
 }
 
 static uint64_t part_hash(const struct shapes *s, const struct shape *part)
@@ -280,7 +321,7 @@ static uint64_t part_hash(const struct shapes *s, const struct shape *part)
     const struct jvalue *v = part->node->value;
     uint64_t h = printed_kind(s, part) * 2654435761u + part->integer;
     for (uint32_t i = 0; v->kind == J_OBJECT && i < v->n; i++) /* whatever the order */
-        if (matters(s, &v->u.object.members[i]))
+        if (speaks_for(s, part, &v->u.object.members[i]))
             h += json_text_hash(&v->u.object.members[i].value);
     return h;
 }

@@ -60,6 +60,7 @@ struct shape {
     enum shape_kind kind;
     const struct json_node *node;
     bool whole;        /* the whole subschema, not one part of it: has its title, default ... */
+    bool typed;        /* of `type`, not of keywords alone */
     bool integer;      /* SHAPE_NUMBER */
     bool generated;    /* SHAPE_COMBINED that nobody wrote as allOf, anyOf or oneOf */
     uint32_t keywords; /* enum shape_keyword */
@@ -109,6 +110,7 @@ struct shape *shape_of_type(struct shapes *s, unsigned type, const struct json_n
 struct shape *shape_combine(struct shapes *s, const struct json_node *n, enum shape_criterion c, struct shape **parts,
                             uint32_t count);
 int shape_type_number(struct slice name); /* -1: no type */
+bool shape_part_has(const struct shape *part, struct slice keyword);
 struct shape *shape_build_modern(struct shapes *s, const struct json_node *n);
 
 #endif
