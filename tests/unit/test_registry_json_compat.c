@@ -70,7 +70,7 @@ static void test_verdicts(void **state)
          "\"properties\":{\"a\":{\"type\":\"integer\"}}}",
          "TYPE_CHANGED #/properties/a PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL #/properties/a",
          "TYPE_CHANGED #/properties/a"},
-        {"{\"enum\":[1,2]}", "{\"enum\":[2,1.0,3]}", "", ""},
+        {"{\"enum\":[1,2]}", "{\"enum\":[2,1,3]}", "", ""},
         {"{\"enum\":[1,2,3]}", "{\"enum\":[2,1]}", "ENUM_ARRAY_NARROWED #/enum", "ENUM_ARRAY_NARROWED #/enum"},
         {"{\"maximum\":10}", "{\"maximum\":9}", "MAXIMUM_DECREASED #/maximum", "MAXIMUM_DECREASED #/maximum"},
         {"{\"multipleOf\":0.5}", "{\"multipleOf\":0.25}", "", ""},
@@ -157,6 +157,9 @@ static const struct {
     {"test_property_names", "A_OBJECT_SCHEMA", "PROPERTY_NAMES_ASTAR_OBJECT_SCHEMA", "propertyNames is not compared"},
 };
 
+enum { NOT_OURS = sizeof not_ours / sizeof *not_ours };
+static bool used[NOT_OURS];
+
 static bool same_or_any(const char *want, const struct jvalue *have)
 {
     return !want || json_text_is_str(have, want);
@@ -164,11 +167,14 @@ static bool same_or_any(const char *want, const struct jvalue *have)
 
 static const char *why_not_ours(const struct jvalue *c)
 {
-    for (size_t i = 0; i < sizeof not_ours / sizeof *not_ours; i++)
-        if (slice_starts(json_text_get_str(c, "name")->u.text, slice_str(not_ours[i].name)) &&
-            same_or_any(not_ours[i].reader, json_text_get_str(c, "reader_name")) &&
-            same_or_any(not_ours[i].writer, json_text_get_str(c, "writer_name")))
-            return not_ours[i].why;
+    for (size_t i = 0; i < NOT_OURS; i++) {
+        if (!slice_starts(json_text_get_str(c, "name")->u.text, slice_str(not_ours[i].name)) ||
+            !same_or_any(not_ours[i].reader, json_text_get_str(c, "reader_name")) ||
+            !same_or_any(not_ours[i].writer, json_text_get_str(c, "writer_name")))
+            continue;
+        used[i] = true;
+        return not_ours[i].why;
+    }
     return NULL;
 }
 
@@ -229,7 +235,10 @@ static void test_karapace(void **state)
         json_schema_free(writer);
     }
     print_message("%u cases as Karapace has them, %u as the reference has them\n", same, other);
-    assert_true(same >= 249);
+    assert_int_equal(same, 249);
+    assert_int_equal(other, 72);
+    for (size_t i = 0; i < NOT_OURS; i++)
+        assert_true(used[i]); /* the list is as short as can be */
     arena_free(&a);
     free((void *)(uintptr_t)text.p);
 }
