@@ -80,11 +80,13 @@ enum err json_compile_count(struct json_loader *l, struct json_node *n, const ch
     if (v->kind != J_NUMBER)
         return json_compile_wrong(l, keyword, "an integer", v);
     struct json_number number = json_number_of(v->u.text);
-    if (!json_number_u64(&number, out)) {
-        if (number.negative || !json_number_is_integer(&number))
-            return reason_set(l->why, ERR_MALFORMED, "%s: expected an integer of 0 or more", keyword);
-        *out = JSON_COUNT_NONE - 1;
-    }
+    if (json_number_u64(&number, out))
+        return ERR_OK;
+    if (!json_number_is_integer(&number) && n->resource->draft < JSON_DRAFT_2019_09)
+        return reason_set(l->why, ERR_MALFORMED, "%s: expected an integer, found %.*s", keyword, SLICE_FMT(v->u.text));
+    /* the reference takes a negative count, and cuts a broken one in the later drafts */
+    double count = json_number_double(v->u.text);
+    *out = count <= 0 ? 0 : count < 1e18 ? (uint64_t)count : JSON_COUNT_NONE - 1;
     return ERR_OK;
 }
 
@@ -144,8 +146,9 @@ static enum err compile_limit(struct json_loader *l, struct json_node *n, const 
     if (!number_rules(l, n))
         return no_memory(l);
     limit = (struct json_limit *)((char *)n->number + offset);
-    if (n->resource->draft == JSON_DRAFT_4 && (v->kind == J_TRUE || v->kind == J_FALSE) &&
-        strncmp(keyword, "exclusive", 9) == 0) {
+    if (n->resource->draft == JSON_DRAFT_4 && strncmp(keyword, "exclusive", 9) == 0) {
+        if (v->kind != J_TRUE && v->kind != J_FALSE)
+            return json_compile_wrong(l, keyword, "a boolean", v);
         if (strcmp(keyword, "exclusiveMinimum") == 0)
             n->number->minimum_excluded = v->kind == J_TRUE;
         else
@@ -287,6 +290,8 @@ static enum err compile_choices(struct json_loader *l, struct json_node *n)
         (e = json_compile_children(l, n, "oneOf", &n->one_of)) != ERR_OK ||
         (e = json_compile_child(l, n, "not", &n->not_)) != ERR_OK || draft < JSON_DRAFT_7)
         return e;
+    if (draft >= JSON_DRAFT_2019_09 && !json_text_get_str(n->value, "if"))
+        return ERR_OK;
     if ((e = json_compile_child(l, n, "if", &n->if_)) != ERR_OK ||
         (e = json_compile_child(l, n, "then", &n->then_)) != ERR_OK)
         return e;
@@ -301,7 +306,7 @@ enum err json_compile_fill(struct json_loader *l, struct json_node *n)
     n->accept = n->value->kind == J_TRUE;
     if (n->boolean)
         return ERR_OK;
-    if ((e = compile_refs(l, n)) != ERR_OK)
+    if ((e = json_compile_annotations(l, n)) != ERR_OK || (e = compile_refs(l, n)) != ERR_OK)
         return e;
     /* Drafts 4 to 7: "All other properties in a "$ref" object MUST be ignored." */
     if (n->ref && n->resource->draft <= JSON_DRAFT_7)

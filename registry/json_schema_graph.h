@@ -168,6 +168,7 @@ struct json_anchor *json_resource_anchor(const struct json_resource *r, struct s
 enum err json_compile_node(struct json_loader *l, const struct jvalue *v, struct json_resource *r,
                            struct json_node **out) MUST_CHECK;
 enum err json_compile_fill(struct json_loader *l, struct json_node *n) MUST_CHECK;
+enum err json_compile_annotations(struct json_loader *l, struct json_node *n) MUST_CHECK;
 enum err json_compile_array(struct json_loader *l, struct json_node *n) MUST_CHECK;
 enum err json_compile_object(struct json_loader *l, struct json_node *n) MUST_CHECK;
 enum err json_compile_children(struct json_loader *l, struct json_node *n, const char *keyword,

@@ -411,6 +411,7 @@ enum err json_load_root(struct json_loader *l, struct slice text, const struct j
     arena_init(&a, 0);
     if ((e = json_text_parse(&peek, text, &a, l->why)) == ERR_OK) {
         const struct jvalue *id = json_text_get_str(peek, "$id");
+        const struct jvalue *schema = json_text_get_str(peek, "$schema");
         if (!id)
             id = json_text_get_str(peek, "id");
         if (id && id->kind == J_STRING)
@@ -421,6 +422,8 @@ enum err json_load_root(struct json_loader *l, struct slice text, const struct j
             e = reason_set(l->why, ERR_MALFORMED,
                            "Invalid JSON schema: expected an object or boolean at the root, found %s",
                            json_text_kind_name(peek->kind));
+        else if (schema && schema->kind != J_STRING)
+            e = json_compile_wrong(l, "$schema", "a string", schema);
     }
     arena_free(&a);
     if (e != ERR_OK || (e = add_document(l, slice_str(BASE_URI), text, &r)) != ERR_OK)

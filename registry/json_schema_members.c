@@ -36,6 +36,13 @@ static enum err compile_items(struct json_loader *l, struct json_node *n, struct
     return e == ERR_OK ? json_compile_child(l, n, "additionalItems", &a->additional) : e;
 }
 
+/* The reference takes anything for minContains, and heeds a number. */
+static enum err compile_contained(struct json_loader *l, struct json_node *n, const char *keyword, uint64_t *out)
+{
+    const struct jvalue *v = json_text_get_str(n->value, keyword);
+    return v && v->kind == J_NUMBER ? json_compile_count(l, n, keyword, out) : ERR_OK;
+}
+
 enum err json_compile_array(struct json_loader *l, struct json_node *n)
 {
     static const char *const keywords[] = {"items",    "prefixItems", "additionalItems", "minItems",
@@ -61,8 +68,8 @@ enum err json_compile_array(struct json_loader *l, struct json_node *n)
     if ((e = json_compile_count(l, n, "minItems", &a->min)) != ERR_OK ||
         (e = json_compile_count(l, n, "maxItems", &a->max)) != ERR_OK)
         return e;
-    if (draft >= JSON_DRAFT_2019_09 && ((e = json_compile_count(l, n, "minContains", &a->min_contains)) != ERR_OK ||
-                                        (e = json_compile_count(l, n, "maxContains", &a->max_contains)) != ERR_OK))
+    if (draft >= JSON_DRAFT_2019_09 && ((e = compile_contained(l, n, "minContains", &a->min_contains)) != ERR_OK ||
+                                        (e = compile_contained(l, n, "maxContains", &a->max_contains)) != ERR_OK))
         return e;
     if (unique && unique->kind != J_TRUE && unique->kind != J_FALSE)
         return json_compile_wrong(l, "uniqueItems", "a boolean", unique);
@@ -180,8 +187,11 @@ static enum err compile_dependencies(struct json_loader *l, struct json_node *n,
     enum err e;
     for (int k = 0; k < 3; k++) {
         values[k] = keywords[k] ? json_text_get_str(n->value, keywords[k]) : NULL;
-        if (values[k] && values[k]->kind != J_OBJECT)
-            return json_compile_wrong(l, keywords[k], "an object", values[k]);
+        if (values[k] && values[k]->kind != J_OBJECT) {
+            if (!new || k != 0)
+                return json_compile_wrong(l, keywords[k], "an object", values[k]);
+            values[k] = NULL; /* the later drafts no longer know `dependencies` */
+        }
         most += values[k] ? values[k]->n : 0;
     }
     if (most == 0)

@@ -308,7 +308,18 @@ static void test_bad_schemas(void **state)
         "{\"multipleOf\":0}",
         "{\"pattern\":\"(\"}",
         "{\"allOf\":{}}",
-        "{\"minLength\":-1}",
+        "{\"minLength\":1.5}",
+        "{\"title\":3}",
+        "{\"description\":null}",
+        "{\"$id\":1}",
+        "{\"$ref\":[]}",
+        "{\"readOnly\":\"yes\"}",
+        "{\"$schema\":3}",
+        "{\"$schema\":\"http://json-schema.org/draft-04/schema#\",\"exclusiveMinimum\":1}",
+        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"deprecated\":1}",
+        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$defs\":[]}",
+        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$defs\":{\"a\":{\"type\":\"strin\"}}}",
+        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"definitions\":{\"a\":{\"minimum\":\"1\"}}}",
         "{\"enum\":3}",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -317,6 +328,23 @@ static void test_bad_schemas(void **state)
         assert_int_equal(json_schema_compile(&s, slice_str(cases[i]), NULL, &why), ERR_MALFORMED);
         assert_true(why.text[0]);
     }
+}
+
+/* What no specification permits, but the reference takes. */
+static void test_odd_schemas(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "{\"minLength\":-1}",
+        "{\"definitions\":{\"a\":{\"type\":\"strin\"}}}",
+        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"maxItems\":1.5}",
+        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"dependencies\":[]}",
+        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"then\":3}",
+        "{\"$schema\":\"https://json-schema.org/draft/2019-09/schema\",\"else\":[]}",
+        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"minContains\":\"1\"}",
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        json_schema_free(compile(slice_str(cases[i])));
 }
 
 /* Endless by reference, exponential by pattern, exponential by branches: a limit, never a hang. */
@@ -346,9 +374,9 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verdicts),    cmocka_unit_test(test_recursion), cmocka_unit_test(test_entangled),
-        cmocka_unit_test(test_text),        cmocka_unit_test(test_karapace),  cmocka_unit_test(test_face),
-        cmocka_unit_test(test_bad_schemas), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_verdicts),    cmocka_unit_test(test_recursion),   cmocka_unit_test(test_entangled),
+        cmocka_unit_test(test_text),        cmocka_unit_test(test_karapace),    cmocka_unit_test(test_face),
+        cmocka_unit_test(test_bad_schemas), cmocka_unit_test(test_odd_schemas), cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
