@@ -283,9 +283,17 @@ static enum shape_kind printed_kind(const struct shapes *s, const struct shape *
     return SHAPE_EMPTY;
 }
 
+/* One kind, whose type `typed` tells. */
+static bool is_simple(const struct shape *s)
+{
+    return s->kind != SHAPE_COMBINED && s->typed;
+}
+
 static bool speaks_for(const struct shapes *s, const struct shape *part, const struct jmember *m)
 {
-    return matters(s, m) && (part->whole || !s->modern || shape_part_has(part, m->name));
+    if (!matters(s, m) || (s->modern && is_simple(part) && slice_eq_str(m->name, "type")))
+        return false;
+    return part->whole || !s->modern || shape_part_has(part, m->name);
 }
 
 static bool members_in(const struct shapes *s, const struct shape *some, const struct jvalue *all)
@@ -302,12 +310,18 @@ static bool members_in(const struct shapes *s, const struct shape *some, const s
     return true;
 }
 
+static bool same_sort(const struct shapes *s, const struct shape *a, const struct shape *b)
+{
+    if (!s->modern && a->whole && b->whole)
+        return true; /* the keywords tell */
+    return printed_kind(s, a) == printed_kind(s, b) && a->integer == b->integer && a->n == b->n &&
+           a->typed == b->typed && a->criterion == b->criterion && !a->literal == !b->literal;
+}
+
 static bool same_part(const struct shapes *s, const struct shape *a, const struct shape *b)
 {
     const struct jvalue *x = a->node->value, *y = b->node->value;
-    if (printed_kind(s, a) != printed_kind(s, b) || a->whole != b->whole || a->integer != b->integer || a->n != b->n)
-        return false;
-    if (!a->whole && (a->typed != b->typed || a->criterion != b->criterion || !a->literal != !b->literal))
+    if (!same_sort(s, a, b))
         return false;
     if (a->node == b->node)
         return a->literal == b->literal && a->inner == b->inner;
@@ -319,7 +333,7 @@ static bool same_part(const struct shapes *s, const struct shape *a, const struc
 static uint64_t part_hash(const struct shapes *s, const struct shape *part)
 {
     const struct jvalue *v = part->node->value;
-    uint64_t h = printed_kind(s, part) * 2654435761u + part->integer;
+    uint64_t h = v->kind == J_OBJECT;
     for (uint32_t i = 0; v->kind == J_OBJECT && i < v->n; i++) /* whatever the order */
         if (speaks_for(s, part, &v->u.object.members[i]))
             h += json_text_hash(&v->u.object.members[i].value);

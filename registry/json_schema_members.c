@@ -33,7 +33,10 @@ static enum err compile_items(struct json_loader *l, struct json_node *n, struct
     } else {
         e = json_compile_child(l, n, "items", &a->items);
     }
-    return e == ERR_OK ? json_compile_child(l, n, "additionalItems", &a->additional) : e;
+    /* 2019-09: "additionalItems" has no meaning beside one schema for all items */
+    if (e != ERR_OK || (draft == JSON_DRAFT_2019_09 && !a->tuple))
+        return e;
+    return json_compile_child(l, n, "additionalItems", &a->additional);
 }
 
 /* The reference takes anything for minContains, and heeds a number. */
