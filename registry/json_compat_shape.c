@@ -223,31 +223,10 @@ static bool fill_literal(struct shapes *s, struct shape *shape)
     return true;
 }
 
-/* The formats the reference knows in drafts 4 to 7. */
 static bool knows_format(enum json_draft draft, const struct jvalue *v)
 {
-    static const struct {
-        const char *name;
-        enum json_draft from;
-    } known[] = {
-        {"date-time", JSON_DRAFT_4},
-        {"uri", JSON_DRAFT_4},
-        {"email", JSON_DRAFT_4},
-        {"ipv4", JSON_DRAFT_4},
-        {"ipv6", JSON_DRAFT_4},
-        {"hostname", JSON_DRAFT_4},
-        {"json-pointer", JSON_DRAFT_6},
-        {"uri-reference", JSON_DRAFT_6},
-        {"uri-template", JSON_DRAFT_6},
-        {"date", JSON_DRAFT_7},
-        {"time", JSON_DRAFT_7},
-        {"regex", JSON_DRAFT_7},
-        {"relative-json-pointer", JSON_DRAFT_7},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (json_text_is_str(v, known[i].name))
-            return draft >= known[i].from;
-    return false;
+    enum json_draft since;
+    return v->kind == J_STRING && json_format_known(v->u.text, &since) && draft >= since;
 }
 
 /* Does a keyword change what the reference makes of a schema? */

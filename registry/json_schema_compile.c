@@ -191,6 +191,15 @@ static enum err string_rules(struct json_loader *l, struct json_node *n)
     return ERR_OK;
 }
 
+static bool asserts(const struct json_loader *l, const struct json_node *n, struct slice format)
+{
+    enum json_draft since;
+    if (n->resource->formats || l->options->formats == JSON_FORMAT_ASSERTION)
+        return true;
+    return l->options->formats == JSON_FORMAT_REFERENCE && n->resource->draft <= JSON_DRAFT_7 &&
+           json_format_known(format, &since) && since <= n->resource->draft;
+}
+
 static enum err compile_format(struct json_loader *l, struct json_node *n)
 {
     const struct jvalue *format = json_text_get_str(n->value, "format");
@@ -202,6 +211,11 @@ static enum err compile_format(struct json_loader *l, struct json_node *n)
     if (!n->string && (e = string_rules(l, n)) != ERR_OK)
         return e;
     n->string->format = format->u.text;
+    /* to the reference, draft 4's "uri" may be relative */
+    if (l->options->formats == JSON_FORMAT_REFERENCE && n->resource->draft == JSON_DRAFT_4 &&
+        slice_eq_str(format->u.text, "uri"))
+        n->string->format = slice_str("uri-reference");
+    n->string->assert_format = asserts(l, n, format->u.text);
     return ERR_OK;
 }
 
@@ -365,7 +379,6 @@ enum err json_schema_compile(struct json_schema **out, struct slice text, const 
     map_init(&l.resources);
     map_init(&l.owners);
     map_init(&l.compiled);
-    s->formats = l.options->formats == JSON_FORMAT_ASSERTION;
     e = json_load_root(&l, text, &root);
     if (e == ERR_OK)
         e = compile_all(&l, root);

@@ -70,6 +70,7 @@ struct json_string_rules {
     struct slice pattern_text;
     struct json_regex *pattern;
     struct slice format;
+    bool assert_format;
 };
 
 struct json_array_rules {
@@ -140,8 +141,7 @@ struct json_schema {
     struct json_resource *resources;
     struct json_node **nodes;
     uint32_t nodes_n, nodes_cap;
-    bool dynamic; /* some reference depends on the dynamic scope */
-    bool formats;
+    bool dynamic;               /* some reference depends on the dynamic scope */
     struct json_regex *regexes; /* all of them, to free */
 };
 

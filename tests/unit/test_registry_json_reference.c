@@ -138,6 +138,10 @@ static const struct {
     {"{" D2020 ",\"allOf\":[{\"type\":\"string\"}]}",
      "{" D2020 ",\"type\":\"string\"}",
      ""},
+    {"{" D2020 ",\"allOf\":[{\"type\":\"integer\",\"enum\":[1]},{\"type\":\"string\"}]}",
+     "{" D2020 ",\"allOf\":[{\"type\":\"integer\",\"enum\":[1]},{\"type\":\"string\"},{\"type\":\"integer\"}]}", ""},
+    {"{" D7 ",\"allOf\":[{\"type\":\"object\"},{\"type\":\"object\",\"format\":\"no-such\"}]}",
+     "{" D7 ",\"allOf\":[{\"type\":\"object\",\"default\":0},{\"type\":\"object\"}]}", "PRODUCT_TYPE_EXTENDED #/"},
     /* items */
     {"{" D2020 ",\"type\":\"array\",\"prefixItems\":[{\"type\":\"string\"}],\"items\":false}",
      "{" D2020 ",\"type\":\"array\",\"prefixItems\":[{\"type\":\"string\"}, {\"type\":\"integer\"}],\"items\":false}",
@@ -219,6 +223,37 @@ static void test_facts(void **state)
         check(facts[i].older, facts[i].newer, facts[i].differences);
 }
 
+/* Which formats are checked depends on the draft; later drafts' are annotations. */
+static void test_formats(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema, *document;
+        enum err verdict;
+    } cases[] = {
+        {"{" D7 ",\"format\":\"date\"}", "\"2020-13-01\"", ERR_INVALID_RECORD},
+        {"{" D7 ",\"format\":\"date\"}", "\"2020-12-01\"", ERR_OK},
+        {"{" D7 ",\"format\":\"date\"}", "20201301", ERR_OK},
+        {"{" D7 ",\"format\":\"uuid\"}", "\"x\"", ERR_OK},
+        {"{" D4 ",\"format\":\"date\"}", "\"2020-13-01\"", ERR_OK},
+        {"{" D4 ",\"format\":\"ipv4\"}", "\"1.2.3\"", ERR_INVALID_RECORD},
+        {"{" D4 ",\"format\":\"uri\"}", "\"/a\"", ERR_OK},
+        {"{" D7 ",\"format\":\"uri\"}", "\"/a\"", ERR_INVALID_RECORD},
+        {"{" D2019 ",\"format\":\"ipv4\"}", "\"1.2.3\"", ERR_OK},
+        {"{" D2020 ",\"format\":\"date\"}", "\"2020-13-01\"", ERR_OK},
+        {"{\"format\":\"email\"}", "\"nobody\"", ERR_INVALID_RECORD},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_schema_options o = {.draft = JSON_DRAFT_7, .formats = JSON_FORMAT_REFERENCE};
+        struct json_schema *s;
+        struct reason why = {0};
+        assert_int_equal(json_schema_compile(&s, slice_str(cases[i].schema), &o, &why), ERR_OK);
+        if (json_schema_validate_text(s, slice_str(cases[i].document), &why) != cases[i].verdict)
+            fail_msg("%s: %s", cases[i].schema, cases[i].document);
+        json_schema_free(s);
+    }
+}
+
 static void test_java_order(void **state)
 {
     (void)state;
@@ -247,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_formats),
         cmocka_unit_test(test_java_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
