@@ -375,6 +375,7 @@ enum err json_schema_compile(struct json_schema **out, struct slice text, const 
     *out = NULL;
     if (!s)
         return no_memory(&l);
+    l.draft = l.options->draft;
     arena_init(&s->arena, 0);
     map_init(&l.resources);
     map_init(&l.owners);

@@ -251,7 +251,7 @@ static enum err add_document(struct json_loader *l, struct slice uri, struct sli
         return no_memory(l);
     if ((e = json_text_parse(&root, copy, &l->schema->arena, l->why)) != ERR_OK)
         return e;
-    if ((e = add_resource(l, uri, root, l->options->draft, &r)) != ERR_OK || (e = read_dialect(l, root, r)) != ERR_OK ||
+    if ((e = add_resource(l, uri, root, l->draft, &r)) != ERR_OK || (e = read_dialect(l, root, r)) != ERR_OK ||
         (e = walk(l, root, r)) != ERR_OK)
         return e;
     *out = json_load_owner(l, root);
@@ -428,6 +428,7 @@ enum err json_load_root(struct json_loader *l, struct slice text, const struct j
     arena_free(&a);
     if (e != ERR_OK || (e = add_document(l, slice_str(BASE_URI), text, &r)) != ERR_OK)
         return e;
+    l->draft = r->draft;
     *root = r->root;
     return ERR_OK;
 }
