@@ -8,10 +8,16 @@ static enum err no_memory(struct json_loader *l)
     return reason_set(l->why, ERR_NO_MEMORY, "out of memory compiling a JSON schema");
 }
 
-static bool has_any(const struct json_node *n, const char *const *keywords, size_t count)
+struct since {
+    const char *keyword;
+    enum json_draft draft;
+};
+
+/* Has a schema any keyword of a kind that its draft knows? */
+static bool has_any(const struct json_node *n, const struct since *keywords, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (json_text_get_str(n->value, keywords[i]))
+        if (n->resource->draft >= keywords[i].draft && json_text_get_str(n->value, keywords[i].keyword))
             return true;
     return false;
 }
@@ -48,8 +54,16 @@ static enum err compile_contained(struct json_loader *l, struct json_node *n, co
 
 enum err json_compile_array(struct json_loader *l, struct json_node *n)
 {
-    static const char *const keywords[] = {"items",    "prefixItems", "additionalItems", "minItems",
-                                           "maxItems", "uniqueItems", "contains",        "unevaluatedItems"};
+    static const struct since keywords[] = {
+        {"items", JSON_DRAFT_4},
+        {"additionalItems", JSON_DRAFT_4},
+        {"minItems", JSON_DRAFT_4},
+        {"maxItems", JSON_DRAFT_4},
+        {"uniqueItems", JSON_DRAFT_4},
+        {"contains", JSON_DRAFT_6},
+        {"prefixItems", JSON_DRAFT_2019_09},
+        {"unevaluatedItems", JSON_DRAFT_2019_09},
+    };
     const struct jvalue *unique = json_text_get_str(n->value, "uniqueItems");
     enum json_draft draft = n->resource->draft;
     struct json_array_rules *a;
@@ -219,10 +233,19 @@ static enum err compile_dependencies(struct json_loader *l, struct json_node *n,
 
 enum err json_compile_object(struct json_loader *l, struct json_node *n)
 {
-    static const char *const keywords[] = {
-        "properties",           "required",     "patternProperties", "minProperties",    "maxProperties",
-        "additionalProperties", "dependencies", "dependentRequired", "dependentSchemas", "propertyNames",
-        "unevaluatedProperties"};
+    static const struct since keywords[] = {
+        {"properties", JSON_DRAFT_4},
+        {"required", JSON_DRAFT_4},
+        {"minProperties", JSON_DRAFT_4},
+        {"maxProperties", JSON_DRAFT_4},
+        {"dependencies", JSON_DRAFT_4},
+        {"patternProperties", JSON_DRAFT_4},
+        {"additionalProperties", JSON_DRAFT_4},
+        {"propertyNames", JSON_DRAFT_6},
+        {"dependentRequired", JSON_DRAFT_2019_09},
+        {"dependentSchemas", JSON_DRAFT_2019_09},
+        {"unevaluatedProperties", JSON_DRAFT_2019_09},
+    };
     enum json_draft draft = n->resource->draft;
     struct json_object_rules *o;
     enum err e;

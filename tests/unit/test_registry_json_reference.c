@@ -142,6 +142,8 @@ static const struct {
      "{" D2020 ",\"allOf\":[{\"type\":\"integer\",\"enum\":[1]},{\"type\":\"string\"},{\"type\":\"integer\"}]}", ""},
     {"{" D7 ",\"allOf\":[{\"type\":\"object\"},{\"type\":\"object\",\"format\":\"no-such\"}]}",
      "{" D7 ",\"allOf\":[{\"type\":\"object\",\"default\":0},{\"type\":\"object\"}]}", "PRODUCT_TYPE_EXTENDED #/"},
+    {"{" D7 ",\"type\":\"string\"}", "{" D7 ",\"type\":\"string\",\"prefixItems\":[{}],\"dependentRequired\":{}}", ""},
+    {"{" D4 ",\"type\":\"string\"}", "{" D4 ",\"type\":\"string\",\"contains\":{},\"propertyNames\":{}}", ""},
     /* items */
     {"{" D2020 ",\"type\":\"array\",\"prefixItems\":[{\"type\":\"string\"}],\"items\":false}",
      "{" D2020 ",\"type\":\"array\",\"prefixItems\":[{\"type\":\"string\"}, {\"type\":\"integer\"}],\"items\":false}",
