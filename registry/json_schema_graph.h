@@ -154,7 +154,7 @@ struct json_loader {
     struct map compiled;  /* address of a subschema's value -> struct json_node */
     uint32_t documents, filled;
     enum json_draft draft; /* of documents that do not say: the root's */
-    struct slice base; /* the root's uri: document names are relative to it */
+    struct slice base;     /* the root's uri: document names are relative to it */
     struct reason *why;
 };
 
