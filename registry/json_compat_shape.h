@@ -104,12 +104,14 @@ struct shape *shape_unfollowed(struct shapes *s, const struct json_node *n);
 bool shape_fill(struct shapes *s, struct shape *shape); /* parts of a combined shape, and which repeat */
 struct shape_items shape_items_of(const struct shapes *s, const struct shape *shape);
 
-/* Between the two files that make shapes. */
+/* Between the files that make shapes. */
 struct shape *shape_new(struct shapes *s, enum shape_kind kind, const struct json_node *n);
 struct shape *shape_of_type(struct shapes *s, unsigned type, const struct json_node *n); /* type: a bit's number */
 struct shape *shape_combine(struct shapes *s, const struct json_node *n, enum shape_criterion c, struct shape **parts,
                             uint32_t count);
 int shape_type_number(struct slice name); /* -1: no type */
+/* Give a shape the rules of its keywords: the node's own, when it has all that are `written`. False: out of memory. */
+bool shape_give_rules(struct shapes *s, struct shape *shape, uint32_t written);
 bool shape_part_has(const struct shape *part, struct slice keyword);
 struct shape *shape_build_modern(struct shapes *s, const struct json_node *n);
 
