@@ -252,8 +252,17 @@ static void compare_same_kind(const struct diff_at *at, struct shape *a, struct 
     }
 }
 
+/* Finding parts that repeat compares each with each. */
+static bool spend_filling(struct diff *d, const struct shape *s)
+{
+    uint64_t n = s->literal ? s->literal->n : s->n;
+    return s->kind != SHAPE_COMBINED || s->filled || diff_spend(d, n + n * n / 64);
+}
+
 static void compare_shapes(const struct diff_at *at, struct shape *a, struct shape *b)
 {
+    if (!spend_filling(at->diff, a) || !spend_filling(at->diff, b))
+        return;
     if (!shape_fill(at->older, a) || !shape_fill(at->newer, b)) {
         diff_fail(at->diff, ERR_NO_MEMORY, "out of memory comparing schemas");
         return;

@@ -26,7 +26,7 @@ static const struct keyword {
     {"contains", ONE, JSON_DRAFT_6, JSON_DRAFT_2020_12},
     {"contentSchema", ONE, JSON_DRAFT_2019_09, JSON_DRAFT_2020_12},
     {"definitions", MAP, JSON_DRAFT_4, JSON_DRAFT_2020_12},
-    {"$defs", MAP, JSON_DRAFT_2019_09, JSON_DRAFT_2020_12},
+    {"$defs", MAP, JSON_DRAFT_4, JSON_DRAFT_2020_12}, /* of 2019-09, but found in schemas of all drafts */
     {"dependencies", DEPENDENCIES, JSON_DRAFT_4, JSON_DRAFT_2020_12},
     {"dependentSchemas", MAP, JSON_DRAFT_2019_09, JSON_DRAFT_2020_12},
     {"if", ONE, JSON_DRAFT_7, JSON_DRAFT_2020_12},

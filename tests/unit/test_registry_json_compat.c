@@ -347,6 +347,28 @@ static void test_odd_schemas(void **state)
         json_schema_free(compile(slice_str(cases[i])));
 }
 
+/* More parts than can be told apart within the limit. */
+static void test_too_many_parts(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 0);
+    buf_put_str(&b, "{\"oneOf\":[{}");
+    for (int i = 0; i < 60000; i++)
+        buf_printf(&b, ",{\"const\":%d}", i);
+    buf_put_str(&b, "]}");
+    assert_non_null(strstr(compare(buf_cstr(&b), buf_cstr(&b), JSON_COMPAT_STRICT), "too large"));
+    buf_free(&b);
+}
+
+/* An id below `$defs` counts in every draft. */
+static void test_defs_of_old_drafts(void **state)
+{
+    (void)state;
+    json_schema_free(compile(slice_str("{\"$id\":\"http://example.com/tree\",\"items\":{\"$ref\":\"node\"},"
+                                       "\"$defs\":{\"n\":{\"$id\":\"http://example.com/node\"}}}")));
+}
+
 /* Endless by reference, exponential by pattern, exponential by branches: a limit, never a hang. */
 static void test_hostile(void **state)
 {
@@ -374,9 +396,17 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verdicts),    cmocka_unit_test(test_recursion),   cmocka_unit_test(test_entangled),
-        cmocka_unit_test(test_text),        cmocka_unit_test(test_karapace),    cmocka_unit_test(test_face),
-        cmocka_unit_test(test_bad_schemas), cmocka_unit_test(test_odd_schemas), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_recursion),
+        cmocka_unit_test(test_entangled),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_karapace),
+        cmocka_unit_test(test_face),
+        cmocka_unit_test(test_bad_schemas),
+        cmocka_unit_test(test_odd_schemas),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_too_many_parts),
+        cmocka_unit_test(test_defs_of_old_drafts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
