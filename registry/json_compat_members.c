@@ -6,6 +6,7 @@
 #include "registry/json_java.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct json_object_rules no_rules = {.min = JSON_COUNT_NONE, .max = JSON_COUNT_NONE};
 
@@ -139,9 +140,10 @@ static void property_added(const struct diff_at *at, const struct json_object_ru
                          : JSON_DIFF_REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL);
 }
 
+/* To free. */
 static struct json_java_key *keys_for(struct diff *d, size_t n)
 {
-    struct json_java_key *keys = arena_array(d->arena, n ? n : 1, sizeof *keys);
+    struct json_java_key *keys = diff_spend(d, n) ? calloc(n ? n : 1, sizeof *keys) : NULL;
     if (!keys)
         diff_fail(d, ERR_NO_MEMORY, "out of memory comparing schemas");
     return keys;
@@ -173,7 +175,7 @@ static void compare_properties(const struct diff_at *outer, const struct json_ob
     struct diff_path path, inner;
     struct diff_at at = below(outer, &path, slice_str("properties"));
     uint32_t n;
-    const struct json_java_key *keys = properties_of(at.diff, a, b, &n);
+    struct json_java_key *keys = properties_of(at.diff, a, b, &n);
     for (uint32_t i = 0; keys && i < n && diff_spend(at.diff, 1); i++) {
         struct diff_at here = below(&at, &inner, keys[i].name);
         const struct json_property *older, *newer;
@@ -188,6 +190,7 @@ static void compare_properties(const struct diff_at *outer, const struct json_ob
         else
             property_removed(&here, older->node, b, older->name);
     }
+    free(keys);
 }
 
 static void compare_required(const struct diff_at *outer, const struct json_object_rules *a,
@@ -213,6 +216,7 @@ static void compare_required(const struct diff_at *outer, const struct json_obje
             diff_add(&here, has_default(&here, newer->node) ? JSON_DIFF_REQUIRED_ATTRIBUTE_WITH_DEFAULT_ADDED
                                                             : JSON_DIFF_REQUIRED_ATTRIBUTE_ADDED);
     }
+    free(keys);
 }
 
 static bool has_name(const struct json_names *names, struct slice name)
@@ -287,7 +291,7 @@ static void compare_some_dependencies(const struct diff_at *at, const struct jso
 {
     struct diff_path inner;
     uint32_t n;
-    const struct json_java_key *keys = dependencies_of(at->diff, a, b, schemas, &n);
+    struct json_java_key *keys = dependencies_of(at->diff, a, b, schemas, &n);
     for (uint32_t i = 0; keys && i < n && at->diff->error == ERR_OK; i++) {
         struct diff_at here = below(at, &inner, keys[i].name);
         const struct json_dependency *newer;
@@ -298,6 +302,7 @@ static void compare_some_dependencies(const struct diff_at *at, const struct jso
         else
             diff_add(&here, schemas ? JSON_DIFF_DEPENDENCY_SCHEMA_REMOVED : JSON_DIFF_DEPENDENCY_ARRAY_REMOVED);
     }
+    free(keys);
 }
 
 static void compare_dependencies(const struct diff_at *outer, const struct json_object_rules *a,
