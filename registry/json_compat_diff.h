@@ -54,11 +54,11 @@ bool diff_nodes_apart(const struct diff_at *at, const struct json_node *older, c
                       struct diff_list *out);
 bool diff_shapes_apart(const struct diff_at *at, struct shape *older, struct shape *newer, struct diff_list *out);
 
-void diff_strings(const struct diff_at *at, const struct json_node *older, const struct json_node *newer);
+void diff_strings(const struct diff_at *at, const struct shape *older, const struct shape *newer);
 void diff_numbers(const struct diff_at *at, const struct shape *older, const struct shape *newer);
 void diff_enums(const struct diff_at *at, const struct jvalue *older, const struct jvalue *newer);
-void diff_objects(const struct diff_at *at, const struct json_node *older, const struct json_node *newer);
-void diff_arrays(const struct diff_at *at, const struct json_node *older, const struct json_node *newer);
+void diff_objects(const struct diff_at *at, const struct shape *older, const struct shape *newer);
+void diff_arrays(const struct diff_at *at, const struct shape *older, const struct shape *newer);
 void diff_combined(const struct diff_at *at, struct shape *older, struct shape *newer);
 
 /* A limit given by a count or a decimal: which of the four differences, if any. */
@@ -75,5 +75,7 @@ void diff_unevaluated(const struct diff_at *at, const struct json_node *older, c
                       struct diff_rest types);
 bool diff_is_empty(struct shapes *s, const struct json_node *n); /* {} or true */
 bool diff_is_false(const struct json_node *n);
+/* The `default` the reference sees on a shape; NULL: none. */
+const struct jvalue *diff_default(const struct shapes *s, const struct shape *shape);
 
 #endif

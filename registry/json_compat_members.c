@@ -3,8 +3,10 @@
  * not named must fit some schema). A property may be added where the old model could not have let it in with another
  * meaning, and removed where the new model lets it in. */
 #include "registry/json_compat_diff.h"
+#include "registry/json_java.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct json_object_rules no_rules = {.min = JSON_COUNT_NONE, .max = JSON_COUNT_NONE};
 
@@ -27,9 +29,18 @@ bool diff_is_empty(struct shapes *s, const struct json_node *n)
     return shape && shape->kind == SHAPE_EMPTY;
 }
 
-static bool has_default(const struct json_node *n)
+const struct jvalue *diff_default(const struct shapes *s, const struct shape *shape)
 {
-    return json_text_get_str(n->value, "default") != NULL;
+    const struct jvalue *v = shape->whole && shape->kind != SHAPE_REFERENCE && !shape->node->boolean
+                                 ? json_text_get_str(shape->node->value, "default")
+                                 : NULL;
+    return v && s->modern && v->kind == J_NULL ? NULL : v;
+}
+
+static bool has_default(const struct diff_at *at, const struct json_node *newer)
+{
+    const struct shape *shape = shape_unfollowed(at->newer, newer);
+    return shape && diff_default(at->newer, shape);
 }
 
 static const struct json_property *property(const struct json_object_rules *o, struct slice name)
@@ -109,8 +120,9 @@ static void property_added(const struct diff_at *at, const struct json_object_ru
         else if (!required)
             diff_add(at, JSON_DIFF_OPTIONAL_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL);
         else
-            diff_add(at, has_default(newer->node) ? JSON_DIFF_REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_OPEN_CONTENT_MODEL
-                                                  : JSON_DIFF_REQUIRED_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL);
+            diff_add(at, has_default(at, newer->node)
+                             ? JSON_DIFF_REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_OPEN_CONTENT_MODEL
+                             : JSON_DIFF_REQUIRED_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL);
         return;
     }
     partial = partial_schema(at, at->older, a, newer->name);
@@ -123,8 +135,38 @@ static void property_added(const struct diff_at *at, const struct json_object_ru
     if (!required)
         diff_add(at, JSON_DIFF_OPTIONAL_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL);
     else
-        diff_add(at, has_default(newer->node) ? JSON_DIFF_REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_UNOPEN_CONTENT_MODEL
-                                              : JSON_DIFF_REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL);
+        diff_add(at, has_default(at, newer->node)
+                         ? JSON_DIFF_REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_UNOPEN_CONTENT_MODEL
+                         : JSON_DIFF_REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL);
+}
+
+/* To free. */
+static struct json_java_key *keys_for(struct diff *d, size_t n)
+{
+    struct json_java_key *keys = diff_spend(d, n) ? calloc(n ? n : 1, sizeof *keys) : NULL;
+    if (!keys)
+        diff_fail(d, ERR_NO_MEMORY, "out of memory comparing schemas");
+    return keys;
+}
+
+/* The properties of both sides, in the order the reference has them. Index: of the older side, then of the newer. */
+static struct json_java_key *properties_of(struct diff *d, const struct json_object_rules *a,
+                                           const struct json_object_rules *b, uint32_t *n)
+{
+    struct json_java_key *keys = keys_for(d, (size_t)a->properties_n + b->properties_n);
+    uint32_t older;
+    *n = 0;
+    if (!keys)
+        return NULL;
+    for (uint32_t i = 0; i < a->properties_n; i++)
+        if (a->properties[i].node)
+            keys[(*n)++] = (struct json_java_key){.name = a->properties[i].name, .index = i};
+    older = *n;
+    for (uint32_t i = 0; i < b->properties_n; i++)
+        if (b->properties[i].node && !property(a, b->properties[i].name))
+            keys[(*n)++] = (struct json_java_key){.name = b->properties[i].name, .index = a->properties_n + i};
+    json_java_sort(keys, *n, json_java_buckets_copied(older, *n));
+    return keys;
 }
 
 static void compare_properties(const struct diff_at *outer, const struct json_object_rules *a,
@@ -132,22 +174,23 @@ static void compare_properties(const struct diff_at *outer, const struct json_ob
 {
     struct diff_path path, inner;
     struct diff_at at = below(outer, &path, slice_str("properties"));
-    for (uint32_t i = 0; i < a->properties_n && diff_spend(at.diff, 1); i++) {
-        const struct json_property *older = &a->properties[i], *newer = property(b, older->name);
-        struct diff_at here = below(&at, &inner, older->name);
-        if (!older->node)
+    uint32_t n;
+    struct json_java_key *keys = properties_of(at.diff, a, b, &n);
+    for (uint32_t i = 0; keys && i < n && diff_spend(at.diff, 1); i++) {
+        struct diff_at here = below(&at, &inner, keys[i].name);
+        const struct json_property *older, *newer;
+        if (keys[i].index >= a->properties_n) {
+            property_added(&here, a, b, &b->properties[keys[i].index - a->properties_n]);
             continue;
+        }
+        older = &a->properties[keys[i].index];
+        newer = property(b, older->name);
         if (newer)
             diff_nodes(&here, older->node, newer->node);
         else
             property_removed(&here, older->node, b, older->name);
     }
-    for (uint32_t i = 0; i < b->properties_n && diff_spend(at.diff, 1); i++) {
-        const struct json_property *newer = &b->properties[i];
-        struct diff_at here = below(&at, &inner, newer->name);
-        if (newer->node && !property(a, newer->name))
-            property_added(&here, a, b, newer);
-    }
+    free(keys);
 }
 
 static void compare_required(const struct diff_at *outer, const struct json_object_rules *a,
@@ -155,17 +198,25 @@ static void compare_required(const struct diff_at *outer, const struct json_obje
 {
     struct diff_path path, inner;
     struct diff_at at = below(outer, &path, slice_str("required"));
-    for (uint32_t i = 0; i < a->properties_n && diff_spend(at.diff, 1); i++) {
-        const struct json_property *older = &a->properties[i], *newer = property(b, older->name);
+    struct json_java_key *keys = keys_for(at.diff, a->properties_n);
+    uint32_t n = 0;
+    for (uint32_t i = 0; keys && i < a->properties_n; i++)
+        if (a->properties[i].node)
+            keys[n++] = (struct json_java_key){.name = a->properties[i].name, .index = i};
+    if (keys)
+        json_java_sort(keys, n, json_java_buckets(n));
+    for (uint32_t i = 0; i < n && diff_spend(at.diff, 1); i++) {
+        const struct json_property *older = &a->properties[keys[i].index], *newer = property(b, older->name);
         struct diff_at here = below(&at, &inner, older->name);
-        if (!older->node || !newer || older->required == newer->required)
+        if (!newer || older->required == newer->required)
             continue;
         if (older->required)
             diff_add(&here, JSON_DIFF_REQUIRED_ATTRIBUTE_REMOVED);
         else
-            diff_add(&here, has_default(newer->node) ? JSON_DIFF_REQUIRED_ATTRIBUTE_WITH_DEFAULT_ADDED
-                                                     : JSON_DIFF_REQUIRED_ATTRIBUTE_ADDED);
+            diff_add(&here, has_default(&here, newer->node) ? JSON_DIFF_REQUIRED_ATTRIBUTE_WITH_DEFAULT_ADDED
+                                                            : JSON_DIFF_REQUIRED_ATTRIBUTE_ADDED);
     }
+    free(keys);
 }
 
 static bool has_name(const struct json_names *names, struct slice name)
@@ -184,11 +235,17 @@ static bool has_names(struct diff *d, const struct json_names *all, const struct
     return true;
 }
 
+/* A dependency on nothing does not reach the reference's comparison. */
+static bool counts(const struct json_dependency *d, bool schema)
+{
+    return schema ? d->node != NULL : !d->node && d->names.n > 0;
+}
+
 static const struct json_dependency *dependency(struct diff *d, const struct json_object_rules *o, struct slice name,
                                                 bool schema)
 {
     for (uint32_t i = 0; i < o->dependencies_n && diff_spend(d, 1); i++)
-        if (slice_eq(o->dependencies[i].name, name) && schema == (o->dependencies[i].node != NULL))
+        if (slice_eq(o->dependencies[i].name, name) && counts(&o->dependencies[i], schema))
             return &o->dependencies[i];
     return NULL;
 }
@@ -210,26 +267,51 @@ static void compare_dependency(const struct diff_at *at, const struct json_depen
                          : JSON_DIFF_DEPENDENCY_ARRAY_CHANGED);
 }
 
+static struct json_java_key *dependencies_of(struct diff *d, const struct json_object_rules *a,
+                                             const struct json_object_rules *b, bool schemas, uint32_t *n)
+{
+    struct json_java_key *keys = keys_for(d, (size_t)a->dependencies_n + b->dependencies_n);
+    uint32_t older;
+    *n = 0;
+    if (!keys)
+        return NULL;
+    for (uint32_t i = 0; i < a->dependencies_n; i++)
+        if (counts(&a->dependencies[i], schemas))
+            keys[(*n)++] = (struct json_java_key){.name = a->dependencies[i].name, .index = i};
+    older = *n;
+    for (uint32_t i = 0; i < b->dependencies_n; i++)
+        if (counts(&b->dependencies[i], schemas) && !dependency(d, a, b->dependencies[i].name, schemas))
+            keys[(*n)++] = (struct json_java_key){.name = b->dependencies[i].name, .index = a->dependencies_n + i};
+    json_java_sort(keys, *n, json_java_buckets_copied(older, *n));
+    return keys;
+}
+
+static void compare_some_dependencies(const struct diff_at *at, const struct json_object_rules *a,
+                                      const struct json_object_rules *b, bool schemas)
+{
+    struct diff_path inner;
+    uint32_t n;
+    struct json_java_key *keys = dependencies_of(at->diff, a, b, schemas, &n);
+    for (uint32_t i = 0; keys && i < n && at->diff->error == ERR_OK; i++) {
+        struct diff_at here = below(at, &inner, keys[i].name);
+        const struct json_dependency *newer;
+        if (keys[i].index >= a->dependencies_n)
+            diff_add(&here, schemas ? JSON_DIFF_DEPENDENCY_SCHEMA_ADDED : JSON_DIFF_DEPENDENCY_ARRAY_ADDED);
+        else if ((newer = dependency(at->diff, b, keys[i].name, schemas)))
+            compare_dependency(&here, &a->dependencies[keys[i].index], newer);
+        else
+            diff_add(&here, schemas ? JSON_DIFF_DEPENDENCY_SCHEMA_REMOVED : JSON_DIFF_DEPENDENCY_ARRAY_REMOVED);
+    }
+    free(keys);
+}
+
 static void compare_dependencies(const struct diff_at *outer, const struct json_object_rules *a,
                                  const struct json_object_rules *b)
 {
-    struct diff_path path, inner;
+    struct diff_path path;
     struct diff_at at = below(outer, &path, slice_str("dependencies"));
-    for (uint32_t i = 0; i < a->dependencies_n && at.diff->error == ERR_OK; i++) {
-        const struct json_dependency *older = &a->dependencies[i];
-        const struct json_dependency *newer = dependency(at.diff, b, older->name, older->node != NULL);
-        struct diff_at here = below(&at, &inner, older->name);
-        if (newer)
-            compare_dependency(&here, older, newer);
-        else
-            diff_add(&here, older->node ? JSON_DIFF_DEPENDENCY_SCHEMA_REMOVED : JSON_DIFF_DEPENDENCY_ARRAY_REMOVED);
-    }
-    for (uint32_t i = 0; i < b->dependencies_n && at.diff->error == ERR_OK; i++) {
-        const struct json_dependency *newer = &b->dependencies[i];
-        struct diff_at here = below(&at, &inner, newer->name);
-        if (!dependency(at.diff, a, newer->name, newer->node != NULL))
-            diff_add(&here, newer->node ? JSON_DIFF_DEPENDENCY_SCHEMA_ADDED : JSON_DIFF_DEPENDENCY_ARRAY_ADDED);
-    }
+    compare_some_dependencies(&at, a, b, false);
+    compare_some_dependencies(&at, a, b, true);
 }
 
 static void compare_additional(const struct diff_at *at, bool older_open, bool newer_open,
@@ -266,10 +348,10 @@ void diff_unevaluated(const struct diff_at *at, const struct json_node *older, c
     }
 }
 
-void diff_objects(const struct diff_at *at, const struct json_node *older, const struct json_node *newer)
+void diff_objects(const struct diff_at *at, const struct shape *older, const struct shape *newer)
 {
-    const struct json_object_rules *a = older->object ? older->object : &no_rules;
-    const struct json_object_rules *b = newer->object ? newer->object : &no_rules;
+    const struct json_object_rules *a = older->rules.object ? older->rules.object : &no_rules;
+    const struct json_object_rules *b = newer->rules.object ? newer->rules.object : &no_rules;
     struct diff_path path;
     compare_required(at, a, b);
     compare_properties(at, a, b);
@@ -357,11 +439,12 @@ static void compare_tuples(const struct diff_at *at, const struct shape_items *a
     }
 }
 
-static void compare_array_counts(const struct diff_at *at, const struct json_node *older, const struct json_node *newer,
+static void compare_array_counts(const struct diff_at *at, const struct shape *older, const struct shape *newer,
                                  const struct shape_items *a, const struct shape_items *b)
 {
     static const struct json_array_rules none = {.min = JSON_COUNT_NONE, .max = JSON_COUNT_NONE};
-    const struct json_array_rules *x = older->array ? older->array : &none, *y = newer->array ? newer->array : &none;
+    const struct json_array_rules *x = older->rules.array ? older->rules.array : &none;
+    const struct json_array_rules *y = newer->rules.array ? newer->rules.array : &none;
     diff_count(at, "maxItems", x->max, y->max,
                (struct diff_change){JSON_DIFF_MAX_ITEMS_ADDED, JSON_DIFF_MAX_ITEMS_REMOVED,
                                     JSON_DIFF_MAX_ITEMS_INCREASED, JSON_DIFF_MAX_ITEMS_DECREASED});
@@ -378,9 +461,9 @@ static void compare_array_counts(const struct diff_at *at, const struct json_nod
                                     JSON_DIFF_MIN_CONTAINS_INCREASED, JSON_DIFF_MIN_CONTAINS_DECREASED});
 }
 
-void diff_arrays(const struct diff_at *at, const struct json_node *older, const struct json_node *newer)
+void diff_arrays(const struct diff_at *at, const struct shape *older, const struct shape *newer)
 {
-    struct shape_items a = shape_items_of(older), b = shape_items_of(newer);
+    struct shape_items a = shape_items_of(at->older, older), b = shape_items_of(at->newer, newer);
     struct diff_path path;
     struct diff_at here = below(at, &path, slice_str("items"));
     diff_nodes(&here, a.every, b.every);

@@ -17,11 +17,11 @@ void diff_count(const struct diff_at *at, const char *name, uint64_t older, uint
         diff_add_below(at, name, older < newer ? change.increased : change.decreased);
 }
 
-void diff_strings(const struct diff_at *at, const struct json_node *older, const struct json_node *newer)
+void diff_strings(const struct diff_at *at, const struct shape *older, const struct shape *newer)
 {
     static const struct json_string_rules none = {.min = JSON_COUNT_NONE, .max = JSON_COUNT_NONE};
-    const struct json_string_rules *a = older->string ? older->string : &none;
-    const struct json_string_rules *b = newer->string ? newer->string : &none;
+    const struct json_string_rules *a = older->rules.string ? older->rules.string : &none;
+    const struct json_string_rules *b = newer->rules.string ? newer->rules.string : &none;
     diff_count(at, "maxLength", a->max, b->max,
                (struct diff_change){JSON_DIFF_MAX_LENGTH_ADDED, JSON_DIFF_MAX_LENGTH_REMOVED,
                                     JSON_DIFF_MAX_LENGTH_INCREASED, JSON_DIFF_MAX_LENGTH_DECREASED});
@@ -39,16 +39,17 @@ void diff_strings(const struct diff_at *at, const struct json_node *older, const
 static void diff_limit(const struct diff_at *at, const char *name, const struct json_limit *a,
                        const struct json_limit *b, struct diff_change change)
 {
-    int cmp;
     if (!a->set && !b->set)
         return;
     if (!a->set || !b->set) {
         diff_add_below(at, name, b->set ? change.added : change.removed);
         return;
     }
-    cmp = json_number_cmp(&a->number, &b->number);
-    if (cmp)
-        diff_add_below(at, name, cmp < 0 ? change.increased : change.decreased);
+    double older = json_number_double(a->text), newer = json_number_double(b->text); /* as the reference does */
+    if (older < newer)
+        diff_add_below(at, name, change.increased);
+    else if (older > newer)
+        diff_add_below(at, name, change.decreased);
 }
 
 static void diff_multiple(const struct diff_at *at, const struct json_limit *a, const struct json_limit *b)
@@ -70,8 +71,8 @@ static void diff_multiple(const struct diff_at *at, const struct json_limit *a, 
 void diff_numbers(const struct diff_at *at, const struct shape *older, const struct shape *newer)
 {
     static const struct json_number_rules none;
-    const struct json_number_rules *a = older->node->number ? older->node->number : &none;
-    const struct json_number_rules *b = newer->node->number ? newer->node->number : &none;
+    const struct json_number_rules *a = older->rules.number ? older->rules.number : &none;
+    const struct json_number_rules *b = newer->rules.number ? newer->rules.number : &none;
     diff_limit(at, "maximum", &a->maximum, &b->maximum,
                (struct diff_change){JSON_DIFF_MAXIMUM_ADDED, JSON_DIFF_MAXIMUM_REMOVED, JSON_DIFF_MAXIMUM_INCREASED,
                                     JSON_DIFF_MAXIMUM_DECREASED});
@@ -102,7 +103,7 @@ static bool contains_all(struct diff *d, const struct jvalue *all, const struct 
         uint32_t j = 0;
         if (!diff_spend(d, 1 + all->n / 16))
             return false;
-        while (j < all->n && !(hashes[j] == h && json_text_equal(&all->u.items[j], &some->u.items[i])))
+        while (j < all->n && !(hashes[j] == h && json_text_equal_java(&all->u.items[j], &some->u.items[i])))
             j++;
         if (j == all->n)
             return false;
@@ -151,15 +152,15 @@ static const char *criterion_name(enum shape_criterion c)
 
 static bool find_edges(const struct diff_at *at, struct shape *a, struct shape *b, struct matching *m)
 {
-    for (uint32_t i = 0; i < a->n; i++) {
+    for (uint32_t i = 0; i < a->unique_n; i++) {
         char segment[32];
         snprintf(segment, sizeof segment, "%s/%u", criterion_name(a->criterion), i);
         struct diff_path path = {.up = at->path, .segment = slice_str(segment)};
         struct diff_at below = *at;
         below.path = &path;
-        for (uint32_t j = 0; j < b->n; j++) {
+        for (uint32_t j = 0; j < b->unique_n; j++) {
             struct diff_list found = {0}, *kept;
-            if (diff_shapes_apart(&below, a->parts[i], b->parts[j], &found)) {
+            if (diff_shapes_apart(&below, a->unique[i], b->unique[j], &found)) {
                 if (!(kept = arena_alloc(at->diff->arena, sizeof *kept)))
                     return diff_fail(at->diff, ERR_NO_MEMORY, "out of memory comparing schemas");
                 *kept = found;
@@ -174,27 +175,27 @@ static bool find_edges(const struct diff_at *at, struct shape *a, struct shape *
 
 static void match_parts(const struct diff_at *at, struct shape *a, struct shape *b)
 {
-    struct matching m = {.older_n = a->n, .newer_n = b->n};
+    struct matching m = {.older_n = a->unique_n, .newer_n = b->unique_n};
     uint32_t matched = 0;
-    if (!diff_spend(at->diff, (uint64_t)a->n * b->n))
+    if (!diff_spend(at->diff, (uint64_t)a->unique_n * b->unique_n))
         return;
-    m.edges = arena_array(at->diff->arena, (size_t)a->n * b->n + 1, sizeof *m.edges);
-    m.partner = arena_array(at->diff->arena, b->n + 1, sizeof *m.partner);
-    m.tried = arena_array(at->diff->arena, b->n + 1, 1);
+    m.edges = arena_array(at->diff->arena, (size_t)a->unique_n * b->unique_n + 1, sizeof *m.edges);
+    m.partner = arena_array(at->diff->arena, b->unique_n + 1, sizeof *m.partner);
+    m.tried = arena_array(at->diff->arena, b->unique_n + 1, 1);
     if (!m.edges || !m.partner || !m.tried) {
         diff_fail(at->diff, ERR_NO_MEMORY, "out of memory comparing schemas");
         return;
     }
     if (!find_edges(at, a, b, &m))
         return;
-    for (uint32_t i = 0; i < a->n && diff_spend(at->diff, b->n); i++) {
-        memset(m.tried, 0, b->n);
+    for (uint32_t i = 0; i < a->unique_n && diff_spend(at->diff, b->unique_n); i++) {
+        memset(m.tried, 0, b->unique_n);
         matched += find_partner(&m, i);
     }
-    for (uint32_t j = 0; j < b->n; j++)
+    for (uint32_t j = 0; j < b->unique_n; j++)
         if (m.partner[j])
-            diff_append(at, m.edges[(size_t)(m.partner[j] - 1) * b->n + j]);
-    if (matched < (a->n < b->n ? a->n : b->n))
+            diff_append(at, m.edges[(size_t)(m.partner[j] - 1) * b->unique_n + j]);
+    if (matched < (a->unique_n < b->unique_n ? a->unique_n : b->unique_n))
         diff_add(at, JSON_DIFF_COMBINED_TYPE_SUBSCHEMAS_CHANGED);
 }
 
@@ -207,9 +208,9 @@ void diff_combined(const struct diff_at *at, struct shape *a, struct shape *b)
         if (!wider)
             return;
     }
-    if (a->n < b->n)
+    if (a->unique_n < b->unique_n)
         diff_add(at, b->criterion == SHAPE_ALL_OF ? JSON_DIFF_PRODUCT_TYPE_EXTENDED : JSON_DIFF_SUM_TYPE_EXTENDED);
-    else if (a->n > b->n)
+    else if (a->unique_n > b->unique_n)
         diff_add(at, a->criterion == SHAPE_ALL_OF ? JSON_DIFF_PRODUCT_TYPE_NARROWED : JSON_DIFF_SUM_TYPE_NARROWED);
     match_parts(at, a, b);
 }

@@ -182,3 +182,31 @@ bool json_format_check(struct slice format, struct slice value)
             return formats[i].check(value);
     return true;
 }
+
+bool json_format_known(struct slice format, enum json_draft *since)
+{
+    static const struct {
+        const char *name;
+        enum json_draft since;
+    } known[] = {
+        {"date-time", JSON_DRAFT_4},
+        {"uri", JSON_DRAFT_4},
+        {"email", JSON_DRAFT_4},
+        {"ipv4", JSON_DRAFT_4},
+        {"ipv6", JSON_DRAFT_4},
+        {"hostname", JSON_DRAFT_4},
+        {"json-pointer", JSON_DRAFT_6},
+        {"uri-reference", JSON_DRAFT_6},
+        {"uri-template", JSON_DRAFT_6},
+        {"date", JSON_DRAFT_7},
+        {"time", JSON_DRAFT_7},
+        {"regex", JSON_DRAFT_7},
+        {"relative-json-pointer", JSON_DRAFT_7},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_eq_str(format, known[i].name)) {
+            *since = known[i].since;
+            return true;
+        }
+    return false;
+}

@@ -19,7 +19,8 @@ struct json_schema_document {
 
 enum json_schema_formats {
     JSON_FORMAT_ANNOTATION, /* `format` is not checked, unless the meta-schema's vocabulary asserts it */
-    JSON_FORMAT_ASSERTION   /* `format` is checked */
+    JSON_FORMAT_ASSERTION,  /* `format` is checked */
+    JSON_FORMAT_REFERENCE /* as Confluent's serializers do: the formats drafts 4 to 7 define are, later ones are not */
 };
 
 struct json_schema_options {
@@ -55,5 +56,7 @@ enum err json_schema_validate_text(const struct json_schema *s, struct slice doc
 
 /* Does `value` have this `format`? Unknown formats say yes. */
 bool json_format_check(struct slice format, struct slice value);
+/* The draft that defined a format Confluent's serializers check; false: they do not know it. */
+bool json_format_known(struct slice format, enum json_draft *since);
 
 #endif

@@ -80,11 +80,13 @@ enum err json_compile_count(struct json_loader *l, struct json_node *n, const ch
     if (v->kind != J_NUMBER)
         return json_compile_wrong(l, keyword, "an integer", v);
     struct json_number number = json_number_of(v->u.text);
-    if (!json_number_u64(&number, out)) {
-        if (number.negative || !json_number_is_integer(&number))
-            return reason_set(l->why, ERR_MALFORMED, "%s: expected an integer of 0 or more", keyword);
-        *out = JSON_COUNT_NONE - 1;
-    }
+    if (json_number_u64(&number, out))
+        return ERR_OK;
+    if (!json_number_is_integer(&number) && n->resource->draft < JSON_DRAFT_2019_09)
+        return reason_set(l->why, ERR_MALFORMED, "%s: expected an integer, found %.*s", keyword, SLICE_FMT(v->u.text));
+    /* the reference takes a negative count, and cuts a broken one in the later drafts */
+    double count = json_number_double(v->u.text);
+    *out = count <= 0 ? 0 : count < 1e18 ? (uint64_t)count : JSON_COUNT_NONE - 1;
     return ERR_OK;
 }
 
@@ -144,8 +146,9 @@ static enum err compile_limit(struct json_loader *l, struct json_node *n, const 
     if (!number_rules(l, n))
         return no_memory(l);
     limit = (struct json_limit *)((char *)n->number + offset);
-    if (n->resource->draft == JSON_DRAFT_4 && (v->kind == J_TRUE || v->kind == J_FALSE) &&
-        strncmp(keyword, "exclusive", 9) == 0) {
+    if (n->resource->draft == JSON_DRAFT_4 && strncmp(keyword, "exclusive", 9) == 0) {
+        if (v->kind != J_TRUE && v->kind != J_FALSE)
+            return json_compile_wrong(l, keyword, "a boolean", v);
         if (strcmp(keyword, "exclusiveMinimum") == 0)
             n->number->minimum_excluded = v->kind == J_TRUE;
         else
@@ -188,6 +191,15 @@ static enum err string_rules(struct json_loader *l, struct json_node *n)
     return ERR_OK;
 }
 
+static bool asserts(const struct json_loader *l, const struct json_node *n, struct slice format)
+{
+    enum json_draft since;
+    if (n->resource->formats || l->options->formats == JSON_FORMAT_ASSERTION)
+        return true;
+    return l->options->formats == JSON_FORMAT_REFERENCE && n->resource->draft <= JSON_DRAFT_7 &&
+           json_format_known(format, &since) && since <= n->resource->draft;
+}
+
 static enum err compile_format(struct json_loader *l, struct json_node *n)
 {
     const struct jvalue *format = json_text_get_str(n->value, "format");
@@ -199,6 +211,11 @@ static enum err compile_format(struct json_loader *l, struct json_node *n)
     if (!n->string && (e = string_rules(l, n)) != ERR_OK)
         return e;
     n->string->format = format->u.text;
+    /* to the reference, draft 4's "uri" may be relative */
+    if (l->options->formats == JSON_FORMAT_REFERENCE && n->resource->draft == JSON_DRAFT_4 &&
+        slice_eq_str(format->u.text, "uri"))
+        n->string->format = slice_str("uri-reference");
+    n->string->assert_format = asserts(l, n, format->u.text);
     return ERR_OK;
 }
 
@@ -287,6 +304,8 @@ static enum err compile_choices(struct json_loader *l, struct json_node *n)
         (e = json_compile_children(l, n, "oneOf", &n->one_of)) != ERR_OK ||
         (e = json_compile_child(l, n, "not", &n->not_)) != ERR_OK || draft < JSON_DRAFT_7)
         return e;
+    if (draft >= JSON_DRAFT_2019_09 && !json_text_get_str(n->value, "if"))
+        return ERR_OK;
     if ((e = json_compile_child(l, n, "if", &n->if_)) != ERR_OK ||
         (e = json_compile_child(l, n, "then", &n->then_)) != ERR_OK)
         return e;
@@ -301,7 +320,7 @@ enum err json_compile_fill(struct json_loader *l, struct json_node *n)
     n->accept = n->value->kind == J_TRUE;
     if (n->boolean)
         return ERR_OK;
-    if ((e = compile_refs(l, n)) != ERR_OK)
+    if ((e = json_compile_annotations(l, n)) != ERR_OK || (e = compile_refs(l, n)) != ERR_OK)
         return e;
     /* Drafts 4 to 7: "All other properties in a "$ref" object MUST be ignored." */
     if (n->ref && n->resource->draft <= JSON_DRAFT_7)
@@ -356,11 +375,11 @@ enum err json_schema_compile(struct json_schema **out, struct slice text, const 
     *out = NULL;
     if (!s)
         return no_memory(&l);
+    l.draft = l.options->draft;
     arena_init(&s->arena, 0);
     map_init(&l.resources);
     map_init(&l.owners);
     map_init(&l.compiled);
-    s->formats = l.options->formats == JSON_FORMAT_ASSERTION;
     e = json_load_root(&l, text, &root);
     if (e == ERR_OK)
         e = compile_all(&l, root);

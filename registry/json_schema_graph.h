@@ -70,6 +70,7 @@ struct json_string_rules {
     struct slice pattern_text;
     struct json_regex *pattern;
     struct slice format;
+    bool assert_format;
 };
 
 struct json_array_rules {
@@ -99,6 +100,7 @@ struct json_dependency {
     struct slice name;
     struct json_names names; /* or */
     struct json_node *node;
+    bool old; /* of `dependencies`, which 2019-09 split in two */
 };
 
 struct json_object_rules {
@@ -139,8 +141,7 @@ struct json_schema {
     struct json_resource *resources;
     struct json_node **nodes;
     uint32_t nodes_n, nodes_cap;
-    bool dynamic; /* some reference depends on the dynamic scope */
-    bool formats;
+    bool dynamic;               /* some reference depends on the dynamic scope */
     struct json_regex *regexes; /* all of them, to free */
 };
 
@@ -152,7 +153,8 @@ struct json_loader {
     struct map owners;    /* address of a subschema's value -> struct json_resource */
     struct map compiled;  /* address of a subschema's value -> struct json_node */
     uint32_t documents, filled;
-    struct slice base; /* the root's uri: document names are relative to it */
+    enum json_draft draft; /* of documents that do not say: the root's */
+    struct slice base;     /* the root's uri: document names are relative to it */
     struct reason *why;
 };
 
@@ -167,6 +169,7 @@ struct json_anchor *json_resource_anchor(const struct json_resource *r, struct s
 enum err json_compile_node(struct json_loader *l, const struct jvalue *v, struct json_resource *r,
                            struct json_node **out) MUST_CHECK;
 enum err json_compile_fill(struct json_loader *l, struct json_node *n) MUST_CHECK;
+enum err json_compile_annotations(struct json_loader *l, struct json_node *n) MUST_CHECK;
 enum err json_compile_array(struct json_loader *l, struct json_node *n) MUST_CHECK;
 enum err json_compile_object(struct json_loader *l, struct json_node *n) MUST_CHECK;
 enum err json_compile_children(struct json_loader *l, struct json_node *n, const char *keyword,

@@ -26,7 +26,7 @@ static const struct keyword {
     {"contains", ONE, JSON_DRAFT_6, JSON_DRAFT_2020_12},
     {"contentSchema", ONE, JSON_DRAFT_2019_09, JSON_DRAFT_2020_12},
     {"definitions", MAP, JSON_DRAFT_4, JSON_DRAFT_2020_12},
-    {"$defs", MAP, JSON_DRAFT_2019_09, JSON_DRAFT_2020_12},
+    {"$defs", MAP, JSON_DRAFT_4, JSON_DRAFT_2020_12}, /* of 2019-09, but found in schemas of all drafts */
     {"dependencies", DEPENDENCIES, JSON_DRAFT_4, JSON_DRAFT_2020_12},
     {"dependentSchemas", MAP, JSON_DRAFT_2019_09, JSON_DRAFT_2020_12},
     {"if", ONE, JSON_DRAFT_7, JSON_DRAFT_2020_12},
@@ -251,7 +251,7 @@ static enum err add_document(struct json_loader *l, struct slice uri, struct sli
         return no_memory(l);
     if ((e = json_text_parse(&root, copy, &l->schema->arena, l->why)) != ERR_OK)
         return e;
-    if ((e = add_resource(l, uri, root, l->options->draft, &r)) != ERR_OK || (e = read_dialect(l, root, r)) != ERR_OK ||
+    if ((e = add_resource(l, uri, root, l->draft, &r)) != ERR_OK || (e = read_dialect(l, root, r)) != ERR_OK ||
         (e = walk(l, root, r)) != ERR_OK)
         return e;
     *out = json_load_owner(l, root);
@@ -411,6 +411,7 @@ enum err json_load_root(struct json_loader *l, struct slice text, const struct j
     arena_init(&a, 0);
     if ((e = json_text_parse(&peek, text, &a, l->why)) == ERR_OK) {
         const struct jvalue *id = json_text_get_str(peek, "$id");
+        const struct jvalue *schema = json_text_get_str(peek, "$schema");
         if (!id)
             id = json_text_get_str(peek, "id");
         if (id && id->kind == J_STRING)
@@ -421,10 +422,13 @@ enum err json_load_root(struct json_loader *l, struct slice text, const struct j
             e = reason_set(l->why, ERR_MALFORMED,
                            "Invalid JSON schema: expected an object or boolean at the root, found %s",
                            json_text_kind_name(peek->kind));
+        else if (schema && schema->kind != J_STRING)
+            e = json_compile_wrong(l, "$schema", "a string", schema);
     }
     arena_free(&a);
     if (e != ERR_OK || (e = add_document(l, slice_str(BASE_URI), text, &r)) != ERR_OK)
         return e;
+    l->draft = r->draft;
     *root = r->root;
     return ERR_OK;
 }

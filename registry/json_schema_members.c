@@ -8,10 +8,16 @@ static enum err no_memory(struct json_loader *l)
     return reason_set(l->why, ERR_NO_MEMORY, "out of memory compiling a JSON schema");
 }
 
-static bool has_any(const struct json_node *n, const char *const *keywords, size_t count)
+struct since {
+    const char *keyword;
+    enum json_draft draft;
+};
+
+/* Has a schema any keyword of a kind that its draft knows? */
+static bool has_any(const struct json_node *n, const struct since *keywords, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (json_text_get_str(n->value, keywords[i]))
+        if (n->resource->draft >= keywords[i].draft && json_text_get_str(n->value, keywords[i].keyword))
             return true;
     return false;
 }
@@ -33,13 +39,31 @@ static enum err compile_items(struct json_loader *l, struct json_node *n, struct
     } else {
         e = json_compile_child(l, n, "items", &a->items);
     }
-    return e == ERR_OK ? json_compile_child(l, n, "additionalItems", &a->additional) : e;
+    /* 2019-09: "additionalItems" has no meaning beside one schema for all items */
+    if (e != ERR_OK || (draft == JSON_DRAFT_2019_09 && !a->tuple))
+        return e;
+    return json_compile_child(l, n, "additionalItems", &a->additional);
+}
+
+/* The reference takes anything for minContains, and heeds a number. */
+static enum err compile_contained(struct json_loader *l, struct json_node *n, const char *keyword, uint64_t *out)
+{
+    const struct jvalue *v = json_text_get_str(n->value, keyword);
+    return v && v->kind == J_NUMBER ? json_compile_count(l, n, keyword, out) : ERR_OK;
 }
 
 enum err json_compile_array(struct json_loader *l, struct json_node *n)
 {
-    static const char *const keywords[] = {"items",    "prefixItems", "additionalItems", "minItems",
-                                           "maxItems", "uniqueItems", "contains",        "unevaluatedItems"};
+    static const struct since keywords[] = {
+        {"items", JSON_DRAFT_4},
+        {"additionalItems", JSON_DRAFT_4},
+        {"minItems", JSON_DRAFT_4},
+        {"maxItems", JSON_DRAFT_4},
+        {"uniqueItems", JSON_DRAFT_4},
+        {"contains", JSON_DRAFT_6},
+        {"prefixItems", JSON_DRAFT_2019_09},
+        {"unevaluatedItems", JSON_DRAFT_2019_09},
+    };
     const struct jvalue *unique = json_text_get_str(n->value, "uniqueItems");
     enum json_draft draft = n->resource->draft;
     struct json_array_rules *a;
@@ -61,8 +85,8 @@ enum err json_compile_array(struct json_loader *l, struct json_node *n)
     if ((e = json_compile_count(l, n, "minItems", &a->min)) != ERR_OK ||
         (e = json_compile_count(l, n, "maxItems", &a->max)) != ERR_OK)
         return e;
-    if (draft >= JSON_DRAFT_2019_09 && ((e = json_compile_count(l, n, "minContains", &a->min_contains)) != ERR_OK ||
-                                        (e = json_compile_count(l, n, "maxContains", &a->max_contains)) != ERR_OK))
+    if (draft >= JSON_DRAFT_2019_09 && ((e = compile_contained(l, n, "minContains", &a->min_contains)) != ERR_OK ||
+                                        (e = compile_contained(l, n, "maxContains", &a->max_contains)) != ERR_OK))
         return e;
     if (unique && unique->kind != J_TRUE && unique->kind != J_FALSE)
         return json_compile_wrong(l, "uniqueItems", "a boolean", unique);
@@ -180,8 +204,11 @@ static enum err compile_dependencies(struct json_loader *l, struct json_node *n,
     enum err e;
     for (int k = 0; k < 3; k++) {
         values[k] = keywords[k] ? json_text_get_str(n->value, keywords[k]) : NULL;
-        if (values[k] && values[k]->kind != J_OBJECT)
-            return json_compile_wrong(l, keywords[k], "an object", values[k]);
+        if (values[k] && values[k]->kind != J_OBJECT) {
+            if (!new || k != 0)
+                return json_compile_wrong(l, keywords[k], "an object", values[k]);
+            values[k] = NULL; /* the later drafts no longer know `dependencies` */
+        }
         most += values[k] ? values[k]->n : 0;
     }
     if (most == 0)
@@ -193,6 +220,7 @@ static enum err compile_dependencies(struct json_loader *l, struct json_node *n,
             const struct jmember *m = &values[k]->u.object.members[i];
             struct json_dependency *d = &o->dependencies[o->dependencies_n++];
             d->name = m->name;
+            d->old = k == 0;
             e = m->value.kind == J_ARRAY ? dependency_names(l, keywords[k], &m->value, &d->names)
                                          : json_compile_node(l, &m->value, n->resource, &d->node);
             if (e != ERR_OK)
@@ -205,10 +233,19 @@ static enum err compile_dependencies(struct json_loader *l, struct json_node *n,
 
 enum err json_compile_object(struct json_loader *l, struct json_node *n)
 {
-    static const char *const keywords[] = {
-        "properties",           "required",     "patternProperties", "minProperties",    "maxProperties",
-        "additionalProperties", "dependencies", "dependentRequired", "dependentSchemas", "propertyNames",
-        "unevaluatedProperties"};
+    static const struct since keywords[] = {
+        {"properties", JSON_DRAFT_4},
+        {"required", JSON_DRAFT_4},
+        {"minProperties", JSON_DRAFT_4},
+        {"maxProperties", JSON_DRAFT_4},
+        {"dependencies", JSON_DRAFT_4},
+        {"patternProperties", JSON_DRAFT_4},
+        {"additionalProperties", JSON_DRAFT_4},
+        {"propertyNames", JSON_DRAFT_6},
+        {"dependentRequired", JSON_DRAFT_2019_09},
+        {"dependentSchemas", JSON_DRAFT_2019_09},
+        {"unevaluatedProperties", JSON_DRAFT_2019_09},
+    };
     enum json_draft draft = n->resource->draft;
     struct json_object_rules *o;
     enum err e;

@@ -23,7 +23,8 @@ static enum err parse(struct parsed_schema **out, struct slice text, const struc
                       const struct schema_options *options, struct reason *why)
 {
     struct json_schema_document *documents = refs_n ? calloc(refs_n, sizeof *documents) : NULL;
-    struct json_schema_options o = {.documents = documents, .documents_n = refs_n, .draft = JSON_DRAFT_7};
+    struct json_schema_options o = {
+        .documents = documents, .documents_n = refs_n, .draft = JSON_DRAFT_7, .formats = JSON_FORMAT_REFERENCE};
     struct json_parsed *p = calloc(1, sizeof *p);
     enum err e = ERR_OK;
     (void)options; /* a schema already stored is read as strictly as a new one */

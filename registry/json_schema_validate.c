@@ -203,7 +203,7 @@ static bool check_string(struct check *c, const struct json_node *n, const struc
     }
     if (r->pattern && !search(c, r->pattern, s))
         return fail(c, t, "the string does not match pattern %.*s", SLICE_FMT(r->pattern_text));
-    if (!slice_is_null(r->format) && (c->schema->formats || n->resource->formats) && !json_format_check(r->format, s))
+    if (r->assert_format && !json_format_check(r->format, s))
         return fail(c, t, "the string is not a valid %.*s", SLICE_FMT(r->format));
     return true;
 }

@@ -45,6 +45,8 @@ bool json_text_is_str(const struct jvalue *v, const char *s);
 
 /* Equality as JSON Schema means it: numbers by value, objects without regard to order. */
 bool json_text_equal(const struct jvalue *a, const struct jvalue *b);
+/* Equality as Java sees the trees the reference makes: 1, 1.0 and 1.00 are three values. */
+bool json_text_equal_java(const struct jvalue *a, const struct jvalue *b);
 uint64_t json_text_hash(const struct jvalue *v); /* equal values have equal hashes */
 
 enum json_text_order { JSON_TEXT_AS_WRITTEN, JSON_TEXT_SORTED };

@@ -47,7 +47,26 @@ bool json_text_is_str(const struct jvalue *v, const char *s)
     return v && v->kind == J_STRING && slice_eq_str(v->u.text, s);
 }
 
-bool json_text_equal(const struct jvalue *a, const struct jvalue *b)
+/* In Java an integer is not a decimal, and decimals have a scale: two numbers are one when they print alike. */
+static bool same_number(struct slice a, struct slice b, bool java)
+{
+    struct json_number x = json_number_of(a), y = json_number_of(b);
+    struct buf print[2];
+    bool same = json_number_cmp(&x, &y) == 0;
+    if (!same || !java || slice_eq(a, b))
+        return same;
+    buf_init(&print[0], 0);
+    buf_init(&print[1], 0);
+    json_number_print(&print[0], a);
+    json_number_print(&print[1], b);
+    same = buf_error(&print[0]) == ERR_OK && buf_error(&print[1]) == ERR_OK &&
+           slice_eq(buf_slice(&print[0]), buf_slice(&print[1]));
+    buf_free(&print[0]);
+    buf_free(&print[1]);
+    return same;
+}
+
+static bool equal(const struct jvalue *a, const struct jvalue *b, bool java)
 {
     if (a->kind != b->kind)
         return false;
@@ -58,15 +77,13 @@ bool json_text_equal(const struct jvalue *a, const struct jvalue *b)
         return true;
     case J_STRING:
         return slice_eq(a->u.text, b->u.text);
-    case J_NUMBER: {
-        struct json_number x = json_number_of(a->u.text), y = json_number_of(b->u.text);
-        return json_number_cmp(&x, &y) == 0;
-    }
+    case J_NUMBER:
+        return same_number(a->u.text, b->u.text, java);
     case J_ARRAY:
         if (a->n != b->n)
             return false;
         for (uint32_t i = 0; i < a->n; i++)
-            if (!json_text_equal(&a->u.items[i], &b->u.items[i]))
+            if (!equal(&a->u.items[i], &b->u.items[i], java))
                 return false;
         return true;
     case J_OBJECT:
@@ -74,12 +91,22 @@ bool json_text_equal(const struct jvalue *a, const struct jvalue *b)
             return false;
         for (uint32_t i = 0; i < a->n; i++) {
             const struct jvalue *other = json_text_get(b, a->u.object.members[i].name);
-            if (!other || !json_text_equal(&a->u.object.members[i].value, other))
+            if (!other || !equal(&a->u.object.members[i].value, other, java))
                 return false;
         }
         return true;
     }
     return false;
+}
+
+bool json_text_equal(const struct jvalue *a, const struct jvalue *b)
+{
+    return equal(a, b, false);
+}
+
+bool json_text_equal_java(const struct jvalue *a, const struct jvalue *b)
+{
+    return equal(a, b, true);
 }
 
 static uint64_t mix(uint64_t h)
