@@ -19,10 +19,19 @@ static bool props_equal(const struct avro_props *a, const struct avro_props *b)
         uint32_t j = 0;
         while (j < b->n && !slice_eq(a->v[i].name, b->v[j].name))
             j++;
-        if (j == b->n || !json_text_equal(a->v[i].value, b->v[j].value))
+        if (j == b->n || !avro_json_same(a->v[i].value, b->v[j].value))
             return false;
     }
     return true;
+}
+
+static bool defaults_equal(const struct avro_field *f, const struct avro_field *g)
+{
+    if (!f->default_value || !g->default_value || f->default_is_double != g->default_is_double)
+        return f->default_value == g->default_value;
+    if (f->default_is_double)
+        return memcmp(&f->default_double, &g->default_double, sizeof f->default_double) == 0;
+    return avro_json_same(f->default_value, g->default_value);
 }
 
 static bool nodes_equal(const struct avro_node *a, const struct avro_node *b, const struct equal_frame *up,
@@ -33,8 +42,7 @@ static bool fields_equal(const struct avro_node *a, const struct avro_node *b, c
 {
     for (uint32_t i = 0; i < a->n; i++) {
         const struct avro_field *f = &a->u.fields[i], *g = &b->u.fields[i];
-        if (!slice_eq(f->name, g->name) || f->order != g->order || !f->default_value != !g->default_value ||
-            (f->default_value && !json_text_equal(f->default_value, g->default_value)) ||
+        if (!slice_eq(f->name, g->name) || f->order != g->order || !defaults_equal(f, g) ||
             !props_equal(&f->props, &g->props) || !nodes_equal(f->type, g->type, frame, work))
             return false;
     }

@@ -4,6 +4,7 @@
  * those of the Java implementation. Recursion is bounded by the JSON reader's depth. */
 #include "registry/avro_read.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -91,6 +92,29 @@ static enum err read_props(struct reading *r, const struct jvalue *v, const char
     return ERR_OK;
 }
 
+/* The reference loses whole numbers beyond 64 bits when it copies a type that contains others, and fails on that. */
+static bool has_huge_number(const struct jvalue *v)
+{
+    int64_t number;
+    if (v->kind == J_NUMBER)
+        return avro_number_is_integral(v->u.text) && !avro_number_int64(v->u.text, &number);
+    for (uint32_t i = 0; (v->kind == J_ARRAY || v->kind == J_OBJECT) && i < v->n; i++)
+        if (has_huge_number(v->kind == J_ARRAY ? &v->u.items[i] : &v->u.object.members[i].value))
+            return true;
+    return false;
+}
+
+static enum err check_props(struct reading *r, const struct avro_node *n)
+{
+    if (n->kind != AVRO_RECORD && n->kind != AVRO_ARRAY && n->kind != AVRO_MAP)
+        return ERR_OK;
+    for (uint32_t i = 0; i < n->props.n; i++)
+        if (has_huge_number(n->props.v[i].value))
+            return reason_set(r->why, ERR_MALFORMED, "Can't set a property to null: %.*s",
+                              SLICE_FMT(n->props.v[i].name));
+    return ERR_OK;
+}
+
 static enum err read_alias_texts(struct reading *r, const struct jvalue *v, struct slice **out, uint32_t *n)
 {
     const struct jvalue *list = json_text_get_str(v, "aliases");
@@ -157,9 +181,9 @@ static enum err node_failed(const struct reading *r)
 
 static enum err read_schema(struct reading *r, const struct jvalue *v, struct slice space, struct avro_node **out);
 
-static enum err find(struct reading *r, const struct jvalue *v, struct slice space, struct avro_node **out)
+static enum err find(struct reading *r, const struct jvalue *v, struct slice name, struct slice space,
+                     struct avro_node **out)
 {
-    struct slice name = v->u.text;
     int primitive = avro_primitive_of(name);
     if (primitive < 0) {
         struct slice full = name;
@@ -195,7 +219,13 @@ static enum err read_order(struct reading *r, const struct jvalue *v, struct avr
             f->order = (enum avro_order)i;
             return ERR_OK;
         }
-    return avro_bad_json(r, "Unknown field order", order);
+    if (order->kind != J_STRING)
+        return avro_bad_json(r, "Unknown field order", order);
+    struct slice word = arena_copy(&r->s->arena, order->u.text);
+    for (size_t i = 0; i < word.n; i++)
+        ((uint8_t *)word.p)[i] = (uint8_t)toupper(word.p[i]);
+    return reason_set(r->why, ERR_MALFORMED, "No enum constant org.apache.avro.Schema.Field.Order.%.*s",
+                      SLICE_FMT(word));
 }
 
 /* A float or double field may have its default as a string. */
@@ -204,16 +234,12 @@ static enum err read_double_default(struct reading *r, struct avro_field *f)
     const struct jvalue *d = f->default_value;
     if (!d || d->kind != J_STRING || (f->type->kind != AVRO_FLOAT && f->type->kind != AVRO_DOUBLE))
         return ERR_OK;
-    char text[64] = "", *end = text;
-    if (d->u.text.n && d->u.text.n < sizeof text && !memchr(d->u.text.p, 0, d->u.text.n)) {
-        memcpy(text, d->u.text.p, d->u.text.n);
-        text[d->u.text.n] = '\0';
-        f->default_double = strtod(text, &end);
-    }
-    if (end == text || *end)
-        return reason_set(r->why, ERR_MALFORMED, "For input string: \"%.*s\"", SLICE_FMT(d->u.text));
-    f->default_is_double = true;
-    return ERR_OK;
+    f->default_is_double = avro_parse_double(d->u.text, &f->default_double);
+    if (f->default_is_double)
+        return ERR_OK;
+    struct slice word = avro_trim(d->u.text);
+    return word.n ? reason_set(r->why, ERR_MALFORMED, "For input string: \"%.*s\"", SLICE_FMT(word))
+                  : reason_set(r->why, ERR_MALFORMED, "empty String");
 }
 
 static enum err read_field(struct reading *r, const struct jvalue *v, struct slice space, struct avro_field *f)
@@ -230,6 +256,8 @@ static enum err read_field(struct reading *r, const struct jvalue *v, struct sli
         return e;
     f->default_value = json_text_get_str(v, "default");
     if ((e = read_double_default(r, f)) != ERR_OK || (e = avro_check_name(r, f->name)) != ERR_OK)
+        return e;
+    if (r->o->fresh && (e = avro_check_default(r->s, f, true, r->why)) != ERR_OK)
         return e;
     if ((e = read_props(r, v, field_reserved, &f->props)) != ERR_OK)
         return e;
@@ -253,16 +281,21 @@ static enum err index_fields(struct reading *r, struct avro_node *n)
     for (uint32_t i = 0; i < n->n; i++)
         n->by_name[i] = i;
     qsort_r(n->by_name, n->n, sizeof *n->by_name, by_field_name, n->u.fields);
+    uint32_t first = UINT32_MAX, before = 0;
     for (uint32_t i = 1; i < n->n; i++) {
-        const struct avro_field *f = &n->u.fields[n->by_name[i]], *other = &n->u.fields[n->by_name[i - 1]];
-        if (slice_eq(f->name, other->name))
-            return reason_set(r->why, ERR_MALFORMED,
-                              "Duplicate field %.*s in record %.*s: %.*s type:%s pos:%u and %.*s type:%s pos:%u.",
-                              SLICE_FMT(f->name), SLICE_FMT(n->name.full), SLICE_FMT(f->name),
-                              avro_kind_upper(f->type->kind), n->by_name[i], SLICE_FMT(other->name),
-                              avro_kind_upper(other->type->kind), n->by_name[i - 1]);
+        uint32_t a = n->by_name[i - 1], b = n->by_name[i];
+        if (b < first && slice_eq(n->u.fields[a].name, n->u.fields[b].name)) {
+            first = b;
+            before = a;
+        }
     }
-    return ERR_OK;
+    if (first == UINT32_MAX)
+        return ERR_OK;
+    const struct avro_field *f = &n->u.fields[first], *other = &n->u.fields[before];
+    return reason_set(r->why, ERR_MALFORMED,
+                      "Duplicate field %.*s in record %.*s: %.*s type:%s pos:%u and %.*s type:%s pos:%u.",
+                      SLICE_FMT(f->name), SLICE_FMT(n->name.full), SLICE_FMT(f->name), avro_kind_upper(f->type->kind),
+                      first, SLICE_FMT(other->name), avro_kind_upper(other->type->kind), before);
 }
 
 const struct avro_field *avro_field_named(const struct avro_node *record, struct slice name)
@@ -286,7 +319,7 @@ static enum err read_record(struct reading *r, const struct jvalue *v, struct sl
 {
     const struct jvalue *fields = json_text_get_str(v, "fields");
     enum err e = avro_read_name(r, v, space, &n->name);
-    if (e != ERR_OK)
+    if (e != ERR_OK || (e = avro_check_no_primitive(r, &n->name)) != ERR_OK)
         return e;
     if (!fields || fields->kind != J_ARRAY)
         return avro_bad_json(r, "Record has no fields", v);
@@ -325,6 +358,7 @@ static enum err read_enum(struct reading *r, const struct jvalue *v, struct slic
         return avro_no_memory(r);
     n->u.en.default_symbol = avro_text_of(v, "default");
     map_init(&seen);
+    e = avro_check_no_primitive(r, &n->name);
     for (uint32_t i = 0; i < symbols->n && e == ERR_OK; i++) {
         struct slice symbol = symbols->u.items[i].kind == J_STRING ? symbols->u.items[i].u.text : SLICE_NULL;
         n->u.en.symbols[n->n++] = symbol;
@@ -350,6 +384,8 @@ static enum err read_fixed(struct reading *r, const struct jvalue *v, struct sli
     if (!size || size->kind != J_NUMBER || !avro_number_int64(size->u.text, &number) || number < INT32_MIN ||
         number > INT32_MAX)
         return avro_bad_json(r, "Invalid or no size", v);
+    if ((e = avro_check_no_primitive(r, &n->name)) != ERR_OK)
+        return e;
     if (number < 0)
         return reason_set(r->why, ERR_MALFORMED, "Malformed data. Length is negative: %d", (int)number);
     if (number > INT32_MAX - 8)
@@ -403,10 +439,8 @@ static enum err read_object(struct reading *r, const struct jvalue *v, struct sl
         return avro_bad_json(r, "No type", v);
     while (kind < 0 && i < n_complex && !slice_eq_str(type, complex[i].word))
         i++;
-    if (kind < 0 && i == n_complex)
-        return reason_set(r->why, ERR_MALFORMED,
-                          "A schema \"type\" MUST be a primitive type or one of \"enum\", \"fixed\", \"record\", "
-                          "\"error\", \"array\" or \"map\".");
+    if (kind < 0 && i == n_complex) /* a name, as if it stood alone */
+        return find(r, v, type, space, out);
     struct avro_node *n = new_node(r, kind < 0 ? complex[i].kind : kind, v);
     if (!n)
         return node_failed(r);
@@ -417,7 +451,7 @@ static enum err read_object(struct reading *r, const struct jvalue *v, struct sl
         n->doc = avro_text_of(v, "doc");
     if (e == ERR_OK)
         e = read_props(r, v, n->kind == AVRO_ENUM ? enum_reserved : schema_reserved, &n->props);
-    if (e == ERR_OK)
+    if (e == ERR_OK && (e = check_props(r, n)) == ERR_OK)
         avro_read_logical(n);
     if (e == ERR_OK && avro_is_named(n->kind) && (e = read_aliases(r, v, n)) == ERR_OK)
         e = define(r, n);
@@ -429,7 +463,7 @@ static enum err read_schema(struct reading *r, const struct jvalue *v, struct sl
 {
     switch (v->kind) {
     case J_STRING:
-        return find(r, v, space, out);
+        return find(r, v, v->u.text, space, out);
     case J_OBJECT:
         return read_object(r, v, space, out);
     case J_ARRAY:
@@ -454,8 +488,14 @@ enum err avro_read_text(struct avro_schema *s, struct slice text, const struct a
     struct slice plain = avro_strip_comments(&s->arena, text);
     if (slice_is_null(plain))
         return avro_no_memory(&r);
-    enum err e = json_text_parse(&v, plain, &s->arena, why);
+    struct slice rest = slice_str("");
+    enum err e = json_text_parse_first(&v, plain, &rest, &s->arena, why);
     if (e == ERR_OK)
         e = read_schema(&r, v, SLICE_NULL, root);
+    rest = avro_trim(slice_of(text.p + (text.n - rest.n), rest.n)); /* as written: a comment is something, too */
+    if (e == ERR_OK && rest.n)
+        return reason_set(why, ERR_MALFORMED, "dangling content after end of schema: %.*s", SLICE_FMT(rest));
+    if (e == ERR_OK && avro_is_named((*root)->kind)) /* where it was known before, that is the one meant */
+        *root = map_get(&s->names, (*root)->name.full);
     return e;
 }

@@ -408,6 +408,10 @@ static void print_union(struct printing *p, const struct avro_node *n, struct sl
 static void print_plain(struct printing *p, const struct avro_node *n, struct slice space)
 {
     bool container = n->kind == AVRO_ARRAY || n->kind == AVRO_MAP;
+    if (n->kind == AVRO_UNRESOLVED) { /* only in messages while reading */
+        put_string(p, n->name.full);
+        return;
+    }
     if (!container && (n->props.n == 0 || p->style == AVRO_PRINT_PARSING)) {
         buf_printf(p->out, "\"%s\"", avro_kind_name(n->kind));
         return;

@@ -20,6 +20,7 @@ enum err avro_check_name(struct reading *r, struct slice name);
 enum err avro_check_namespace(struct reading *r, struct slice space);
 /* `text`: a plain or full name; `space`: that of a plain one. */
 enum err avro_make_name(struct reading *r, struct slice text, struct slice space, struct avro_name *out);
+enum err avro_check_no_primitive(struct reading *r, const struct avro_name *name);
 enum err avro_read_name(struct reading *r, const struct jvalue *v, struct slice space, struct avro_name *out);
 
 /* Are two definitions of one name the same? */
