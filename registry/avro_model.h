@@ -55,8 +55,9 @@ struct avro_node {
     struct avro_name name;
     struct slice doc; /* null: none */
     bool is_error;
-    bool visited; /* while resolving */
-    bool ready;   /* a record: all that it holds is resolved and checked */
+    bool is_type_word; /* unresolved, and given where the word of a type belongs: {"type": "Name"} */
+    bool visited;      /* while resolving */
+    bool ready;        /* a record: all that it holds is resolved and checked */
     struct avro_name *aliases;
     uint32_t aliases_n;
     struct avro_props props;
@@ -114,6 +115,8 @@ enum err avro_read_text(struct avro_schema *s, struct slice text, const struct a
 /* Names replaced by what they mean, unions checked, depth bounded, defaults held against their types. */
 enum err avro_resolve(struct avro_schema *s, struct avro_node **root, bool check_defaults,
                       struct reason *why) MUST_CHECK;
+/* Can a union's branches be told apart? Names not resolved yet are passed over. */
+enum err avro_check_union(const struct avro_node *n, struct reason *why) MUST_CHECK;
 /* Does a field's default fit its type? While reading, a type not yet known passes for a record without fields. */
 enum err avro_check_default(struct avro_schema *s, const struct avro_field *f, bool reading,
                             struct reason *why) MUST_CHECK;

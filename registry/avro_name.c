@@ -173,7 +173,7 @@ static pthread_once_t letters_once = PTHREAD_ONCE_INIT;
 
 static void compile_letters(void)
 {
-    static const char pattern[] = "\\A[\\p{L}_][\\p{L}\\p{Nd}_]*\\z";
+    static const char pattern[] = "\\A[\\p{L}_]([\\p{L}\\p{Nd}_]*+\\z)?";
     int error;
     PCRE2_SIZE at;
     letters = pcre2_compile((PCRE2_SPTR)pattern, sizeof pattern - 1, PCRE2_UTF, &error, &at, NULL);
@@ -191,10 +191,12 @@ static const char *stored_fault(struct slice name)
     if (!fault || plain)
         return fault;
     pthread_once(&letters_once, compile_letters);
-    pcre2_match_data *match = letters ? pcre2_match_data_create(1, NULL) : NULL;
-    bool good = basic && match && pcre2_match(letters, name.p, name.n, 0, 0, match, NULL) >= 0;
+    pcre2_match_data *match = letters ? pcre2_match_data_create(2, NULL) : NULL;
+    int groups = match ? pcre2_match(letters, name.p, name.n, 0, 0, match, NULL) : -1;
     pcre2_match_data_free(match);
-    return good ? NULL : "Illegal character in: ";
+    if (groups < 1 || name.p[0] >= 0xf0)
+        return "Illegal initial character: ";
+    return groups == 2 && basic ? NULL : "Illegal character in: ";
 }
 
 struct name_walk {

@@ -404,6 +404,24 @@ static enum err read_container(struct reading *r, const struct jvalue *v, struct
     return read_schema(r, inner, space, &n->u.items);
 }
 
+enum err avro_check_union(const struct avro_node *n, struct reason *why)
+{
+    struct map seen;
+    enum err e = ERR_OK;
+    map_init(&seen);
+    for (uint32_t i = 0; i < n->n && e == ERR_OK; i++) {
+        struct slice name = avro_full_name(n->u.branches[i]);
+        if (n->u.branches[i]->kind == AVRO_UNRESOLVED)
+            continue;
+        if (map_has(&seen, name))
+            e = reason_set(why, ERR_MALFORMED, "Duplicate in union:%.*s", SLICE_FMT(name));
+        else if (map_put(&seen, name, &seen, NULL) != ERR_OK)
+            e = reason_set(why, ERR_NO_MEMORY, "out of memory");
+    }
+    map_free(&seen, NULL);
+    return e;
+}
+
 static enum err read_union(struct reading *r, const struct jvalue *v, struct slice space, struct avro_node *n)
 {
     enum err e = ERR_OK;
@@ -418,7 +436,7 @@ static enum err read_union(struct reading *r, const struct jvalue *v, struct sli
     for (uint32_t i = 0; i < n->n && e == ERR_OK; i++)
         if (n->u.branches[i]->kind == AVRO_UNION)
             e = avro_bad_json(r, "Nested union", v);
-    return e;
+    return e == ERR_OK ? avro_check_union(n, r->why) : e;
 }
 
 static enum err read_object(struct reading *r, const struct jvalue *v, struct slice space, struct avro_node **out)
@@ -439,8 +457,12 @@ static enum err read_object(struct reading *r, const struct jvalue *v, struct sl
         return avro_bad_json(r, "No type", v);
     while (kind < 0 && i < n_complex && !slice_eq_str(type, complex[i].word))
         i++;
-    if (kind < 0 && i == n_complex) /* a name, as if it stood alone */
-        return find(r, v, type, space, out);
+    if (kind < 0 && i == n_complex) { /* a name, as if it stood alone */
+        e = find(r, v, type, space, out);
+        if (e == ERR_OK && (*out)->kind == AVRO_UNRESOLVED)
+            (*out)->is_type_word = true;
+        return e;
+    }
     struct avro_node *n = new_node(r, kind < 0 ? complex[i].kind : kind, v);
     if (!n)
         return node_failed(r);

@@ -303,6 +303,25 @@ static void normal_object(struct printing *p, const struct avro_node *n, const s
     free(sorted);
 }
 
+/* Bytes are one per character; what is no byte becomes a question mark, as in Java. */
+static void normal_bytes(struct printing *p, struct slice text)
+{
+    struct buf b;
+    buf_init(&b, AVRO_PRINT_MAX);
+    for (size_t i = 0; i < text.n; i++) {
+        size_t n = text.p[i] < 0x80 ? 1 : text.p[i] < 0xe0 ? 2 : text.p[i] < 0xf0 ? 3 : 4;
+        if (text.p[i] < 0xc4)
+            buf_put(&b, text.p + i, n);
+        else
+            buf_put_str(&b, "?");
+        i += n - 1;
+    }
+    put_string(p, buf_slice(&b));
+    if (buf_error(&b) != ERR_OK)
+        p->error = buf_error(&b);
+    buf_free(&b);
+}
+
 static void normal_default(struct printing *p, const struct avro_node *n, const struct jvalue *v)
 {
     n = branch_for(n, v);
@@ -316,6 +335,8 @@ static void normal_default(struct printing *p, const struct avro_node *n, const 
             normal_default(p, n->u.items, &v->u.items[i]);
         }
         put(p, v->n ? "]" : "[]");
+    } else if (v->kind == J_STRING && (n->kind == AVRO_BYTES || n->kind == AVRO_FIXED)) {
+        normal_bytes(p, v->u.text);
     } else {
         avro_print_json_sorted(p->out, v);
     }

@@ -13,22 +13,6 @@ struct resolving {
 
 static enum err resolve_slot(struct resolving *r, struct avro_node **slot, unsigned depth);
 
-static enum err check_union(struct resolving *r, const struct avro_node *n)
-{
-    struct map seen;
-    enum err e = ERR_OK;
-    map_init(&seen);
-    for (uint32_t i = 0; i < n->n && e == ERR_OK; i++) {
-        struct slice name = avro_full_name(n->u.branches[i]);
-        if (map_has(&seen, name))
-            e = reason_set(r->why, ERR_MALFORMED, "Duplicate in union:%.*s", SLICE_FMT(name));
-        else if (map_put(&seen, name, r, NULL) != ERR_OK)
-            e = reason_set(r->why, ERR_NO_MEMORY, "out of memory");
-    }
-    map_free(&seen, NULL);
-    return e;
-}
-
 static enum err resolve_inside(struct resolving *r, struct avro_node *n, unsigned depth)
 {
     enum err e = ERR_OK;
@@ -46,7 +30,7 @@ static enum err resolve_inside(struct resolving *r, struct avro_node *n, unsigne
     case AVRO_UNION:
         for (uint32_t i = 0; i < n->n && e == ERR_OK; i++)
             e = resolve_slot(r, &n->u.branches[i], depth + 1);
-        return e == ERR_OK ? check_union(r, n) : e;
+        return e == ERR_OK ? avro_check_union(n, r->why) : e;
     }
     return ERR_OK;
 }
@@ -58,6 +42,10 @@ static enum err resolve_slot(struct resolving *r, struct avro_node **slot, unsig
         return reason_set(r->why, ERR_LIMIT_EXCEEDED, "types nested deeper than %d", AVRO_SCHEMA_DEPTH_MAX);
     if (n->kind == AVRO_UNRESOLVED) {
         struct avro_node *known = map_get(&r->s->names, n->name.full);
+        if (!known && n->is_type_word)
+            return reason_set(r->why, ERR_MALFORMED,
+                              "A schema \"type\" MUST be a primitive type or one of \"enum\", \"fixed\", \"record\", "
+                              "\"error\", \"array\" or \"map\".");
         if (!known)
             return reason_set(r->why, ERR_MALFORMED, "Undefined schema: %.*s", SLICE_FMT(n->name.full));
         *slot = n = known;

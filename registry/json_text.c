@@ -479,10 +479,10 @@ static enum err parse(struct jvalue **out, struct slice text, struct slice *rest
     if (!v)
         return reason_set(why, ERR_NO_MEMORY, "out of memory reading JSON");
     e = read_value(&r, v);
-    skip_blanks(&r);
     if (rest)
         *rest = slice_of(r.p, (size_t)(r.end - r.p));
-    else if (e == ERR_OK && r.p < r.end)
+    skip_blanks(&r);
+    if (!rest && e == ERR_OK && r.p < r.end)
         e = bad(&r, "something follows the document");
     free(r.stack);
     if (e == ERR_OK)

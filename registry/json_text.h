@@ -39,7 +39,7 @@ enum {
 /* One whole document; anything after it but blanks is an error. `why` names line and column. */
 enum err json_text_parse(struct jvalue **out, struct slice text, struct arena *a, struct reason *why) MUST_CHECK;
 
-/* The first document in a text; `rest` is what follows it and the blanks after it. */
+/* The first document in a text; `rest` is all that follows it. */
 enum err json_text_parse_first(struct jvalue **out, struct slice text, struct slice *rest, struct arena *a,
                                struct reason *why) MUST_CHECK;
 
