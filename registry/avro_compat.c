@@ -172,6 +172,7 @@ static struct verdict check_names(struct judging *j, const struct avro_node *rea
     struct place here = {at, slice_str("name")};
     if (slice_eq(reader->name.name, writer->name.name))
         return (struct verdict){0};
+    j->work += reader->aliases_n;
     for (uint32_t i = 0; i < reader->aliases_n; i++)
         if (slice_eq(avro_alias_text(&j->arena, reader, &reader->aliases[i]), writer->name.full))
             return (struct verdict){0};
@@ -264,6 +265,7 @@ static const struct avro_field *writer_field(struct judging *j, const struct avr
 {
     const struct avro_field *found = avro_field_named(writer, f->name);
     unsigned n = found != NULL;
+    j->work += f->aliases_n;
     for (uint32_t i = 0; i < f->aliases_n; i++) {
         const struct avro_field *other = avro_field_named(writer, f->aliases[i]);
         if (other) {

@@ -4,9 +4,14 @@
  * defaults may use defaults. */
 #include "registry/avro_model.h"
 
-enum { DEFAULT_WORK_MAX = 1000000 };
+enum { DEFAULT_WORK_MAX = 5000000 };
 
-enum fit { FITS, FITS_NOT, FITS_UNKNOWN /* a record that is not ready decides */ };
+enum fit {
+    FITS,
+    FITS_NOT,
+    FITS_UNKNOWN, /* a record that is not ready decides */
+    FITS_TOO_MUCH /* too much work */
+};
 
 struct fitting {
     struct avro_schema *s;
@@ -58,7 +63,7 @@ static enum fit fits(const struct fitting *f, const struct avro_node *n, const s
 {
     enum fit result = FITS_NOT;
     if (depth > AVRO_SCHEMA_DEPTH_MAX || ++f->s->default_work > DEFAULT_WORK_MAX)
-        return FITS_NOT;
+        return FITS_TOO_MUCH;
     switch (n->kind) {
     case AVRO_STRING:
     case AVRO_BYTES:
@@ -101,6 +106,9 @@ enum err avro_check_default(struct avro_schema *s, const struct avro_field *f, b
         return ERR_OK;
     case FITS_UNKNOWN:
         return reason_set(why, ERR_MALFORMED, "Schema fields not set yet");
+    case FITS_TOO_MUCH:
+        return reason_set(why, ERR_LIMIT_EXCEEDED, "the defaults take more than %d steps or %d levels to check",
+                          DEFAULT_WORK_MAX, AVRO_SCHEMA_DEPTH_MAX);
     case FITS_NOT:
         break;
     }

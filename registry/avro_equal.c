@@ -11,15 +11,16 @@ struct equal_frame {
     unsigned depth;
 };
 
-static bool props_equal(const struct avro_props *a, const struct avro_props *b)
+/* Most often in the same order, so the search for a name starts where the other has it. */
+static bool props_equal(const struct avro_props *a, const struct avro_props *b, unsigned *work)
 {
     if (a->n != b->n)
         return false;
     for (uint32_t i = 0; i < a->n; i++) {
-        uint32_t j = 0;
-        while (j < b->n && !slice_eq(a->v[i].name, b->v[j].name))
-            j++;
-        if (j == b->n || !avro_json_same(a->v[i].value, b->v[j].value))
+        uint32_t tried = 0, j = i;
+        for (; tried < b->n && !slice_eq(a->v[i].name, b->v[j].name); tried++)
+            j = (j + 1) % b->n;
+        if ((*work += tried) > EQUAL_WORK_MAX || tried == b->n || !avro_json_same(a->v[i].value, b->v[j].value))
             return false;
     }
     return true;
@@ -43,7 +44,7 @@ static bool fields_equal(const struct avro_node *a, const struct avro_node *b, c
     for (uint32_t i = 0; i < a->n; i++) {
         const struct avro_field *f = &a->u.fields[i], *g = &b->u.fields[i];
         if (!slice_eq(f->name, g->name) || f->order != g->order || !defaults_equal(f, g) ||
-            !props_equal(&f->props, &g->props) || !nodes_equal(f->type, g->type, frame, work))
+            !props_equal(&f->props, &g->props, work) || !nodes_equal(f->type, g->type, frame, work))
             return false;
     }
     return true;
@@ -55,7 +56,7 @@ static bool nodes_equal(const struct avro_node *a, const struct avro_node *b, co
     struct equal_frame frame = {a, b, up, up ? up->depth + 1 : 0};
     if (a == b)
         return true;
-    if (a->kind != b->kind || a->kind == AVRO_UNRESOLVED || a->n != b->n || !props_equal(&a->props, &b->props) ||
+    if (a->kind != b->kind || a->kind == AVRO_UNRESOLVED || a->n != b->n || !props_equal(&a->props, &b->props, work) ||
         (avro_is_named(a->kind) && !slice_eq(a->name.full, b->name.full)))
         return false;
     if (++*work > EQUAL_WORK_MAX || frame.depth > EQUAL_DEPTH_MAX)

@@ -115,43 +115,53 @@ static enum err check_props(struct reading *r, const struct avro_node *n)
     return ERR_OK;
 }
 
+/* Each once, in the order given. */
 static enum err read_alias_texts(struct reading *r, const struct jvalue *v, struct slice **out, uint32_t *n)
 {
     const struct jvalue *list = json_text_get_str(v, "aliases");
+    struct map seen;
+    enum err e = ERR_OK;
     if (!list)
         return ERR_OK;
     if (list->kind != J_ARRAY)
         return avro_bad_json(r, "aliases not an array", v);
     if (list->n && !(*out = arena_array(&r->s->arena, list->n, sizeof **out)))
         return avro_no_memory(r);
-    for (uint32_t i = 0; i < list->n; i++) {
-        uint32_t j = 0;
-        if (list->u.items[i].kind != J_STRING)
-            return avro_bad_json(r, "alias not a string", &list->u.items[i]);
-        while (j < *n && !slice_eq((*out)[j], list->u.items[i].u.text))
-            j++;
-        if (j == *n)
-            (*out)[(*n)++] = list->u.items[i].u.text;
+    map_init(&seen);
+    for (uint32_t i = 0; i < list->n && e == ERR_OK; i++) {
+        struct slice text = list->u.items[i].kind == J_STRING ? list->u.items[i].u.text : SLICE_NULL;
+        if (slice_is_null(text))
+            e = avro_bad_json(r, "alias not a string", &list->u.items[i]);
+        else if (map_has(&seen, text))
+            continue;
+        else if (map_put(&seen, text, &seen, NULL) != ERR_OK)
+            e = avro_no_memory(r);
+        else
+            (*out)[(*n)++] = text;
     }
-    return ERR_OK;
+    map_free(&seen, NULL);
+    return e;
 }
 
 static enum err read_aliases(struct reading *r, const struct jvalue *v, struct avro_node *n)
 {
     struct slice *texts = NULL;
+    struct map seen;
     uint32_t count = 0;
     enum err e = read_alias_texts(r, v, &texts, &count);
     if (e == ERR_OK && count && !(n->aliases = arena_array(&r->s->arena, count, sizeof *n->aliases)))
         e = avro_no_memory(r);
+    map_init(&seen);
     for (uint32_t i = 0; i < count && e == ERR_OK; i++) {
         struct avro_name name;
-        uint32_t j = 0;
         e = avro_make_name(r, texts[i], n->name.space, &name);
-        while (j < n->aliases_n && !slice_eq(n->aliases[j].full, name.full))
-            j++;
-        if (e == ERR_OK && j == n->aliases_n)
-            n->aliases[n->aliases_n++] = name;
+        if (e != ERR_OK || map_has(&seen, name.full))
+            continue;
+        if (map_put(&seen, name.full, &seen, NULL) != ERR_OK)
+            e = avro_no_memory(r);
+        n->aliases[n->aliases_n++] = name;
     }
+    map_free(&seen, NULL);
     return e;
 }
 

@@ -7,12 +7,14 @@
 
 #include <stdlib.h>
 
+enum { NORMAL_WORK_MAX = 50000000 }; /* branches tried for the values of defaults */
+
 struct printing {
     const struct avro_schema *s;
     enum avro_print_style style;
     uint8_t *known;
     struct buf *out;
-    unsigned depth;
+    unsigned depth, work;
     enum err error;
 };
 
@@ -262,9 +264,11 @@ static bool takes(const struct avro_node *n, const struct jvalue *v)
     return false;
 }
 
-static const struct avro_node *branch_for(const struct avro_node *n, const struct jvalue *v)
+static const struct avro_node *branch_for(struct printing *p, const struct avro_node *n, const struct jvalue *v)
 {
-    for (uint32_t i = 0; n->kind == AVRO_UNION && i < n->n; i++)
+    if (n->kind == AVRO_UNION && (p->work += n->n) > NORMAL_WORK_MAX)
+        p->error = ERR_LIMIT_EXCEEDED;
+    for (uint32_t i = 0; n->kind == AVRO_UNION && i < n->n && p->error == ERR_OK; i++)
         if (n->u.branches[i]->kind != AVRO_NULL && takes(n->u.branches[i], v))
             return n->u.branches[i];
     return n;
@@ -274,10 +278,8 @@ static const struct avro_node *member_type(const struct avro_node *n, struct sli
 {
     if (n->kind == AVRO_MAP)
         return n->u.items;
-    for (uint32_t i = 0; n->kind == AVRO_RECORD && i < n->n; i++)
-        if (slice_eq(n->u.fields[i].name, name))
-            return n->u.fields[i].type;
-    return NULL;
+    const struct avro_field *f = n->kind == AVRO_RECORD ? avro_field_named(n, name) : NULL;
+    return f ? f->type : NULL;
 }
 
 static int by_member(const void *a, const void *b)
@@ -324,7 +326,7 @@ static void normal_bytes(struct printing *p, struct slice text)
 
 static void normal_default(struct printing *p, const struct avro_node *n, const struct jvalue *v)
 {
-    n = branch_for(n, v);
+    n = branch_for(p, n, v);
     if (v->kind == J_NUMBER) {
         normal_number(p, n, v);
     } else if (v->kind == J_OBJECT) {

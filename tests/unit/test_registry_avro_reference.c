@@ -249,6 +249,42 @@ static void test_normalized_keeps_the_meaning(void **state)
     CHECK(cases, schema_normalized);
 }
 
+/* Each would take for ever, or the stack, if taken at its word. */
+static void test_hostile(void **state)
+{
+    struct buf b;
+    struct reason why;
+    struct parsed_schema *s;
+    (void)state;
+    buf_init(&b, 0);
+    buf_put_str(&b, "{\"type\":\"record\",\"name\":\"R0\",\"fields\":[]}");
+    for (int i = 1; i < 40; i++) { /* a default that uses a default, twice at each level */
+        struct buf outer;
+        buf_init(&outer, 0);
+        buf_printf(&outer,
+                   "{\"type\":\"record\",\"name\":\"R%d\",\"fields\":[{\"name\":\"a\",\"type\":%s,\"default\":{}},"
+                   "{\"name\":\"b\",\"type\":\"R%d\",\"default\":{}}]}",
+                   i, buf_cstr(&b), i - 1);
+        buf_free(&b);
+        b = outer;
+    }
+    assert_int_equal(parse_avro(&s, buf_slice(&b), true, &why), ERR_LIMIT_EXCEEDED);
+    buf_clear(&b);
+    buf_put_str(&b, "[");
+    for (int i = 0; i < AVRO_UNION_BRANCHES_MAX + 1; i++)
+        buf_printf(&b, "%s{\"type\":\"fixed\",\"name\":\"F%d\",\"size\":1}", i ? "," : "", i);
+    buf_put_str(&b, "]");
+    assert_int_equal(parse_avro(&s, buf_slice(&b), true, &why), ERR_LIMIT_EXCEEDED);
+    buf_clear(&b);
+    buf_put_str(&b, "{\"type\":\"fixed\",\"name\":\"F\",\"size\":1,\"aliases\":[\"a\"");
+    for (int i = 0; i < 300000; i++)
+        buf_printf(&b, ",\"a%d\"", i);
+    buf_put_str(&b, "]}");
+    assert_int_equal(parse_avro(&s, buf_slice(&b), true, &why), ERR_OK);
+    schema_free(s);
+    buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_text_around_the_schema),
         cmocka_unit_test(test_normalized),
         cmocka_unit_test(test_normalized_keeps_the_meaning),
+        cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
