@@ -23,6 +23,15 @@ enum err avro_make_name(struct reading *r, struct slice text, struct slice space
 enum err avro_check_no_primitive(struct reading *r, const struct avro_name *name);
 enum err avro_read_name(struct reading *r, const struct jvalue *v, struct slice space, struct avro_name *out);
 
+/* Words that are no properties, NULL at the end. */
+extern const char *const avro_schema_reserved[], *const avro_enum_reserved[], *const avro_field_reserved[];
+enum err avro_read_props(struct reading *r, const struct jvalue *v, const char *const *reserved,
+                         struct avro_props *out);
+enum err avro_check_props(struct reading *r, const struct avro_node *n);
+/* Each alias once, in the order given: a field's as written, a type's as names. */
+enum err avro_read_alias_texts(struct reading *r, const struct jvalue *v, struct slice **out, uint32_t *n);
+enum err avro_read_aliases(struct reading *r, const struct jvalue *v, struct avro_node *n);
+
 /* Are two definitions of one name the same? */
 bool avro_equal(const struct avro_node *a, const struct avro_node *b);
 /* From the properties read: a logical type that is unknown, or wrong for its type, is as if it were not there. */
