@@ -132,6 +132,7 @@ struct proto_types {
 struct protobuf_message {
     bool is_enum;
     struct slice name, full; /* without leading dot */
+    unsigned line, column;   /* in the text; 0: not from a text */
     const struct proto_file *file;
     struct protobuf_message *up; /* what it is inside of; NULL: the file */
     struct proto_options options;
@@ -162,6 +163,7 @@ struct proto_rpc {
 
 struct proto_service {
     struct slice name;
+    unsigned line, column;
     struct proto_options options;
     struct {
         struct proto_rpc *v;
@@ -207,6 +209,8 @@ void *proto_more(struct arena *a, void *list, uint32_t *n, uint32_t *cap, size_t
 
 struct proto_reader {
     const uint8_t *p, *end, *start;
+    const uint8_t *declaration; /* where the one at hand begins */
+    unsigned declarations;      /* begun so far */
     struct arena *arena;
     struct reason *why;
     enum err error;
@@ -218,7 +222,11 @@ enum err proto_read_descriptor(struct proto_file *f, struct slice bytes, struct 
                                struct reason *why) MUST_CHECK;
 /* The characters (protobuf_lex.c); all are sticky on r->error. */
 bool proto_bad(struct proto_reader *r, const char *format, ...) PRINTF_LIKE(2, 3); /* false */
-bool proto_exhausted(struct proto_reader *r);                                      /* blanks and comments skipped */
+bool proto_bad_at(struct proto_reader *r, const uint8_t *at, const char *format, ...) PRINTF_LIKE(3, 4);
+void proto_place(const struct proto_reader *r, const uint8_t *at, unsigned *line, unsigned *column); /* from 1 */
+/* A comment behind a declaration ends its line: nothing may follow one in slash and star. */
+bool proto_trailing_comment(struct proto_reader *r);
+bool proto_exhausted(struct proto_reader *r);    /* blanks and comments skipped */
 int proto_peek(struct proto_reader *r);          /* the next character that is no blank; -1 at the end (an error) */
 bool proto_take(struct proto_reader *r, char c); /* if it comes next */
 bool proto_require(struct proto_reader *r, char c);
@@ -227,6 +235,7 @@ struct slice proto_word(struct proto_reader *r, bool dots);
 struct slice proto_name(struct proto_reader *r); /* a word, maybe in parentheses or brackets, which are dropped */
 struct slice proto_quoted(struct proto_reader *r);
 bool proto_int(struct proto_reader *r, int32_t *out);
+bool proto_decimal(struct slice word, int32_t *out);
 struct slice proto_data_type(struct proto_reader *r, struct slice first); /* null first: read it */
 bool proto_read_option(struct proto_reader *r, char separator, struct proto_option *out);
 bool proto_read_options(struct proto_reader *r, struct proto_options *out); /* [...] when there */
