@@ -257,6 +257,8 @@ const char *proto_scalar_name(int number);  /* NULL: no scalar */
 bool proto_is_map(struct slice type, struct slice *key, struct slice *value);
 /* Every name used is known; ERR_MALFORMED "Could not resolve type: X". Also tags and names used twice. */
 enum err proto_check(const struct proto_schema *s, struct reason *why) MUST_CHECK;
+/* The types a schema is about. */
+const struct proto_types *proto_effective_types(const struct proto_schema *s);
 const struct proto_value *proto_option_value(const struct proto_options *o, const char *name, bool custom);
 
 /* Options that descriptors hold in fields of their own. */
@@ -275,7 +277,9 @@ enum { PROTO_META_NUMBER = 1088 };
 /* --- the kinds of output --- */
 
 enum proto_style { PROTO_CANONICAL, PROTO_NORMAL, PROTO_NO_EXTENSIONS };
-enum err proto_print(const struct proto_schema *s, enum proto_style style, struct buf *out) MUST_CHECK;
+/* PROTO_NORMAL needs every type it names: ERR_MALFORMED "Could not resolve type: X" in `why`, which may be NULL. */
+enum err proto_print(const struct proto_schema *s, enum proto_style style, struct buf *out,
+                     struct reason *why) MUST_CHECK;
 enum err proto_encode_descriptor(const struct proto_schema *s, struct buf *out) MUST_CHECK; /* FileDescriptorProto */
 enum err proto_compatible(const struct parsed_schema *reader, const struct parsed_schema *writer,
                           const struct compat_question *q, struct compat_result *out, struct reason *why) MUST_CHECK;

@@ -10,6 +10,21 @@
 
 static const char *const label_words[] = {"", "required ", "optional ", "repeated "};
 
+static void unresolved(struct writing *w, struct slice type)
+{
+    if (w->error == ERR_OK)
+        w->error = reason_set(w->why, ERR_MALFORMED, "Could not resolve type: %.*s", SLICE_FMT(type));
+}
+
+static void check_key(struct writing *w, struct slice key)
+{
+    bool bad = !proto_is_scalar(key) || slice_eq_str(key, "bytes") || slice_eq_str(key, "double") ||
+               slice_eq_str(key, "float");
+    if (bad && w->error == ERR_OK)
+        w->error = reason_set(w->why, ERR_MALFORMED, "map key must be non-byte, non-floating point scalar: %.*s",
+                              SLICE_FMT(key));
+}
+
 /* The type as normalization writes it; says whether it is a map. */
 static struct slice normal_type(struct writing *w, struct slice type, bool *map)
 {
@@ -25,6 +40,7 @@ static struct slice normal_type(struct writing *w, struct slice type, bool *map)
         *map = m->fields.n == 2;
     }
     if (*map) {
+        check_key(w, key);
         struct protobuf_message *inner =
             proto_is_scalar(value) ? NULL : proto_find_type(w->s, w->s->file.package, w->scope, value);
         text = inner ? arena_printf(&w->arena, "map<%.*s, .%.*s>", SLICE_FMT(key), SLICE_FMT(inner->full))
@@ -32,7 +48,7 @@ static struct slice normal_type(struct writing *w, struct slice type, bool *map)
     } else if (m) {
         text = arena_printf(&w->arena, ".%.*s", SLICE_FMT(m->full));
     } else {
-        w->error = ERR_MALFORMED; /* proto_check() says which */
+        unresolved(w, type);
     }
     return text ? slice_str(text) : type;
 }
@@ -252,10 +268,14 @@ static void put_extend(struct writing *w, struct slice name, const struct proto_
     proto_put(w, "}\n");
 }
 
+/* What is extended, asked or answered is a message, whatever its name. */
 static struct slice extended_name(struct writing *w, struct slice name)
 {
-    bool map;
-    return normal_type(w, name, &map);
+    struct protobuf_message *m = proto_find_type(w->s, w->s->file.package, w->scope, name);
+    const char *text = m ? arena_printf(&w->arena, ".%.*s", SLICE_FMT(m->full)) : NULL;
+    if (!m)
+        unresolved(w, name);
+    return text ? slice_str(text) : name;
 }
 
 /* Those of one type become one. */
@@ -460,9 +480,9 @@ static void put_file(struct writing *w, const struct proto_file *f)
         put_service(w, &f->services.v[i]);
 }
 
-enum err proto_print(const struct proto_schema *s, enum proto_style style, struct buf *out)
+enum err proto_print(const struct proto_schema *s, enum proto_style style, struct buf *out, struct reason *why)
 {
-    struct writing w = {.s = s, .style = style, .out = out, .scope = slice_str("")};
+    struct writing w = {.s = s, .style = style, .out = out, .scope = slice_str(""), .why = why};
     arena_init(&w.arena, 0);
     put_file(&w, &s->file);
     arena_free(&w.arena);

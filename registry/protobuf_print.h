@@ -13,6 +13,7 @@ struct writing {
     bool line_started;
     struct slice scope; /* the types around, without the package */
     struct arena arena; /* for the normal style's sorted copies */
+    struct reason *why; /* of ERR_MALFORMED; may be NULL */
     enum err error;
 };
 

@@ -101,11 +101,23 @@ static enum err check_text(const struct proto_schema *s, struct reason *why)
     struct buf text;
     arena_init(&a, 0);
     buf_init(&text, PROTOBUF_SCHEMA_SIZE_MAX);
-    enum err e = proto_print(s, PROTO_CANONICAL, &text);
+    enum err e = proto_print(s, PROTO_CANONICAL, &text, NULL);
     if (e == ERR_OK)
         e = proto_read_text(&again, buf_slice(&text), &a, why);
     buf_free(&text);
     arena_free(&a);
+    return e;
+}
+
+/* A new schema's types must be there: that its normalized text can be written is the reference's test. */
+static enum err resolves(const struct proto_schema *s, struct reason *why)
+{
+    struct buf b;
+    buf_init(&b, PROTOBUF_PRINT_MAX);
+    enum err e = proto_print(s, PROTO_NORMAL, &b, why);
+    if (e != ERR_OK && e != ERR_MALFORMED)
+        e = reason_set(why, e, "the normalized schema is too long, or memory ran out");
+    buf_free(&b);
     return e;
 }
 
@@ -125,6 +137,8 @@ static enum err proto_parse(struct parsed_schema **out, struct slice text, const
     if (e == ERR_OK)
         e = proto_link(s, why);
     if (e == ERR_OK && options->fresh)
+        e = resolves(s, why);
+    if (e == ERR_OK && options->validate_fields)
         e = proto_check(s, why);
     if (e == ERR_OK && s->file.from_descriptor)
         e = check_text(s, why);
@@ -138,12 +152,12 @@ static enum err proto_parse(struct parsed_schema **out, struct slice text, const
 
 static enum err proto_canonical(const struct parsed_schema *s, struct buf *out)
 {
-    return proto_print(proto_of(s), PROTO_CANONICAL, out);
+    return proto_print(proto_of(s), PROTO_CANONICAL, out, NULL);
 }
 
 static enum err proto_normalized(const struct parsed_schema *s, struct buf *out)
 {
-    return proto_print(proto_of(s), PROTO_NORMAL, out);
+    return proto_print(proto_of(s), PROTO_NORMAL, out, NULL);
 }
 
 static bool is_word(struct slice s, const char *word)
@@ -156,7 +170,7 @@ static bool proto_format(const struct parsed_schema *s, struct slice format, str
     struct buf bytes;
     enum err e;
     if (is_word(format, "ignore_extensions")) {
-        e = proto_print(proto_of(s), PROTO_NO_EXTENSIONS, out);
+        e = proto_print(proto_of(s), PROTO_NO_EXTENSIONS, out, NULL);
     } else if (is_word(format, "serialized")) {
         buf_init(&bytes, PROTOBUF_PRINT_MAX);
         e = proto_encode_descriptor(proto_of(s), &bytes);
@@ -186,7 +200,8 @@ static bool proto_has_field(const struct parsed_schema *s, struct slice name)
 static struct slice proto_record_name(const struct parsed_schema *s)
 {
     const struct protobuf_message *m = protobuf_first_message(s);
-    return m ? m->full : SLICE_NULL;
+    const struct proto_types *types = proto_effective_types(proto_of(s));
+    return m ? m->full : types->n ? types->v[0]->full : SLICE_NULL; /* an enum when there is nothing else */
 }
 
 static enum err proto_validate(const struct parsed_schema *s, struct slice payload, struct reason *why)

@@ -28,7 +28,7 @@ static struct parsed_schema *parse(const char *text)
 
 static void check_refused(const char *text, const char *words)
 {
-    struct schema_options options = {.fresh = true};
+    struct schema_options options = {.fresh = true, .validate_fields = true};
     struct parsed_schema *s;
     struct reason why = {0};
     if (schema_parse(&s, &schema_type_protobuf, slice_str(text), NULL, 0, &options, &why) == ERR_OK ||
