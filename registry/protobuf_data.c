@@ -257,7 +257,8 @@ const struct proto_types *proto_effective_types(const struct proto_schema *s)
     for (size_t i = 0; i < s->refs_n; i++)
         if (slice_eq(s->refs[i]->import_name, f->public_imports.v[0]) && s->refs[i]->types.n)
             return &s->refs[i]->types;
-    return &f->types;
+    const struct proto_file *known = proto_known_file(f->public_imports.v[0]);
+    return known ? &known->types : &f->types;
 }
 
 const struct protobuf_message *protobuf_first_message(const struct parsed_schema *s)

@@ -58,11 +58,11 @@ bool proto_trailing_comment(struct proto_reader *r)
         return false;
     while (r->p < r->end && (*r->p == ' ' || *r->p == '\t'))
         r->p++;
-    if (r->p >= r->end || *r->p != '/')
+    if (r->p < r->end && *r->p != '/')
         return true;
     bool star = r->p + 1 < r->end && r->p[1] == '*';
     if (!star && !(r->p + 1 < r->end && r->p[1] == '/'))
-        return proto_bad(r, "expected '//' or '/*'");
+        return proto_bad_at(r, r->p + (r->p < r->end), "expected '//' or '/*'");
     if (!star)
         return true; /* the rest of the line is gone past as any comment is */
     r->p += 2;

@@ -251,6 +251,7 @@ struct protobuf_message *proto_find_type(const struct proto_schema *s, struct sl
 struct proto_field *proto_find_extension(const struct proto_schema *s, struct slice scope, struct slice name,
                                          struct buf *full);
 const char *const *proto_known_files(void); /* import name, text, import name, text, ..., NULL */
+const struct proto_file *proto_known_file(struct slice import_name); /* one with types, or NULL */
 bool proto_is_scalar(struct slice type);
 int proto_scalar_number(struct slice type); /* as in descriptors; 0: no scalar */
 const char *proto_scalar_name(int number);  /* NULL: no scalar */

@@ -90,11 +90,28 @@ static const struct protobuf_message *message_of(struct merging *g, const struct
     return m && !m->is_enum ? m : NULL;
 }
 
+static bool same_value(const struct proto_value *a, const struct proto_value *b)
+{
+    if (a->kind != b->kind || a->n != b->n || !slice_eq(a->text, b->text))
+        return false;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->kind == PROTO_MAP ? !slice_eq(a->entries[i].key, b->entries[i].key) ||
+                                       !same_value(&a->entries[i].value, &b->entries[i].value)
+                                 : !same_value(&a->items[i], &b->items[i]))
+            return false;
+    return a->kind != PROTO_OPTION;
+}
+
+/* Each value once. */
 static void add_to_list(struct merging *g, struct proto_value *list, const struct proto_value *v)
 {
     for (uint32_t i = 0; i < (v->kind == PROTO_LIST ? v->n : 1); i++) {
         const struct proto_value *one = v->kind == PROTO_LIST ? &v->items[i] : v;
-        struct proto_value *item = proto_more(g->arena, &list->items, &list->n, &list->cap, sizeof *item);
+        uint32_t k = 0;
+        while (k < list->n && !same_value(&list->items[k], one))
+            k++;
+        struct proto_value *item =
+            k == list->n ? proto_more(g->arena, &list->items, &list->n, &list->cap, sizeof *item) : NULL;
         if (item)
             *item = *one;
     }
@@ -138,6 +155,20 @@ static struct proto_value merge_maps(struct merging *g, const struct proto_field
     return out;
 }
 
+/* The parts of a name whose option is not known stay parts; what they are set to is tidied. */
+static struct proto_option *tidy_inner(struct merging *g, const struct proto_option *inner)
+{
+    struct proto_option *copy = arena_alloc(g->arena, sizeof *copy);
+    if (!copy)
+        return (struct proto_option *)inner;
+    *copy = *inner;
+    if (copy->value.kind == PROTO_OPTION)
+        copy->value.inner = tidy_inner(g, copy->value.inner);
+    else
+        copy->value = tidy(g, &copy->value);
+    return copy;
+}
+
 static struct proto_option normal_option(struct merging *g, const struct proto_option *o, struct slice scope)
 {
     struct proto_option out = *o;
@@ -151,7 +182,9 @@ static struct proto_option normal_option(struct merging *g, const struct proto_o
             out.value = as_map(g, o->value.inner);
     }
     buf_free(&full);
-    if (out.value.kind != PROTO_OPTION)
+    if (out.value.kind == PROTO_OPTION)
+        out.value.inner = tidy_inner(g, out.value.inner);
+    else
         out.value = tidy(g, &out.value);
     return out;
 }

@@ -288,7 +288,7 @@ static void put_extends(struct writing *w, const struct proto_extends *list)
     }
     struct slice *names = arena_array(&w->arena, list->n + 1, sizeof *names);
     for (uint32_t i = 0; names && i < list->n; i++)
-        names[i] = extended_name(w, list->v[i].name);
+        names[i] = list->v[i].fields.n ? extended_name(w, list->v[i].name) : SLICE_NULL;
     for (uint32_t i = 0; names && i < list->n; i++) {
         struct proto_fields merged = {0};
         if (slice_is_null(names[i]))

@@ -2,6 +2,7 @@
  * The lower half of printing a .proto file: indentation, values and options. */
 #include "registry/protobuf_print.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -86,49 +87,76 @@ static void put_quoted(struct writing *w, struct slice s)
     proto_put(w, "\"");
 }
 
-static bool all_digits(struct slice s)
+static size_t count_digits(const char *p)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
-    return s.n > 0;
+    size_t n = 0;
+    while (p[n] >= '0' && p[n] <= '9')
+        n++;
+    return n;
 }
 
-/* "1.500" as "1.5", "1.0" as "1"; the reference rounds longer fractions, which are left alone here. */
-static bool put_fraction(struct writing *w, struct slice s)
+enum { NUMBER_MAX = 60, FRACTION_MAX = 3 };
+
+/* "1.500" as "1.5", "1.0f" as "1", "1e3" as "1000"; the reference rounds longer fractions, which are left alone here.
+ */
+static bool plain_decimal(const char *text, char *out)
 {
-    enum { FRACTION_MAX = 3 };
-    const uint8_t *point = memchr(s.p, '.', s.n);
-    size_t whole = point ? (size_t)(point - s.p) : 0, sign = s.n && s.p[0] == '-';
-    if (!point || !all_digits(slice_of(s.p + sign, whole > sign ? whole - sign : 0)))
+    char digits[NUMBER_MAX + 1], *end;
+    const char *p = text + (*text == '-');
+    size_t whole = count_digits(p), fraction = p[whole] == '.' ? count_digits(p + whole + 1) : 0;
+    const char *rest = p + whole + (p[whole] == '.' ? 1 + fraction : 0);
+    long exponent = 0;
+    if (whole + fraction == 0 || (whole > 1 && *p == '0'))
         return false;
-    struct slice fraction = slice_of(point + 1, s.n - whole - 1);
-    if (!all_digits(fraction) || (s.p[sign] == '0' && whole - sign > 1))
+    if (*rest == 'e' || *rest == 'E') {
+        exponent = strtol(rest + 1, &end, 10);
+        if (end == rest + 1)
+            return false;
+        rest = end;
+    }
+    if ((*rest && strchr("fFdD", *rest) && !rest[1]) ? false : *rest != '\0')
         return false;
-    while (fraction.n && fraction.p[fraction.n - 1] == '0')
-        fraction.n--;
-    if (fraction.n > FRACTION_MAX)
+    memcpy(digits, p, whole);
+    memcpy(digits + whole, p + whole + 1, fraction);
+    size_t n = whole + fraction, from = 0;
+    while (from < n && digits[from] == '0')
+        from++;
+    while (n > from && digits[n - 1] == '0')
+        n--;
+    long point = (long)whole + exponent; /* digits before it, zeros in front counted */
+    if (n > from && ((long)n - point > FRACTION_MAX || point > NUMBER_MAX - 10))
         return false;
-    proto_put_slice(w, slice_of(s.p, whole + (fraction.n ? 1 + fraction.n : 0)));
+    if (*text == '-')
+        *out++ = '-';
+    if (n == from || point <= (long)from)
+        *out++ = '0';
+    for (long i = (long)from; n > from && i < point; i++)
+        *out++ = i < (long)n ? digits[i] : '0';
+    if (n > from && (long)n > point)
+        *out++ = '.';
+    for (long i = point; n > from && i < (long)n; i++)
+        *out++ = i < (long)from ? '0' : digits[i];
+    *out = '\0';
     return true;
 }
 
-/* Whole numbers in decimal; short fractions without closing zeros; others as they stand. */
+/* Whole numbers in decimal, fractions without closing zeros; what is neither, as it stands. */
 static void put_number(struct writing *w, struct slice s)
 {
-    enum { DIGITS_MAX = 18 };
-    char text[32], *end;
-    if (!proto_is_normal(w) || s.n == 0 || s.n > DIGITS_MAX || memchr(s.p, 'e', s.n)) {
+    char text[NUMBER_MAX / 2 + 1], out[NUMBER_MAX * 2], *end;
+    if (!proto_is_normal(w) || s.n == 0 || s.n > NUMBER_MAX / 2) {
         proto_put_slice(w, s);
         return;
     }
-    if (put_fraction(w, s))
-        return;
     memcpy(text, s.p, s.n);
     text[s.n] = '\0';
+    errno = 0;
     long long v = strtoll(text, &end, 0);
-    struct slice out = *end ? s : slice_of(text, (size_t)snprintf(text, sizeof text, "%lld", v));
-    proto_put_slice(w, out);
+    if (*end == '\0' && errno == 0)
+        snprintf(out, sizeof out, "%lld", v);
+    else if (!plain_decimal(text, out))
+        memcpy(out, text, s.n + 1);
+    proto_put(w, out);
 }
 
 static void put_map(struct writing *w, const struct proto_value *map)

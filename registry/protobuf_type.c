@@ -93,31 +93,21 @@ static enum err read_refs(struct proto_schema *s, const struct schema_ref_text *
     return e;
 }
 
-/* A descriptor may hold names that no .proto file can: what is stored is the text, so that has to be one. */
-static enum err check_text(const struct proto_schema *s, struct reason *why)
+/* Can what would be printed be read again? */
+static enum err reads_back(const struct proto_schema *s, enum proto_style style, struct reason *why)
 {
     struct proto_file again = {.import_name = s->file.import_name, .package = SLICE_NULL};
     struct arena a;
     struct buf text;
     arena_init(&a, 0);
-    buf_init(&text, PROTOBUF_SCHEMA_SIZE_MAX);
-    enum err e = proto_print(s, PROTO_CANONICAL, &text, NULL);
+    buf_init(&text, PROTOBUF_PRINT_MAX);
+    enum err e = proto_print(s, style, &text, why);
     if (e == ERR_OK)
         e = proto_read_text(&again, buf_slice(&text), &a, why);
+    else if (e != ERR_MALFORMED)
+        e = reason_set(why, e, "the schema's text is too long, or memory ran out");
     buf_free(&text);
     arena_free(&a);
-    return e;
-}
-
-/* A new schema's types must be there: that its normalized text can be written is the reference's test. */
-static enum err resolves(const struct proto_schema *s, struct reason *why)
-{
-    struct buf b;
-    buf_init(&b, PROTOBUF_PRINT_MAX);
-    enum err e = proto_print(s, PROTO_NORMAL, &b, why);
-    if (e != ERR_OK && e != ERR_MALFORMED)
-        e = reason_set(why, e, "the normalized schema is too long, or memory ran out");
-    buf_free(&b);
     return e;
 }
 
@@ -136,12 +126,15 @@ static enum err proto_parse(struct parsed_schema **out, struct slice text, const
         e = read_file(&s->file, text, &s->arena, why);
     if (e == ERR_OK)
         e = proto_link(s, why);
+    /* A new schema's types must be there: that its normalized text can be written, and read again, is the reference's
+     * test. (A default of bytes is written without its quotes, there and here, so not every one can be read.) */
     if (e == ERR_OK && options->fresh)
-        e = resolves(s, why);
+        e = reads_back(s, PROTO_NORMAL, why);
     if (e == ERR_OK && options->validate_fields)
         e = proto_check(s, why);
+    /* A descriptor may hold names that no .proto file can: what is stored is the text, so that has to be one. */
     if (e == ERR_OK && s->file.from_descriptor)
-        e = check_text(s, why);
+        e = reads_back(s, PROTO_CANONICAL, why);
     if (e != ERR_OK) {
         proto_free(&s->head);
         return e;
