@@ -249,20 +249,22 @@ static bool type(struct proto_reader *r, const struct proto_file *f, struct targ
     return true;
 }
 
+/* In quotes or without. */
+static struct slice quoted_or_word(struct proto_reader *r)
+{
+    int c = proto_peek(r);
+    return c == '"' || c == '\'' ? quoted_name(r) : proto_word(r, true);
+}
+
 static bool import(struct proto_reader *r, struct target *t)
 {
     struct proto_names *list = &t->file->imports;
-    int c = proto_peek(r);
-    if (c != '"' && c != '\'') {
-        struct slice kind = proto_word(r, true);
-        if (slice_eq_str(kind, "weak"))
-            list = &t->file->weak_imports;
-        else if (slice_eq_str(kind, "public"))
-            list = &t->file->public_imports;
-        else
-            return proto_bad(r, "expected quoted string");
+    struct slice name = quoted_or_word(r), *one;
+    bool weak = slice_eq_str(name, "weak");
+    if (weak || slice_eq_str(name, "public")) {
+        list = weak ? &t->file->weak_imports : &t->file->public_imports;
+        name = quoted_or_word(r);
     }
-    struct slice name = quoted_name(r), *one;
     if (r->error != ERR_OK || !more(r, one = PROTO_MORE(r->arena, *list)))
         return false;
     *one = name;
