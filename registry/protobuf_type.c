@@ -177,16 +177,21 @@ static bool proto_format(const struct parsed_schema *s, struct slice format, str
     return true;
 }
 
+static bool has_name(const struct proto_fields *fields, struct slice name)
+{
+    for (uint32_t i = 0; i < fields->n; i++)
+        if (slice_eq(fields->v[i].name, name))
+            return true;
+    return false;
+}
+
+/* Of any message at the top level, oneofs not looked into. */
 static bool proto_has_field(const struct parsed_schema *s, struct slice name)
 {
-    const struct protobuf_message *m = protobuf_first_message(s);
-    for (uint32_t i = 0; m && i < m->fields.n; i++)
-        if (slice_eq(m->fields.v[i].name, name))
+    const struct proto_types *types = proto_effective_types(proto_of(s));
+    for (uint32_t k = 0; k < types->n; k++)
+        if (has_name(&types->v[k]->fields, name))
             return true;
-    for (uint32_t i = 0; m && i < m->oneofs.n; i++)
-        for (uint32_t k = 0; k < m->oneofs.v[i].fields.n; k++)
-            if (slice_eq(m->oneofs.v[i].fields.v[k].name, name))
-                return true;
     return false;
 }
 
