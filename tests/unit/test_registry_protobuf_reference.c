@@ -125,6 +125,62 @@ static void test_names(void **state)
     schema_free(s);
 }
 
+/* Options of the normalized text. The last is ours: the reference rounds it to three places. */
+static void test_normalized_options(void **state)
+{
+    static const struct {
+        const char *schema, *want;
+    } cases[] = {
+        {"option (opt).a = 1.0f;", "\noption (opt).a = 1;\n"},
+        {"option (opt).a = 1.;", "\noption (opt).a = 1;\n"},
+        {"option (opt).a = 1e3;", "\noption (opt).a = 1000;\n"},
+        {"option (opt).a = 0x10;", "\noption (opt).a = 16;\n"},
+        {"option (opt).a = -1.50;", "\noption (opt).a = -1.5;\n"},
+        {"option (opt).a = { b: 1; [x.y]: 2 };", "\noption (opt).a = {\n  [x.y]: 2,\n  b: 1\n};\n"},
+        {"import \"confluent/meta.proto\"; option (confluent.file_meta).tags = [\"A\", \"B\"]; "
+         "option (confluent.file_meta) = { tags: \"A\" tags: \"C\" };",
+         "\nimport \"confluent/meta.proto\";\n\noption (confluent.file_meta) = {\n  tags: [\n    \"A\",\n    \"B\",\n"
+         "    \"C\"\n  ]\n};\n"},
+        {"option (opt).a = 3.14159;", "\noption (opt).a = 3.14159;\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct parsed_schema *s = parse(cases[i].schema);
+        struct buf b;
+        buf_init(&b, 0);
+        assert_int_equal(schema_normalized(s, &b), ERR_OK);
+        assert_string_equal(buf_cstr(&b), cases[i].want);
+        buf_free(&b);
+        schema_free(s);
+    }
+}
+
+static void test_serialized(void **state)
+{
+    struct parsed_schema *s =
+        parse("syntax = \"proto3\"; package a.b; import \"google/protobuf/timestamp.proto\"; import"
+              " \"nope.proto\"; message A { int32 a = 1; B b = 2; repeated E e = 3; map<string, B"
+              "> my_map = 4; map<string, int32> m = 5; google.protobuf.Timestamp t = 6; optiona"
+              "l string s = 7; oneof o { B x = 8; int32 y = 9; } message B { .a.b.A a = 1; rese"
+              "rved 5, \"z\", 7 to 9; } extensions 100 to 200; } enum E { Z = 0; } service S { rp"
+              "c M (A) returns (stream A.B); } option optimize_for = SPEED; option java_multipl"
+              "e_files = true;");
+    static const char want[] =
+        "CgdkZWZhdWx0EgNhLmIaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3RhbXAucHJvdG8isgIKAUESDgoBeBgIIAEoCzIBQk"
+        "gAEgsKAXkYCSABKAVIABIHCgFhGAEoBRIKCgFiGAIoCzIBQhIMCgFlGAMgAygOMgFFEhgKBm15X21hcBgEIAMyCk15"
+        "TWFwRW50cnkSDwoBbRgFIAMyBm1FbnRyeRIiCgF0GAYoCzIZZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgFzGA"
+        "cgASgJSAGIAQEaIwoBQhIPCgFhGAEoCzIGLmEuYi5BSgQIBRAGSgQIBxAKUgF6GisKCk15TWFwRW50cnkSCQoDa2V5"
+        "GAEoCRIOCgV2YWx1ZRgCKAsyAUI6AjgBGiQKBm1FbnRyeRIJCgNrZXkYASgJEgsKBXZhbHVlGAIoBToCOAEqBwhkEM"
+        "kBGgBCBQoBbxIAQgYKAl9zEgAqCgoBRRIFCgFaEAAyFAoBUxIPCgFNEgFBGgNBLkIoADABQgRIAVABYgZwcm90bzM=";
+    struct buf b;
+    (void)state;
+    buf_init(&b, 0);
+    assert_int_equal(schema_format(s, slice_str("serialized"), &b), ERR_OK);
+    assert_string_equal(buf_cstr(&b), want);
+    buf_free(&b);
+    schema_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +188,8 @@ int main(void)
         cmocka_unit_test(test_oneofs),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_normalized_options),
+        cmocka_unit_test(test_serialized),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
