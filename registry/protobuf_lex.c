@@ -8,17 +8,22 @@
 #include <stdio.h>
 
 /* Columns are Java's chars: one for a character, two for one beyond the basic plane. */
-void proto_place(const struct proto_reader *r, const uint8_t *at, unsigned *line, unsigned *column)
+void proto_place(struct proto_reader *r, const uint8_t *at, unsigned *line, unsigned *column)
 {
-    *line = *column = 1;
-    for (const uint8_t *p = r->start; p < at; p++) {
-        if (*p == '\n') {
-            ++*line;
-            *column = 1;
+    if (!r->placed || at < r->placed) {
+        r->placed = r->start;
+        r->placed_line = r->placed_column = 1;
+    }
+    for (; r->placed < at; r->placed++) {
+        if (*r->placed == '\n') {
+            r->placed_line++;
+            r->placed_column = 1;
         } else {
-            *column += (*p & 0xc0) == 0x80 ? 0 : *p >= 0xf0 ? 2 : 1;
+            r->placed_column += (*r->placed & 0xc0) == 0x80 ? 0 : *r->placed >= 0xf0 ? 2 : 1;
         }
     }
+    *line = r->placed_line;
+    *column = r->placed_column;
 }
 
 static bool bad(struct proto_reader *r, const uint8_t *at, const char *format, va_list args)

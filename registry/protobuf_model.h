@@ -211,6 +211,9 @@ struct proto_reader {
     const uint8_t *p, *end, *start;
     const uint8_t *declaration; /* where the one at hand begins */
     unsigned declarations;      /* begun so far */
+    struct map types, services; /* of the file, by name */
+    const uint8_t *placed;      /* a place whose line and column are known; NULL: none */
+    unsigned placed_line, placed_column;
     struct arena *arena;
     struct reason *why;
     enum err error;
@@ -223,7 +226,7 @@ enum err proto_read_descriptor(struct proto_file *f, struct slice bytes, struct 
 /* The characters (protobuf_lex.c); all are sticky on r->error. */
 bool proto_bad(struct proto_reader *r, const char *format, ...) PRINTF_LIKE(2, 3); /* false */
 bool proto_bad_at(struct proto_reader *r, const uint8_t *at, const char *format, ...) PRINTF_LIKE(3, 4);
-void proto_place(const struct proto_reader *r, const uint8_t *at, unsigned *line, unsigned *column); /* from 1 */
+void proto_place(struct proto_reader *r, const uint8_t *at, unsigned *line, unsigned *column); /* from 1 */
 /* A comment behind a declaration ends its line: nothing may follow one in slash and star. */
 bool proto_trailing_comment(struct proto_reader *r);
 bool proto_exhausted(struct proto_reader *r);    /* blanks and comments skipped */

@@ -124,12 +124,13 @@ static struct proto_value merge_values(struct merging *g, const struct proto_fie
                                        const struct proto_value *b, unsigned depth)
 {
     bool singular = f && f->label != PROTO_REPEATED;
-    struct proto_value list = {.kind = PROTO_LIST};
+    struct proto_value list = a->kind == PROTO_LIST ? *a : (struct proto_value){.kind = PROTO_LIST};
     if (singular && a->kind == PROTO_MAP && b->kind == PROTO_MAP && message_of(g, f) && depth < PROTOBUF_DEPTH_MAX)
         return merge_maps(g, f, a, b, depth + 1);
     if (singular)
         return *b;
-    add_to_list(g, &list, a);
+    if (a->kind != PROTO_LIST)
+        add_to_list(g, &list, a);
     add_to_list(g, &list, b);
     return list;
 }
@@ -219,6 +220,7 @@ struct proto_options proto_normal_options(const struct proto_schema *s, const st
     struct merging g = {s, a};
     struct proto_options out = {0};
     struct placed *all;
+    bool merged = false;
     uint32_t n = sorted_options(&g, o, scope, &all);
     for (uint32_t i = 0; i < n; i++) {
         struct proto_option *last = out.n ? &out.v[out.n - 1] : NULL;
@@ -230,7 +232,7 @@ struct proto_options proto_normal_options(const struct proto_schema *s, const st
         if (last && f && f->label != PROTO_REPEATED && slice_eq(last->name, all[i].option.name)) {
             if (last->value.kind == PROTO_MAP && all[i].option.value.kind == PROTO_MAP) {
                 last->value = merge_maps(&g, f, &last->value, &all[i].option.value, 0);
-                last->value = tidy(&g, &last->value);
+                merged = true;
             } else {
                 last->value = all[i].option.value;
             }
@@ -240,5 +242,8 @@ struct proto_options proto_normal_options(const struct proto_schema *s, const st
         if (one)
             *one = all[i].option;
     }
+    for (uint32_t i = 0; merged && i < out.n; i++)
+        if (out.v[i].value.kind == PROTO_MAP)
+            out.v[i].value = tidy(&g, &out.v[i].value);
     return out;
 }

@@ -240,9 +240,13 @@ static bool type(struct proto_reader *r, const struct proto_file *f, struct targ
     struct target inner = {.place = is_enum ? IN_ENUM : IN_MESSAGE, .type = m};
     if (r->error != ERR_OK || !body(r, f, &inner))
         return false;
-    for (uint32_t i = 0; t->place == IN_FILE && i < types->n; i++)
-        if (slice_eq(types->v[i]->name, m->name))
-            return twice(r, m->name, m->line, m->column, types->v[i]->line, types->v[i]->column);
+    if (t->place == IN_FILE) {
+        const struct protobuf_message *before = map_get(&r->types, m->name);
+        if (before)
+            return twice(r, m->name, m->line, m->column, before->line, before->column);
+        if (map_put(&r->types, m->name, m, NULL) != ERR_OK)
+            return more(r, NULL);
+    }
     if (!more(r, slot = PROTO_MORE(r->arena, *types)))
         return false;
     *slot = m;
@@ -325,12 +329,12 @@ static bool service(struct proto_reader *r, const struct proto_file *f, struct t
     struct target inner = {.place = IN_SERVICE, .service = one};
     if (!body(r, f, &inner))
         return false;
-    for (uint32_t i = 0; i + 1 < t->file->services.n; i++) {
-        const struct proto_service *before = &t->file->services.v[i];
-        if (slice_eq(before->name, one->name))
-            return twice(r, one->name, one->line, one->column, before->line, before->column);
+    uintptr_t before = (uintptr_t)map_get(&r->services, one->name), index = t->file->services.n;
+    if (before) {
+        const struct proto_service *other = &t->file->services.v[before - 1];
+        return twice(r, one->name, one->line, one->column, other->line, other->column);
     }
-    return true;
+    return map_put(&r->services, one->name, (void *)index, NULL) == ERR_OK || more(r, NULL);
 }
 
 static bool extend(struct proto_reader *r, const struct proto_file *f, struct target *t)
@@ -451,9 +455,13 @@ enum err proto_read_text(struct proto_file *f, struct slice text, struct arena *
     struct proto_reader r = {.p = text.p, .start = text.p, .end = text.p + text.n, .arena = a, .why = why};
     struct target t = {.place = IN_FILE, .file = f};
     f->package = SLICE_NULL;
+    map_init(&r.types);
+    map_init(&r.services);
     while (!proto_exhausted(&r))
         if (!declaration(&r, f, &t))
             break;
+    map_free(&r.types, NULL);
+    map_free(&r.services, NULL);
     if (r.error == ERR_NO_MEMORY)
         return reason_set(why, ERR_NO_MEMORY, "out of memory reading a Protobuf schema");
     return r.error;
