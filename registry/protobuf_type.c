@@ -127,7 +127,7 @@ static enum err proto_parse(struct parsed_schema **out, struct slice text, const
     if (e == ERR_OK)
         e = proto_link(s, why);
     /* A new schema's types must be there: that its normalized text can be written, and read again, is the reference's
-     * test. (A default of bytes is written without its quotes, there and here, so not every one can be read.) */
+     * test. */
     if (e == ERR_OK && options->fresh)
         e = reads_back(s, PROTO_NORMAL, why);
     if (e == ERR_OK && options->validate_fields)
