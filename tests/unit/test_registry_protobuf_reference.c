@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What Confluent's registry 8.1 says of Protobuf schemas that are easily judged otherwise: each case was answered by
  * that implementation. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "registry/compatibility.h"
-#include "registry/protobuf.h"
+#include "tests/unit/registry_protobuf_util.h"
 
 #define P3 "syntax=\"proto3\"; "
 
@@ -62,35 +54,6 @@ static void test_verdicts(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_verdict(&cases[i]);
-}
-
-static struct parsed_schema *parse(const char *text)
-{
-    struct parsed_schema *s;
-    struct reason why = {0};
-    if (schema_parse(&s, &schema_type_protobuf, slice_str(text), NULL, 0, NULL, &why) != ERR_OK)
-        fail_msg("%s: %s", text, why.text);
-    return s;
-}
-
-static void check_pair(const char *was, const char *now, const char *want)
-{
-    struct parsed_schema *a = parse(was), *b = parse(now);
-    struct compat_question q = {.reader_is_new = true};
-    struct compat_result r;
-    struct reason why;
-    struct buf got;
-    buf_init(&got, 0);
-    compat_result_init(&r);
-    assert_int_equal(schema_compatible(b, a, &q, &r, &why), ERR_OK);
-    for (size_t i = 0; i < r.n; i++)
-        buf_printf(&got, "%s %.*s;", r.items[i].type, SLICE_FMT(r.items[i].path));
-    if (strcmp(buf_cstr(&got), want) != 0)
-        fail_msg("%s -> %s: wanted '%s', got '%s'", was, now, want, buf_cstr(&got));
-    buf_free(&got);
-    compat_result_free(&r);
-    schema_free(a);
-    schema_free(b);
 }
 
 static void test_oneofs(void **state)
