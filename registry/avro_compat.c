@@ -29,6 +29,7 @@ struct pair {
 
 struct judging {
     const struct compat_question *q;
+    const struct avro_schema *writer;
     struct compat_result *out;
     struct map pairs;
     struct arena arena;
@@ -171,6 +172,7 @@ static struct verdict check_names(struct judging *j, const struct avro_node *rea
     struct place here = {at, slice_str("name")};
     if (slice_eq(reader->name.name, writer->name.name))
         return (struct verdict){0};
+    j->work += reader->aliases_n;
     for (uint32_t i = 0; i < reader->aliases_n; i++)
         if (slice_eq(avro_alias_text(&j->arena, reader, &reader->aliases[i]), writer->name.full))
             return (struct verdict){0};
@@ -239,12 +241,31 @@ static struct verdict check_symbols(struct judging *j, const struct avro_node *r
     return v;
 }
 
+static const char *many_fields(struct judging *j, const struct avro_node *writer, const struct avro_node *reader,
+                               const struct avro_field *f)
+{
+    struct buf text;
+    buf_init(&text, AVRO_PRINT_MAX);
+    if (avro_print(j->writer, writer, AVRO_PRINT_CANONICAL, NULL, &text) != ERR_OK)
+        j->error = ERR_NO_MEMORY;
+    const char *words = arena_printf(
+        &j->out->arena,
+        "Unexpected exception during compatibility check: Reader record field %.*s type:%s pos:%u matches multiple "
+        "fields in writer record schema %s",
+        SLICE_FMT(f->name), avro_kind_upper(f->type->kind), (unsigned)(f - reader->u.fields), buf_cstr(&text));
+    buf_free(&text);
+    if (!words)
+        j->error = ERR_NO_MEMORY;
+    return words;
+}
+
 /* The writer's field for a reader's, by its name or an alias. More than one is what Java throws for. */
 static const struct avro_field *writer_field(struct judging *j, const struct avro_node *writer,
                                              const struct avro_node *reader, const struct avro_field *f)
 {
     const struct avro_field *found = avro_field_named(writer, f->name);
     unsigned n = found != NULL;
+    j->work += f->aliases_n;
     for (uint32_t i = 0; i < f->aliases_n; i++) {
         const struct avro_field *other = avro_field_named(writer, f->aliases[i]);
         if (other) {
@@ -253,12 +274,7 @@ static const struct avro_field *writer_field(struct judging *j, const struct avr
         }
     }
     if (n > 1)
-        j->failure = arena_printf(
-            &j->out->arena,
-            "Unexpected exception during compatibility check: Reader record field %.*s type:%s pos:%u matches multiple "
-            "fields in writer record schema %.*s",
-            SLICE_FMT(f->name), avro_kind_upper(f->type->kind), (unsigned)(f - reader->u.fields),
-            SLICE_FMT(writer->name.full));
+        j->failure = many_fields(j, writer, reader, f);
     return found;
 }
 
@@ -400,7 +416,7 @@ static struct verdict judge(struct judging *j, const struct avro_node *reader, c
 enum err avro_compatible(const struct parsed_schema *reader, const struct parsed_schema *writer,
                          const struct compat_question *q, struct compat_result *out, struct reason *why)
 {
-    struct judging j = {.q = q, .out = out};
+    struct judging j = {.q = q, .writer = (const struct avro_schema *)writer, .out = out};
     map_init(&j.pairs);
     arena_init(&j.arena, 0);
     struct verdict v =

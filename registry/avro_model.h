@@ -55,7 +55,9 @@ struct avro_node {
     struct avro_name name;
     struct slice doc; /* null: none */
     bool is_error;
-    bool visited; /* while resolving */
+    bool is_type_word; /* unresolved, and given where the word of a type belongs: {"type": "Name"} */
+    bool visited;      /* while resolving */
+    bool ready;        /* a record: all that it holds is resolved and checked */
     struct avro_name *aliases;
     uint32_t aliases_n;
     struct avro_props props;
@@ -86,13 +88,11 @@ struct avro_schema {
     struct schema_ref_text *refs; /* copies, kept for the normalized form */
     size_t refs_n;
     struct avro_node **ref_roots;
+    unsigned default_work; /* done holding defaults against types */
 };
 
-enum avro_names { AVRO_NAMES_STRICT, AVRO_NAMES_UTF };
-
 struct avro_parse_options {
-    enum avro_names names;
-    bool check_namespaces, check_defaults;
+    bool fresh; /* names, namespaces and defaults are checked while reading */
 };
 
 const char *avro_kind_name(int kind);     /* "record" */
@@ -115,6 +115,13 @@ enum err avro_read_text(struct avro_schema *s, struct slice text, const struct a
 /* Names replaced by what they mean, unions checked, depth bounded, defaults held against their types. */
 enum err avro_resolve(struct avro_schema *s, struct avro_node **root, bool check_defaults,
                       struct reason *why) MUST_CHECK;
+/* Can a union's branches be told apart? Names not resolved yet are passed over. */
+enum err avro_check_union(const struct avro_node *n, struct reason *why) MUST_CHECK;
+/* Does a field's default fit its type? While reading, a type not yet known passes for a record without fields. */
+enum err avro_check_default(struct avro_schema *s, const struct avro_field *f, bool reading,
+                            struct reason *why) MUST_CHECK;
+/* Names of a stored schema: letters of any script. Namespaces and aliases are not looked at. */
+enum err avro_check_stored_names(const struct avro_schema *s, struct reason *why) MUST_CHECK;
 /* JSON with comments: a copy in the arena with blanks for them. */
 struct slice avro_strip_comments(struct arena *a, struct slice text);
 
@@ -135,6 +142,11 @@ void avro_print_json_sorted(struct buf *out, const struct jvalue *v);
 /* As Java's Double.toString and Float.toString (shortest digits); NaN and the infinities quoted, as Jackson does. */
 void avro_put_double(struct buf *out, double d);
 void avro_put_float(struct buf *out, float f);
+struct slice avro_trim(struct slice text); /* Java's trim: spaces and control characters */
+/* As Java's Double.parseDouble reads it; false: not a number. */
+bool avro_parse_double(struct slice text, double *out);
+/* The same JSON to Jackson: 1 and 1.0 differ, the order of members does not count. */
+bool avro_json_same(const struct jvalue *a, const struct jvalue *b);
 bool avro_number_is_integral(struct slice text);
 bool avro_number_int64(struct slice text, int64_t *out); /* integral and fits */
 

@@ -3,11 +3,13 @@
  * default comes out as 100.0; whole numbers keep their digits whatever their size. */
 #include "registry/avro_model.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { DIGITS_MAX = 17, TEXT_MAX = 40 };
+enum { DIGITS_MAX = 17, TEXT_MAX = 40, DOUBLE_TEXT_MAX = 1000 };
 
 /* digits without point, and the decimal exponent of the first one */
 static int split(const char *scientific, char *digits, int *exponent)
@@ -65,34 +67,115 @@ static bool put_special(struct buf *out, double d)
     return d == 0;
 }
 
-void avro_put_double(struct buf *out, double d)
+/* The next decimal of as many digits, in place: "9.99e+01" becomes "1.00e+02". */
+static void increment(char *scientific)
+{
+    char *e = strchr(scientific, 'e'), *p = e;
+    while (p > scientific) {
+        if (*--p == '.')
+            continue;
+        if (*p != '9') {
+            ++*p;
+            return;
+        }
+        *p = '0';
+    }
+    *p = '1';
+    snprintf(e, TEXT_MAX - (size_t)(e - scientific), "e%ld", strtol(e + 1, NULL, 10) + 1);
+}
+
+static bool reads_as(const char *text, double magnitude, bool single)
+{
+    return single ? (double)strtof(text, NULL) == magnitude : strtod(text, NULL) == magnitude;
+}
+
+/* The fewest digits that read as the number again, two at least, and of those the closest: what Java prints since
+ * version 19. Below a power of two the gap is half as wide as above, so the nearest decimal may not do where the
+ * next one does. */
+static void put_number(struct buf *out, double d, bool single)
 {
     char text[TEXT_MAX], digits[DIGITS_MAX];
     int exponent;
+    double magnitude = fabs(d);
     if (put_special(out, d))
         return;
-    for (int precision = 0; precision < DIGITS_MAX; precision++) {
-        snprintf(text, sizeof text, "%.*e", precision, fabs(d));
-        if (strtod(text, NULL) == fabs(d))
+    for (int precision = 1; precision < DIGITS_MAX; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision, magnitude);
+        if (reads_as(text, magnitude, single))
+            break;
+        increment(text);
+        if (reads_as(text, magnitude, single))
             break;
     }
     int n = split(text, digits, &exponent);
-    put_shortest(out, fabs(d), digits, n, exponent);
+    put_shortest(out, magnitude, digits, n, exponent);
+}
+
+void avro_put_double(struct buf *out, double d)
+{
+    put_number(out, d, false);
 }
 
 void avro_put_float(struct buf *out, float f)
 {
-    char text[TEXT_MAX], digits[DIGITS_MAX];
-    int exponent;
-    if (put_special(out, (double)f))
-        return;
-    for (int precision = 0; precision < 9; precision++) {
-        snprintf(text, sizeof text, "%.*e", precision, fabs((double)f));
-        if (strtof(text, NULL) == fabsf(f))
-            break;
+    put_number(out, (double)f, true);
+}
+
+/* digits, a point and an exponent as Java's grammar has them: "1.", ".5", "0x1.8p3", but no lone "." */
+static bool is_java_number(const char *p, size_t n)
+{
+    bool hex = n > 2 && p[0] == '0' && (p[1] | 32) == 'x', point = false;
+    size_t i = hex ? 2 : 0, digits = 0;
+    for (; i < n && (p[i] == '.' || (hex ? isxdigit((unsigned char)p[i]) : isdigit((unsigned char)p[i]))); i++) {
+        if (p[i] == '.' && point)
+            return false;
+        point = point || p[i] == '.';
+        digits += p[i] != '.';
     }
-    int n = split(text, digits, &exponent);
-    put_shortest(out, fabs((double)f), digits, n, exponent);
+    bool exponent = i < n && (p[i] | 32) == (hex ? 'p' : 'e');
+    if (digits == 0 || (hex && !exponent))
+        return false;
+    if (!exponent)
+        return i == n;
+    i++;
+    i += i < n && (p[i] == '+' || p[i] == '-');
+    size_t from = i;
+    while (i < n && isdigit((unsigned char)p[i]))
+        i++;
+    return i == n && i > from;
+}
+
+struct slice avro_trim(struct slice text)
+{
+    while (text.n && text.p[0] <= ' ')
+        text = slice_of(text.p + 1, text.n - 1);
+    while (text.n && text.p[text.n - 1] <= ' ')
+        text.n--;
+    return text;
+}
+
+bool avro_parse_double(struct slice text, double *out)
+{
+    char copy[DOUBLE_TEXT_MAX + 1], *p = copy;
+    text = avro_trim(text);
+    if (text.n == 0 || text.n > DOUBLE_TEXT_MAX || memchr(text.p, 0, text.n))
+        return false;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    bool negative = *p == '-';
+    p += *p == '-' || *p == '+';
+    size_t n = strlen(p);
+    if (!strcmp(p, "NaN") || !strcmp(p, "Infinity")) {
+        *out = *p == 'N' ? NAN : negative ? -INFINITY : INFINITY;
+        return true;
+    }
+    bool hex = n > 2 && (p[1] | 32) == 'x';
+    if (n && strchr("fFdD", p[n - 1]) && (!hex || memchr(p, 'p', n) || memchr(p, 'P', n)))
+        p[--n] = '\0';
+    if (!is_java_number(p, n))
+        return false;
+    *out = negative ? -strtod(p, NULL) : strtod(p, NULL);
+    return true;
 }
 
 bool avro_number_is_integral(struct slice text)
@@ -201,4 +284,19 @@ void avro_print_json(struct buf *out, const struct jvalue *v)
 void avro_print_json_sorted(struct buf *out, const struct jvalue *v)
 {
     print(out, v, true);
+}
+
+bool avro_json_same(const struct jvalue *a, const struct jvalue *b)
+{
+    struct buf x, y;
+    if (a->kind != b->kind || a->n != b->n)
+        return false;
+    buf_init(&x, AVRO_PRINT_MAX);
+    buf_init(&y, AVRO_PRINT_MAX);
+    avro_print_json_sorted(&x, a);
+    avro_print_json_sorted(&y, b);
+    bool same = buf_error(&x) == ERR_OK && buf_error(&y) == ERR_OK && slice_eq(buf_slice(&x), buf_slice(&y));
+    buf_free(&x);
+    buf_free(&y);
+    return same;
 }

@@ -7,12 +7,14 @@
 
 #include <stdlib.h>
 
+enum { NORMAL_WORK_MAX = 50000000 }; /* branches tried for the values of defaults */
+
 struct printing {
     const struct avro_schema *s;
     enum avro_print_style style;
     uint8_t *known;
     struct buf *out;
-    unsigned depth;
+    unsigned depth, work;
     enum err error;
 };
 
@@ -262,9 +264,11 @@ static bool takes(const struct avro_node *n, const struct jvalue *v)
     return false;
 }
 
-static const struct avro_node *branch_for(const struct avro_node *n, const struct jvalue *v)
+static const struct avro_node *branch_for(struct printing *p, const struct avro_node *n, const struct jvalue *v)
 {
-    for (uint32_t i = 0; n->kind == AVRO_UNION && i < n->n; i++)
+    if (n->kind == AVRO_UNION && (p->work += n->n) > NORMAL_WORK_MAX)
+        p->error = ERR_LIMIT_EXCEEDED;
+    for (uint32_t i = 0; n->kind == AVRO_UNION && i < n->n && p->error == ERR_OK; i++)
         if (n->u.branches[i]->kind != AVRO_NULL && takes(n->u.branches[i], v))
             return n->u.branches[i];
     return n;
@@ -274,10 +278,8 @@ static const struct avro_node *member_type(const struct avro_node *n, struct sli
 {
     if (n->kind == AVRO_MAP)
         return n->u.items;
-    for (uint32_t i = 0; n->kind == AVRO_RECORD && i < n->n; i++)
-        if (slice_eq(n->u.fields[i].name, name))
-            return n->u.fields[i].type;
-    return NULL;
+    const struct avro_field *f = n->kind == AVRO_RECORD ? avro_field_named(n, name) : NULL;
+    return f ? f->type : NULL;
 }
 
 static int by_member(const void *a, const void *b)
@@ -303,9 +305,28 @@ static void normal_object(struct printing *p, const struct avro_node *n, const s
     free(sorted);
 }
 
+/* Bytes are one per character; what is no byte becomes a question mark, as in Java. */
+static void normal_bytes(struct printing *p, struct slice text)
+{
+    struct buf b;
+    buf_init(&b, AVRO_PRINT_MAX);
+    for (size_t i = 0; i < text.n; i++) {
+        size_t n = text.p[i] < 0x80 ? 1 : text.p[i] < 0xe0 ? 2 : text.p[i] < 0xf0 ? 3 : 4;
+        if (text.p[i] < 0xc4)
+            buf_put(&b, text.p + i, n);
+        else
+            buf_put_str(&b, "?");
+        i += n - 1;
+    }
+    put_string(p, buf_slice(&b));
+    if (buf_error(&b) != ERR_OK)
+        p->error = buf_error(&b);
+    buf_free(&b);
+}
+
 static void normal_default(struct printing *p, const struct avro_node *n, const struct jvalue *v)
 {
-    n = branch_for(n, v);
+    n = branch_for(p, n, v);
     if (v->kind == J_NUMBER) {
         normal_number(p, n, v);
     } else if (v->kind == J_OBJECT) {
@@ -316,6 +337,8 @@ static void normal_default(struct printing *p, const struct avro_node *n, const 
             normal_default(p, n->u.items, &v->u.items[i]);
         }
         put(p, v->n ? "]" : "[]");
+    } else if (v->kind == J_STRING && (n->kind == AVRO_BYTES || n->kind == AVRO_FIXED)) {
+        normal_bytes(p, v->u.text);
     } else {
         avro_print_json_sorted(p->out, v);
     }
@@ -408,6 +431,10 @@ static void print_union(struct printing *p, const struct avro_node *n, struct sl
 static void print_plain(struct printing *p, const struct avro_node *n, struct slice space)
 {
     bool container = n->kind == AVRO_ARRAY || n->kind == AVRO_MAP;
+    if (n->kind == AVRO_UNRESOLVED) { /* only in messages while reading */
+        put_string(p, n->name.full);
+        return;
+    }
     if (!container && (n->props.n == 0 || p->style == AVRO_PRINT_PARSING)) {
         buf_printf(p->out, "\"%s\"", avro_kind_name(n->kind));
         return;

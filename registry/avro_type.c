@@ -42,20 +42,19 @@ static enum err copy_refs(struct avro_schema *a, const struct schema_ref_text *r
 static enum err read_all(struct avro_schema *a, struct slice text, const struct schema_ref_text *refs, size_t refs_n,
                          const struct avro_parse_options *o, struct reason *why)
 {
-    static const struct avro_parse_options stored = {AVRO_NAMES_UTF, false, false};
     struct slice own = arena_copy(&a->arena, text);
     enum err e = slice_is_null(own) ? ERR_NO_MEMORY : copy_refs(a, refs, refs_n);
     if (e != ERR_OK)
         return reason_set(why, e,
                           e == ERR_NO_MEMORY ? "out of memory reading an Avro schema" : "a reference without text");
     for (size_t i = 0; i < refs_n && e == ERR_OK; i++) {
-        e = avro_read_text(a, a->refs[i].text, &stored, &a->ref_roots[i], why);
+        e = avro_read_text(a, a->refs[i].text, o, &a->ref_roots[i], why);
         if (e == ERR_OK)
-            e = avro_resolve(a, &a->ref_roots[i], false, why);
+            e = avro_resolve(a, &a->ref_roots[i], o->fresh, why);
     }
     if (e == ERR_OK)
         e = avro_read_text(a, own, o, &a->root, why);
-    return e == ERR_OK ? avro_resolve(a, &a->root, o->check_defaults, why) : e;
+    return e == ERR_OK ? avro_resolve(a, &a->root, o->fresh, why) : e;
 }
 
 static enum err parse_with(struct parsed_schema **out, struct slice text, const struct schema_ref_text *refs,
@@ -79,9 +78,13 @@ static enum err parse_with(struct parsed_schema **out, struct slice text, const 
 static enum err avro_parse(struct parsed_schema **out, struct slice text, const struct schema_ref_text *refs,
                            size_t refs_n, const struct schema_options *options, struct reason *why)
 {
-    bool fresh = options->fresh;
-    struct avro_parse_options o = {fresh ? AVRO_NAMES_STRICT : AVRO_NAMES_UTF, fresh, fresh};
-    return parse_with(out, text, refs, refs_n, &o, why);
+    struct avro_parse_options o = {options->fresh};
+    enum err e = parse_with(out, text, refs, refs_n, &o, why);
+    if (e == ERR_OK && !options->fresh && (e = avro_check_stored_names(avro_of(*out), why)) != ERR_OK) {
+        avro_free(*out);
+        *out = NULL;
+    }
+    return e;
 }
 
 /* Types that are the root of a reference are printed by name. */
@@ -106,7 +109,7 @@ static enum err avro_canonical(const struct parsed_schema *s, struct buf *out)
 /* The ordered text is parsed again and printed: that is what the reference stores. */
 static enum err avro_normalized(const struct parsed_schema *s, struct buf *out)
 {
-    static const struct avro_parse_options lax = {AVRO_NAMES_UTF, false, false};
+    static const struct avro_parse_options lax = {.fresh = false};
     const struct avro_schema *a = avro_of(s);
     struct parsed_schema *again = NULL;
     struct buf b;

@@ -466,7 +466,7 @@ static enum err read_value(struct reader *r, struct jvalue *v)
     return read_number(r, &v->u.text);
 }
 
-enum err json_text_parse(struct jvalue **out, struct slice text, struct arena *a, struct reason *why)
+static enum err parse(struct jvalue **out, struct slice text, struct slice *rest, struct arena *a, struct reason *why)
 {
     struct reader r = {.start = text.p, .p = text.p, .end = text.p + text.n, .arena = a, .why = why};
     enum err e;
@@ -479,11 +479,24 @@ enum err json_text_parse(struct jvalue **out, struct slice text, struct arena *a
     if (!v)
         return reason_set(why, ERR_NO_MEMORY, "out of memory reading JSON");
     e = read_value(&r, v);
+    if (rest)
+        *rest = slice_of(r.p, (size_t)(r.end - r.p));
     skip_blanks(&r);
-    if (e == ERR_OK && r.p < r.end)
+    if (!rest && e == ERR_OK && r.p < r.end)
         e = bad(&r, "something follows the document");
     free(r.stack);
     if (e == ERR_OK)
         *out = v;
     return e;
+}
+
+enum err json_text_parse(struct jvalue **out, struct slice text, struct arena *a, struct reason *why)
+{
+    return parse(out, text, NULL, a, why);
+}
+
+enum err json_text_parse_first(struct jvalue **out, struct slice text, struct slice *rest, struct arena *a,
+                               struct reason *why)
+{
+    return parse(out, text, rest, a, why);
 }

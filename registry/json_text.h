@@ -39,6 +39,10 @@ enum {
 /* One whole document; anything after it but blanks is an error. `why` names line and column. */
 enum err json_text_parse(struct jvalue **out, struct slice text, struct arena *a, struct reason *why) MUST_CHECK;
 
+/* The first document in a text; `rest` is all that follows it. */
+enum err json_text_parse_first(struct jvalue **out, struct slice text, struct slice *rest, struct arena *a,
+                               struct reason *why) MUST_CHECK;
+
 const struct jvalue *json_text_get(const struct jvalue *object, struct slice name); /* NULL: absent or no object */
 const struct jvalue *json_text_get_str(const struct jvalue *object, const char *name);
 bool json_text_is_str(const struct jvalue *v, const char *s);

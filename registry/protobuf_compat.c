@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Is a newer Protobuf schema compatible with an older one? A difference of the two, by field number and type name,
- * from which the changes Protobuf tolerates are left out. The older schema is the writer's, the newer the reader's. */
+ * from which the changes Protobuf tolerates are left out. The older schema is the writer's, the newer the reader's.
+ * What is compared, and in which order, is what Confluent's registry does up to 8.2: a field that changes its type
+ * while it moves into or out of a oneof goes unnoticed there, and so it does here. */
 #include "registry/protobuf_model.h"
+#include "registry/protobuf_order.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +71,7 @@ struct comparing {
     struct buf path;  /* "Message/Inner/3" */
     struct buf scope; /* "Message.Inner" */
     const struct entered *entered;
+    struct arena arena;
     unsigned work, depth;
     enum err error;
 };
@@ -266,126 +270,135 @@ static void compare_field_types(struct comparing *c, int was_label, int now_labe
 
 /* --- messages --- */
 
-/* A field by its number, and the oneof it is in. */
-struct tagged {
-    int32_t tag;
-    const struct proto_field *field;
-    const struct proto_oneof *oneof; /* NULL: none */
-};
-
-struct fields {
-    struct tagged *v;
-    uint32_t n;
-};
-
-static int by_tag(const void *a, const void *b)
+static struct proto_keyed_list room(struct comparing *c, uint32_t n)
 {
-    const struct tagged *x = a, *y = b;
-    return (x->tag > y->tag) - (x->tag < y->tag);
-}
-
-static struct fields fields_of(struct comparing *c, const struct protobuf_message *m)
-{
-    struct fields out = {0};
-    uint32_t n = m->fields.n;
-    for (uint32_t i = 0; i < m->oneofs.n; i++)
-        n += m->oneofs.v[i].fields.n;
-    out.v = calloc(n + 1, sizeof *out.v);
-    if (!out.v) {
+    struct proto_keyed_list list = {arena_array(&c->arena, (size_t)n + 1, sizeof *list.v), 0};
+    if (!list.v)
         c->error = ERR_NO_MEMORY;
-        return out;
+    c->work += n;
+    return list;
+}
+
+static struct proto_keyed_list fields_of(struct comparing *c, const struct proto_fields *fields, bool is_now)
+{
+    struct proto_keyed_list list = room(c, fields->n);
+    for (uint32_t i = 0; list.v && i < fields->n; i++)
+        list.v[list.n++] =
+            proto_key_tag(fields->v[i].tag, is_now ? NULL : &fields->v[i], is_now ? &fields->v[i] : NULL);
+    proto_order_map(&list);
+    return list;
+}
+
+static struct proto_keyed_list oneofs_of(struct comparing *c, const struct protobuf_message *m, bool is_now)
+{
+    struct proto_keyed_list list = room(c, m->oneofs.n);
+    for (uint32_t i = 0; list.v && i < m->oneofs.n; i++)
+        list.v[list.n++] =
+            proto_key_name(m->oneofs.v[i].name, is_now ? NULL : &m->oneofs.v[i], is_now ? &m->oneofs.v[i] : NULL);
+    proto_order_map(&list);
+    return list;
+}
+
+static struct proto_keyed_list both(struct comparing *c, const struct proto_keyed_list *was,
+                                    const struct proto_keyed_list *now)
+{
+    struct proto_keyed_list out = {NULL, 0};
+    if (c->error == ERR_OK)
+        c->error = proto_order_union(&c->arena, was, now, &out);
+    return c->error == ERR_OK ? out : (struct proto_keyed_list){NULL, 0};
+}
+
+static bool has_tag(const struct proto_fields *fields, int32_t tag)
+{
+    for (uint32_t i = 0; i < fields->n; i++)
+        if (fields->v[i].tag == tag)
+            return true;
+    return false;
+}
+
+static bool was_in_oneof(struct comparing *c, const struct protobuf_message *was, int32_t tag)
+{
+    for (uint32_t i = 0; i < was->oneofs.n; i++) {
+        c->work += was->oneofs.v[i].fields.n;
+        if (has_tag(&was->oneofs.v[i].fields, tag))
+            return true;
     }
-    for (uint32_t i = 0; i < m->fields.n; i++)
-        out.v[out.n++] = (struct tagged){m->fields.v[i].tag, &m->fields.v[i], NULL};
-    for (uint32_t i = 0; i < m->oneofs.n; i++)
-        for (uint32_t k = 0; k < m->oneofs.v[i].fields.n; k++) {
-            const struct proto_field *f = &m->oneofs.v[i].fields.v[k];
-            out.v[out.n++] = (struct tagged){f->tag, f, &m->oneofs.v[i]};
-        }
-    qsort(out.v, out.n, sizeof *out.v, by_tag);
-    c->work += out.n;
-    return out;
+    return false;
 }
 
-static const struct tagged *field_tagged(const struct fields *f, int32_t tag)
+/* Takes the fields that moved into a oneof out of `outside`, the older message's own fields; more than one, or one that
+ * joins others, exclude each other now. */
+static void enter_oneof(struct comparing *c, const struct protobuf_message *was, const struct proto_oneof *o,
+                        struct proto_keyed_list *outside)
 {
-    struct tagged key = {.tag = tag};
-    return f->n ? bsearch(&key, f->v, f->n, sizeof *f->v, by_tag) : NULL;
-}
-
-/* A oneof that went away with all its fields is no loss; one whose fields went partly is. */
-static bool went_whole(const struct protobuf_message *now, const struct fields *fields, const struct proto_oneof *o)
-{
-    for (uint32_t i = 0; i < now->oneofs.n; i++)
-        if (slice_eq(now->oneofs.v[i].name, o->name))
-            return false;
-    for (uint32_t i = 0; i < o->fields.n; i++)
-        if (field_tagged(fields, o->fields.v[i].tag))
-            return false;
-    return true;
-}
-
-/* Fields that could be set together before and exclude each other now. */
-static void check_exclusive(struct comparing *c, const struct fields *was, const struct proto_oneof *o)
-{
-    const struct proto_oneof *first = NULL;
-    unsigned groups = 0, outside = 0;
+    unsigned moved = 0, there = 0;
     size_t at = enter(&c->path, "/", o->name);
-    for (uint32_t i = 0; i < o->fields.n; i++) {
-        const struct tagged *f = field_tagged(was, o->fields.v[i].tag);
-        if (!f)
+    for (uint32_t i = 0; i < o->fields.n && step(c); i++) {
+        uint32_t k = 0;
+        while (k < outside->n && outside->v[k].tag != o->fields.v[i].tag)
+            k++;
+        c->work += k;
+        if (k == outside->n) {
+            there += was_in_oneof(c, was, o->fields.v[i].tag);
             continue;
-        outside += f->oneof == NULL;
-        if (!f->oneof || f->oneof != first)
-            groups++;
-        if (f->oneof && !first)
-            first = f->oneof;
+        }
+        memmove(outside->v + k, outside->v + k + 1, (outside->n - k - 1) * sizeof *outside->v);
+        outside->n--;
+        moved++;
     }
-    if (groups > 1)
-        differ(c, outside > 1 ? MULTIPLE_FIELDS_MOVED_TO_ONEOF : FIELD_MOVED_TO_EXISTING_ONEOF);
+    if (moved > 1)
+        differ(c, MULTIPLE_FIELDS_MOVED_TO_ONEOF);
+    else if (moved == 1 && there > 0)
+        differ(c, FIELD_MOVED_TO_EXISTING_ONEOF);
     c->path.n = at;
 }
 
-static void compare_tag(struct comparing *c, const struct protobuf_message *now, const struct fields *now_fields,
-                        const struct tagged *a, const struct tagged *b)
+static void compare_field(struct comparing *c, const struct proto_field *was, const struct proto_field *now)
 {
-    size_t at = c->path.n;
-    if (!b) {
-        if (a->oneof && went_whole(now, now_fields, a->oneof))
-            return;
-        if (a->oneof)
-            (void)enter(&c->path, "/", a->oneof->name);
-        (void)enter_tag(c, a->tag);
-        if (a->oneof)
+    compare_field_types(c, (int)was->label, (int)now->label, was->type, now->type);
+}
+
+static void compare_oneof(struct comparing *c, const struct proto_oneof *was, const struct proto_oneof *now)
+{
+    struct proto_keyed_list a = fields_of(c, &was->fields, false), b = fields_of(c, &now->fields, true);
+    struct proto_keyed_list all = both(c, &a, &b);
+    for (uint32_t i = 0; i < all.n && step(c); i++) {
+        size_t at = enter_tag(c, all.v[i].tag);
+        if (!all.v[i].now)
             differ(c, ONEOF_FIELD_REMOVED);
-        else if (a->field->label == PROTO_REQUIRED)
-            differ(c, REQUIRED_FIELD_REMOVED);
-    } else {
-        if (b->oneof)
-            (void)enter(&c->path, "/", b->oneof->name);
-        (void)enter_tag(c, b->tag);
-        if (!a && !b->oneof && b->field->label == PROTO_REQUIRED)
-            differ(c, REQUIRED_FIELD_ADDED);
-        else if (a)
-            compare_field_types(c, (int)a->field->label, (int)b->field->label, a->field->type, b->field->type);
+        else if (all.v[i].was)
+            compare_field(c, all.v[i].was, all.v[i].now);
+        c->path.n = at;
     }
-    c->path.n = at;
+}
+
+static void compare_oneofs(struct comparing *c, const struct protobuf_message *was, const struct protobuf_message *now)
+{
+    struct proto_keyed_list a = oneofs_of(c, was, false), b = oneofs_of(c, now, true), all = both(c, &a, &b);
+    for (uint32_t i = 0; i < all.n && step(c); i++) {
+        size_t at = enter(&c->path, "/", all.v[i].name);
+        if (all.v[i].was && all.v[i].now) /* one that came or went is tolerated */
+            compare_oneof(c, all.v[i].was, all.v[i].now);
+        c->path.n = at;
+    }
 }
 
 static void compare_fields(struct comparing *c, const struct protobuf_message *was, const struct protobuf_message *now)
 {
-    struct fields a = fields_of(c, was), b = fields_of(c, now);
+    struct proto_keyed_list a = fields_of(c, &was->fields, false), b = fields_of(c, &now->fields, true);
     for (uint32_t i = 0; i < now->oneofs.n && step(c); i++)
-        check_exclusive(c, &a, &now->oneofs.v[i]);
-    for (uint32_t i = 0, k = 0; (i < a.n || k < b.n) && step(c);) {
-        bool left = k == b.n || (i < a.n && a.v[i].tag <= b.v[k].tag);
-        bool right = i == a.n || (k < b.n && b.v[k].tag <= a.v[i].tag);
-        compare_tag(c, now, &b, left ? &a.v[i] : NULL, right ? &b.v[k] : NULL);
-        i += left;
-        k += right;
+        enter_oneof(c, was, &now->oneofs.v[i], &a);
+    compare_oneofs(c, was, now);
+    struct proto_keyed_list all = both(c, &a, &b);
+    for (uint32_t i = 0; i < all.n && step(c); i++) {
+        const struct proto_field *f = all.v[i].was, *g = all.v[i].now;
+        size_t at = enter_tag(c, all.v[i].tag);
+        if (f && g)
+            compare_field(c, f, g);
+        else if ((f ? f : g)->label == PROTO_REQUIRED)
+            differ(c, f ? REQUIRED_FIELD_REMOVED : REQUIRED_FIELD_ADDED);
+        c->path.n = at;
     }
-    free(a.v);
-    free(b.v);
 }
 
 static void compare_messages(struct comparing *c, const struct protobuf_message *was,
@@ -406,24 +419,26 @@ static void compare_messages(struct comparing *c, const struct protobuf_message 
     c->depth--;
 }
 
-static const struct protobuf_message *named(const struct proto_types *types, const struct protobuf_message *like)
+static struct proto_keyed_list messages_of(struct comparing *c, const struct proto_types *types, bool is_now)
 {
-    for (uint32_t i = 0; i < types->n; i++)
-        if (types->v[i]->is_enum == like->is_enum && slice_eq(types->v[i]->name, like->name))
-            return types->v[i];
-    return NULL;
+    struct proto_keyed_list list = room(c, types->n);
+    for (uint32_t i = 0; list.v && i < types->n; i++)
+        if (!types->v[i]->is_enum) /* whatever happens to an enum is tolerated */
+            list.v[list.n++] =
+                proto_key_name(types->v[i]->name, is_now ? NULL : types->v[i], is_now ? types->v[i] : NULL);
+    proto_order_map(&list);
+    return list;
 }
 
 static void compare_types(struct comparing *c, const struct proto_types *was, const struct proto_types *now)
 {
-    for (uint32_t i = 0; i < was->n && step(c); i++) {
-        const struct protobuf_message *a = was->v[i], *b = named(now, a);
-        if (a->is_enum)
-            continue; /* whatever happens to an enum is tolerated */
-        size_t path = enter(&c->path, "/", a->name), scope = enter(&c->scope, ".", a->name);
-        if (b)
-            compare_messages(c, a, b);
-        else if (!a->is_map)
+    struct proto_keyed_list a = messages_of(c, was, false), b = messages_of(c, now, true), all = both(c, &a, &b);
+    for (uint32_t i = 0; i < all.n && step(c); i++) {
+        const struct protobuf_message *m = all.v[i].was, *n = all.v[i].now;
+        size_t path = enter(&c->path, "/", all.v[i].name), scope = enter(&c->scope, ".", all.v[i].name);
+        if (m && n)
+            compare_messages(c, m, n);
+        else if (m && !m->is_map)
             differ(c, MESSAGE_REMOVED);
         c->path.n = path;
         c->scope.n = scope;
@@ -437,11 +452,13 @@ enum err proto_compatible(const struct parsed_schema *reader, const struct parse
     struct comparing c = {.was = {was, was->file.package}, .now = {now, now->file.package}, .q = q, .out = out};
     buf_init(&c.path, PROTOBUF_SCHEMA_SIZE_MAX);
     buf_init(&c.scope, PROTOBUF_SCHEMA_SIZE_MAX);
+    arena_init(&c.arena, 0);
     if (!slice_eq(was->file.package, now->file.package))
         differ(&c, PACKAGE_CHANGED);
     compare_types(&c, &was->file.types, &now->file.types);
     buf_free(&c.path);
     buf_free(&c.scope);
+    arena_free(&c.arena);
     if (c.error == ERR_LIMIT_EXCEEDED)
         return reason_set(why, c.error, "comparing the schemas takes more than %d steps", PROTOBUF_COMPAT_WORK_MAX);
     return c.error == ERR_OK ? ERR_OK : reason_set(why, c.error, "out of memory");

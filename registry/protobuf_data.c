@@ -248,9 +248,22 @@ static const struct protobuf_message *message_at(const struct proto_types *types
     return NULL;
 }
 
+/* A file that holds nothing but one public import stands for what it imports. */
+const struct proto_types *proto_effective_types(const struct proto_schema *s)
+{
+    const struct proto_file *f = &s->file;
+    if (f->types.n || f->imports.n || f->services.n || f->extends.n || f->public_imports.n != 1)
+        return &f->types;
+    for (size_t i = 0; i < s->refs_n; i++)
+        if (slice_eq(s->refs[i]->import_name, f->public_imports.v[0]) && s->refs[i]->types.n)
+            return &s->refs[i]->types;
+    const struct proto_file *known = proto_known_file(f->public_imports.v[0]);
+    return known ? &known->types : &f->types;
+}
+
 const struct protobuf_message *protobuf_first_message(const struct parsed_schema *s)
 {
-    return message_at(&((const struct proto_schema *)s)->file.types, 0);
+    return message_at(proto_effective_types((const struct proto_schema *)s), 0);
 }
 
 struct slice protobuf_message_name(const struct protobuf_message *m)
@@ -262,7 +275,7 @@ enum err protobuf_read_indexes(const struct parsed_schema *s, struct slice paylo
                                size_t *used, struct reason *why)
 {
     struct check c = {.start = payload.p, .p = payload.p, .end = payload.p + payload.n, .why = why};
-    const struct proto_types *types = &((const struct proto_schema *)s)->file.types;
+    const struct proto_types *types = proto_effective_types((const struct proto_schema *)s);
     uint64_t raw;
     *out = NULL;
     if (!varint(&c, &raw) || zigzag_decode(raw) < 0 || zigzag_decode(raw) > PROTOBUF_INDEXES_MAX)

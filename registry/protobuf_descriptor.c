@@ -148,6 +148,19 @@ static struct proto_value read_strings(struct wire *w, struct slice bytes, const
     return map;
 }
 
+/* Those two of decimals have their value first, as the reference writes them. */
+static struct proto_value pair_of(struct proto_value map)
+{
+    if (map.n != 2)
+        return map;
+    struct proto_entry key = map.entries[0];
+    if (slice_eq_str(key.value.text, "precision") || slice_eq_str(key.value.text, "scale")) {
+        map.entries[0] = map.entries[1];
+        map.entries[1] = key;
+    }
+    return map;
+}
+
 static bool read_meta(struct wire *w, struct slice bytes, struct proto_value *map)
 {
     static const char *const pair[] = {"key", "value", NULL}, *const rule[] = {"name", "doc", "expr", "sql", NULL};
@@ -159,7 +172,7 @@ static bool read_meta(struct wire *w, struct slice bytes, struct proto_value *ma
         if (f.number == 1 && f.bytes.n)
             put(w, map, "doc", text_value(text_in(w, &f)));
         else if (f.number == 2)
-            append(w, &params, read_strings(&in, f.bytes, pair));
+            append(w, &params, pair_of(read_strings(&in, f.bytes, pair)));
         else if (f.number == 3)
             append(w, &tags, text_value(text_in(w, &f)));
         else if (f.number == 4)
@@ -561,7 +574,8 @@ enum err proto_read_descriptor(struct proto_file *file, struct slice bytes, stru
         else if (f.number == 8)
             read_options(&w, f.bytes, "FileOptions", &file->options);
     }
-    if (error == ERR_OK && !file->types.n && !file->services.n && !file->extends.n && !file->package.n)
+    if (error == ERR_OK && !file->types.n && !file->services.n && !file->extends.n && !file->package.n &&
+        !file->syntax && !file->imports.n && !file->public_imports.n)
         (void)broken(&w); /* any bytes may look like unknown fields */
     return error;
 }

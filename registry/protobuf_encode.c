@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The schema as a binary FileDescriptorProto, for clients that ask for `serialized`. Names are resolved, maps become
- * entry messages, and optional fields of proto3 their oneofs, as protoc does it. Options without a field of their own
- * in descriptors are left out, Confluent's excepted. */
+ * The schema as a binary FileDescriptorProto, for clients that ask for `serialized`, byte for byte as the reference
+ * makes it, which differs from protoc in what it leaves to its readers: names stay as written, a field without label
+ * has none, fields of oneofs come first, imports that are not there and weak ones are left out. Options without a field
+ * of their own in descriptors are left out, Confluent's excepted. */
 #include "registry/protobuf_model.h"
 
+#include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 struct encoding {
@@ -37,12 +40,6 @@ static void put_inner(struct buf *b, uint32_t number, struct buf *inner)
     if (buf_error(inner) != ERR_OK)
         b->error = inner->error;
     buf_free(inner);
-}
-
-static void put_names(struct buf *b, uint32_t number, const struct proto_names *names)
-{
-    for (uint32_t i = 0; i < names->n; i++)
-        put_bytes(b, number, names->v[i]);
 }
 
 /* --- options --- */
@@ -90,7 +87,10 @@ static void put_meta(struct buf *b, const struct proto_value *map)
     buf_init(&inner, PROTOBUF_PRINT_MAX);
     for (uint32_t i = 0; map->kind == PROTO_MAP && i < map->n; i++)
         put_meta_part(&inner, map->entries[i].key, &map->entries[i].value);
-    put_inner(b, PROTO_META_NUMBER, &inner);
+    if (inner.n)
+        put_inner(b, PROTO_META_NUMBER, &inner);
+    else
+        buf_free(&inner);
 }
 
 static void put_known_option(struct buf *b, const struct proto_known_option *k, const struct proto_value *v)
@@ -104,6 +104,24 @@ static void put_known_option(struct buf *b, const struct proto_known_option *k, 
             put_number(b, (uint32_t)k->number, i);
 }
 
+static const struct proto_value *last_value(const struct proto_options *o, const char *name)
+{
+    for (uint32_t i = o->n; i > 0; i--)
+        if (!o->v[i - 1].custom && slice_eq_str(o->v[i - 1].name, name))
+            return &o->v[i - 1].value;
+    return NULL;
+}
+
+/* The option of the next number; NULL: none. */
+static const struct proto_known_option *next_option(const char *what, int after)
+{
+    const struct proto_known_option *next = NULL;
+    for (const struct proto_known_option *k = proto_known_options(what); k && k->name; k++)
+        if (k->number > after && (!next || k->number < next->number))
+            next = k;
+    return next;
+}
+
 static void put_options(struct encoding *e, struct buf *b, uint32_t number, const char *what,
                         const struct proto_options *written)
 {
@@ -114,8 +132,8 @@ static void put_options(struct encoding *e, struct buf *b, uint32_t number, cons
     arena_init(&a, 0);
     buf_init(&inner, PROTOBUF_PRINT_MAX);
     struct proto_options o = proto_normal_options(e->s, written, e->scope, &a);
-    for (const struct proto_known_option *k = proto_known_options(what); k && k->name; k++) {
-        const struct proto_value *v = proto_option_value(&o, k->name, false);
+    for (const struct proto_known_option *k = next_option(what, 0); k; k = next_option(what, k->number)) {
+        const struct proto_value *v = last_value(&o, k->name);
         if (v)
             put_known_option(&inner, k, v);
     }
@@ -132,18 +150,18 @@ static void put_options(struct encoding *e, struct buf *b, uint32_t number, cons
 
 /* --- fields --- */
 
-/* fooBar_baz -> FooBarBazEntry */
+/* foo_bar -> FooBarEntry, but fooBar -> fooBarEntry */
 static void put_entry_name(struct buf *b, struct slice field)
 {
-    bool upper = true;
+    bool words = memchr(field.p, '_', field.n) != NULL, first = true;
     for (size_t i = 0; i < field.n; i++) {
         uint8_t c = field.p[i];
-        if (c == '_') {
-            upper = true;
+        if (words && c == '_') {
+            first = true;
             continue;
         }
-        buf_u8(b, upper && c >= 'a' && c <= 'z' ? (uint8_t)(c - 32) : c);
-        upper = false;
+        buf_u8(b, words ? (uint8_t)(first ? toupper(c) : tolower(c)) : c);
+        first = false;
     }
     buf_put_str(b, "Entry");
 }
@@ -156,23 +174,15 @@ static void put_type(struct encoding *e, struct buf *b, struct slice type)
         return;
     }
     const struct protobuf_message *m = proto_find_type(e->s, e->s->file.package, e->scope, type);
-    struct buf name;
-    if (!m) {
-        e->error = ERR_MALFORMED;
-        return;
-    }
-    buf_init(&name, PROTOBUF_PRINT_MAX);
-    put_number(b, 5, m->is_enum ? PROTO_ENUM : PROTO_MESSAGE);
-    buf_put_str(&name, ".");
-    buf_put_slice(&name, m->full);
-    put_inner(b, 6, &name);
+    if (m)
+        put_number(b, 5, m->is_enum ? PROTO_ENUM : PROTO_MESSAGE);
+    put_bytes(b, 6, type);
 }
 
 struct placing {
     struct slice extendee; /* null: none */
     int64_t oneof;         /* -1: none */
     bool optional3;
-    const struct protobuf_message *in; /* whose map entries are its own */
 };
 
 static void put_field(struct encoding *e, struct buf *b, uint32_t number, const struct proto_field *f,
@@ -186,11 +196,11 @@ static void put_field(struct encoding *e, struct buf *b, uint32_t number, const 
     if (!slice_is_null(at->extendee))
         put_bytes(&inner, 2, at->extendee);
     put_number(&inner, 3, f->tag);
-    put_number(&inner, 4, map || f->label == PROTO_REPEATED ? 3 : f->label == PROTO_REQUIRED ? 2 : 1);
+    enum proto_label label = map ? PROTO_REPEATED : at->oneof >= 0 ? PROTO_OPTIONAL : f->label;
+    if (label != PROTO_UNLABELED)
+        put_number(&inner, 4, label == PROTO_REPEATED ? 3 : label == PROTO_REQUIRED ? 2 : 1);
     if (map) {
         buf_init(&name, PROTOBUF_PRINT_MAX);
-        put_number(&inner, 5, PROTO_MESSAGE);
-        buf_printf(&name, ".%.*s.", SLICE_FMT(at->in ? at->in->full : slice_str("")));
         put_entry_name(&name, f->name);
         put_inner(&inner, 6, &name);
     } else {
@@ -210,7 +220,7 @@ static void put_field(struct encoding *e, struct buf *b, uint32_t number, const 
 
 static void put_map_entry(struct encoding *e, struct buf *b, const struct proto_field *f)
 {
-    struct proto_field half = {.label = PROTO_OPTIONAL, .default_value = SLICE_NULL, .json_name = SLICE_NULL};
+    struct proto_field half = {.label = PROTO_UNLABELED, .default_value = SLICE_NULL, .json_name = SLICE_NULL};
     struct placing at = {.extendee = SLICE_NULL, .oneof = -1};
     struct slice key, value;
     struct buf inner, name, options;
@@ -235,17 +245,16 @@ static void put_map_entry(struct encoding *e, struct buf *b, const struct proto_
 static void put_extends(struct encoding *e, struct buf *b, uint32_t number, const struct proto_extends *list)
 {
     for (uint32_t i = 0; i < list->n; i++) {
-        const struct protobuf_message *m = proto_find_type(e->s, e->s->file.package, e->scope, list->v[i].name);
-        struct buf name;
-        buf_init(&name, PROTOBUF_PRINT_MAX);
-        buf_printf(&name, ".%.*s", SLICE_FMT(m ? m->full : list->v[i].name));
-        struct placing at = {.extendee = buf_slice(&name), .oneof = -1};
-        for (uint32_t k = 0; k < list->v[i].fields.n; k++) {
-            at.optional3 = e->s->file.syntax == 3 && list->v[i].fields.v[k].label == PROTO_OPTIONAL;
+        struct placing at = {.extendee = list->v[i].name, .oneof = -1};
+        for (uint32_t k = 0; k < list->v[i].fields.n; k++)
             put_field(e, b, number, &list->v[i].fields.v[k], &at);
-        }
-        buf_free(&name);
     }
+}
+
+/* Options that are there, with nothing in them. */
+static void put_no_options(struct buf *b, uint32_t number)
+{
+    put_bytes(b, number, slice_str(""));
 }
 
 static void put_ranges(struct buf *b, uint32_t number, uint32_t names, bool past, const struct proto_range_lists *lists)
@@ -254,15 +263,19 @@ static void put_ranges(struct buf *b, uint32_t number, uint32_t names, bool past
         for (uint32_t k = 0; k < lists->v[i].n; k++) {
             const struct proto_range *r = &lists->v[i].v[k];
             struct buf inner;
-            if (!slice_is_null(r->name)) {
-                put_bytes(b, names, r->name);
+            if (!slice_is_null(r->name))
                 continue;
-            }
             buf_init(&inner, PROTOBUF_PRINT_MAX);
             put_number(&inner, 1, r->from);
-            put_number(&inner, 2, (int64_t)r->to + past);
+            put_number(&inner, 2, (int32_t)((uint32_t)r->to + past));
+            if (names == 0)
+                put_no_options(&inner, 3); /* of extensions */
             put_inner(b, number, &inner);
         }
+    for (uint32_t i = 0; i < lists->n; i++)
+        for (uint32_t k = 0; k < lists->v[i].n; k++)
+            if (!slice_is_null(lists->v[i].v[k].name))
+                put_bytes(b, names, lists->v[i].v[k].name);
 }
 
 /* --- types --- */
@@ -292,22 +305,39 @@ static void put_oneof_name(struct buf *b, const char *prefix, struct slice name)
     buf_init(&text, PROTOBUF_PRINT_MAX);
     buf_printf(&text, "%s%.*s", prefix, SLICE_FMT(name));
     put_inner(&inner, 1, &text);
+    put_no_options(&inner, 2);
     put_inner(b, 8, &inner);
+}
+
+static bool is_in_oneof(const struct protobuf_message *m, struct slice name)
+{
+    for (uint32_t i = 0; i < m->oneofs.n; i++)
+        for (uint32_t k = 0; k < m->oneofs.v[i].fields.n; k++)
+            if (slice_eq(m->oneofs.v[i].fields.v[k].name, name))
+                return true;
+    return false;
+}
+
+static bool is_optional3(const struct encoding *e, const struct proto_field *f)
+{
+    return e->s->file.syntax == 3 && f->label == PROTO_OPTIONAL;
 }
 
 static void put_message_fields(struct encoding *e, struct buf *b, const struct protobuf_message *m)
 {
     int64_t synthetic = m->oneofs.n;
-    for (uint32_t i = 0; i < m->fields.n; i++) {
-        bool optional3 = e->s->file.syntax == 3 && m->fields.v[i].label == PROTO_OPTIONAL;
-        struct placing at = {SLICE_NULL, optional3 ? synthetic++ : -1, optional3, m};
-        put_field(e, b, 2, &m->fields.v[i], &at);
-    }
     for (uint32_t i = 0; i < m->oneofs.n; i++)
         for (uint32_t k = 0; k < m->oneofs.v[i].fields.n; k++) {
-            struct placing at = {SLICE_NULL, i, false, m};
+            struct placing at = {SLICE_NULL, i, false};
             put_field(e, b, 2, &m->oneofs.v[i].fields.v[k], &at);
         }
+    for (uint32_t i = 0; i < m->fields.n; i++) {
+        bool optional3 = is_optional3(e, &m->fields.v[i]);
+        if (m->oneofs.n && is_in_oneof(m, m->fields.v[i].name))
+            continue;
+        struct placing at = {SLICE_NULL, optional3 ? synthetic++ : -1, optional3};
+        put_field(e, b, 2, &m->fields.v[i], &at);
+    }
 }
 
 static void put_message(struct encoding *e, struct buf *b, uint32_t number, const struct protobuf_message *m)
@@ -323,7 +353,8 @@ static void put_message(struct encoding *e, struct buf *b, uint32_t number, cons
         if (!m->types.v[i]->is_enum)
             put_message(e, &inner, 3, m->types.v[i]);
     for (uint32_t i = 0; i < m->fields.n; i++)
-        put_map_entry(e, &inner, &m->fields.v[i]);
+        if (!m->oneofs.n || !is_in_oneof(m, m->fields.v[i].name))
+            put_map_entry(e, &inner, &m->fields.v[i]);
     for (uint32_t i = 0; i < m->types.n; i++)
         if (m->types.v[i]->is_enum)
             put_enum(e, &inner, 4, m->types.v[i]);
@@ -333,24 +364,11 @@ static void put_message(struct encoding *e, struct buf *b, uint32_t number, cons
     for (uint32_t i = 0; i < m->oneofs.n; i++)
         put_oneof_name(&inner, "", m->oneofs.v[i].name);
     for (uint32_t i = 0; i < m->fields.n; i++)
-        if (e->s->file.syntax == 3 && m->fields.v[i].label == PROTO_OPTIONAL)
+        if (is_optional3(e, &m->fields.v[i]) && !(m->oneofs.n && is_in_oneof(m, m->fields.v[i].name)))
             put_oneof_name(&inner, "_", m->fields.v[i].name);
     put_ranges(&inner, 9, 10, true, &m->reserved);
     put_inner(b, number, &inner);
     e->scope = outer;
-}
-
-static void put_rpc_type(struct encoding *e, struct buf *b, uint32_t number, struct slice type)
-{
-    const struct protobuf_message *m = proto_find_type(e->s, e->s->file.package, e->scope, type);
-    struct buf name;
-    if (!m) {
-        e->error = ERR_MALFORMED;
-        return;
-    }
-    buf_init(&name, PROTOBUF_PRINT_MAX);
-    buf_printf(&name, ".%.*s", SLICE_FMT(m->full));
-    put_inner(b, number, &name);
 }
 
 static void put_service(struct encoding *e, struct buf *b, const struct proto_service *s)
@@ -362,29 +380,62 @@ static void put_service(struct encoding *e, struct buf *b, const struct proto_se
         const struct proto_rpc *r = &s->rpcs.v[i];
         buf_init(&rpc, PROTOBUF_PRINT_MAX);
         put_bytes(&rpc, 1, r->name);
-        put_rpc_type(e, &rpc, 2, r->request);
-        put_rpc_type(e, &rpc, 3, r->response);
+        put_bytes(&rpc, 2, r->request);
+        put_bytes(&rpc, 3, r->response);
         put_options(e, &rpc, 4, "MethodOptions", &r->options);
-        if (r->request_stream)
-            put_number(&rpc, 5, 1);
-        if (r->response_stream)
-            put_number(&rpc, 6, 1);
+        put_number(&rpc, 5, r->request_stream);
+        put_number(&rpc, 6, r->response_stream);
         put_inner(&inner, 2, &rpc);
     }
     put_options(e, &inner, 3, "ServiceOptions", &s->options);
     put_inner(b, 6, &inner);
 }
 
+static bool is_there(const struct proto_schema *s, struct slice import_name)
+{
+    for (size_t i = 0; i < s->refs_n; i++)
+        if (slice_eq(s->refs[i]->import_name, import_name))
+            return true;
+    for (const char *const *p = proto_known_files(); *p; p += 2)
+        if (slice_eq_str(import_name, *p))
+            return true;
+    return false;
+}
+
+/* Each import once; numbers of the public ones to `publics`. */
+static void put_imports(struct encoding *e, struct buf *out, struct buf *publics)
+{
+    const struct proto_file *f = &e->s->file;
+    const struct proto_names *lists[] = {&f->imports, &f->public_imports};
+    struct map seen;
+    map_init(&seen);
+    for (unsigned list = 0; list < 2; list++)
+        for (uint32_t i = 0; i < lists[list]->n; i++) {
+            struct slice name = lists[list]->v[i];
+            if (!is_there(e->s, name))
+                continue;
+            if (!map_has(&seen, name)) {
+                uintptr_t number = map_count(&seen);
+                if (map_put(&seen, name, (void *)number, NULL) != ERR_OK)
+                    e->error = ERR_NO_MEMORY;
+                put_bytes(out, 3, name);
+            }
+            if (list == 1)
+                put_number(publics, 10, (int64_t)(uintptr_t)map_get(&seen, name));
+        }
+    map_free(&seen, NULL);
+}
+
 enum err proto_encode_descriptor(const struct proto_schema *s, struct buf *out)
 {
     const struct proto_file *f = &s->file;
     struct encoding e = {.s = s, .scope = slice_str("")};
+    struct buf publics;
+    buf_init(&publics, PROTOBUF_PRINT_MAX);
     put_bytes(out, 1, slice_str("default"));
     if (!slice_is_null(f->package))
         put_bytes(out, 2, f->package);
-    put_names(out, 3, &f->imports);
-    put_names(out, 3, &f->public_imports);
-    put_names(out, 3, &f->weak_imports);
+    put_imports(&e, out, &publics);
     for (uint32_t i = 0; i < f->types.n; i++)
         if (!f->types.v[i]->is_enum)
             put_message(&e, out, 4, f->types.v[i]);
@@ -395,10 +446,10 @@ enum err proto_encode_descriptor(const struct proto_schema *s, struct buf *out)
         put_service(&e, out, &f->services.v[i]);
     put_extends(&e, out, 7, &f->extends);
     put_options(&e, out, 8, "FileOptions", &f->options);
-    for (uint32_t i = 0; i < f->public_imports.n; i++)
-        put_number(out, 10, f->imports.n + i);
-    for (uint32_t i = 0; i < f->weak_imports.n; i++)
-        put_number(out, 11, f->imports.n + f->public_imports.n + i);
+    buf_put_slice(out, buf_slice(&publics));
+    if (buf_error(&publics) != ERR_OK)
+        e.error = buf_error(&publics);
+    buf_free(&publics);
     if (f->syntax)
         put_bytes(out, 12, slice_str(f->syntax == 3 ? "proto3" : "proto2"));
     return e.error != ERR_OK ? e.error : buf_error(out);

@@ -7,37 +7,97 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool proto_bad(struct proto_reader *r, const char *format, ...)
+/* Columns are Java's chars: one for a character, two for one beyond the basic plane. */
+void proto_place(struct proto_reader *r, const uint8_t *at, unsigned *line, unsigned *column)
+{
+    if (!r->placed || at < r->placed) {
+        r->placed = r->start;
+        r->placed_line = r->placed_column = 1;
+    }
+    for (; r->placed < at; r->placed++) {
+        if (*r->placed == '\n') {
+            r->placed_line++;
+            r->placed_column = 1;
+        } else {
+            r->placed_column += (*r->placed & 0xc0) == 0x80 ? 0 : *r->placed >= 0xf0 ? 2 : 1;
+        }
+    }
+    *line = r->placed_line;
+    *column = r->placed_column;
+}
+
+static bool bad(struct proto_reader *r, const uint8_t *at, const char *format, va_list args)
 {
     char text[300];
-    unsigned line = 1, column = 1;
-    va_list args;
+    unsigned line, column;
     if (r->error != ERR_OK)
         return false;
-    for (const uint8_t *p = r->start; p < r->p; p++) {
-        column = *p == '\n' ? 1 : column + 1;
-        line += *p == '\n';
-    }
-    va_start(args, format);
+    proto_place(r, at, &line, &column);
     vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     r->error =
-        reason_set(r->why, ERR_MALFORMED, "Could not parse Protobuf - Syntax error in %u:%u: %s", line, column, text);
+        reason_set(r->why, ERR_MALFORMED, "Could not parse Protobuf - Syntax error in :%u:%u: %s", line, column, text);
     return false;
+}
+
+bool proto_bad(struct proto_reader *r, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)bad(r, r->p, format, args);
+    va_end(args);
+    return false;
+}
+
+bool proto_bad_at(struct proto_reader *r, const uint8_t *at, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)bad(r, at, format, args);
+    va_end(args);
+    return false;
+}
+
+bool proto_trailing_comment(struct proto_reader *r)
+{
+    if (r->error != ERR_OK)
+        return false;
+    while (r->p < r->end && (*r->p == ' ' || *r->p == '\t'))
+        r->p++;
+    if (r->p < r->end && *r->p != '/')
+        return true;
+    bool star = r->p + 1 < r->end && r->p[1] == '*';
+    if (!star && !(r->p + 1 < r->end && r->p[1] == '/'))
+        return proto_bad_at(r, r->p + (r->p < r->end), "expected '//' or '/*'");
+    if (!star)
+        return true; /* the rest of the line is gone past as any comment is */
+    r->p += 2;
+    while (r->p < r->end && !(*r->p == '*' && r->p + 1 < r->end && r->p[1] == '/'))
+        r->p++;
+    if (r->p >= r->end)
+        return proto_bad(r, "trailing comment must be closed");
+    r->p += 2;
+    while (r->p < r->end) {
+        uint8_t c = *r->p++;
+        if (c == '\n')
+            break;
+        if (c != ' ' && c != '\t')
+            return proto_bad(r, "no syntax may follow trailing comment");
+    }
+    return true;
 }
 
 static void skip_comment(struct proto_reader *r)
 {
     bool line = r->p + 1 < r->end && r->p[1] == '/';
     if (!line && !(r->p + 1 < r->end && r->p[1] == '*')) {
-        proto_bad(r, "unexpected '/'");
+        proto_bad_at(r, r->p + (r->end - r->p < 2 ? 1 : 2), "unexpected '/'");
         return;
     }
     r->p += 2;
     while (r->p < r->end && (line ? *r->p != '\n' : !(*r->p == '*' && r->p + 1 < r->end && r->p[1] == '/')))
         r->p++;
     if (!line && r->p >= r->end)
-        proto_bad(r, "unterminated comment");
+        proto_bad_at(r, r->end - 1, "unterminated comment");
     else if (!line)
         r->p += 2;
 }
@@ -76,10 +136,8 @@ bool proto_require(struct proto_reader *r, char c)
     int got = proto_peek(r);
     if (got < 0)
         return false;
-    if (got != (uint8_t)c)
-        return proto_bad(r, "expected '%c' but was '%c'", c, got >= 0x20 && got < 0x7f ? got : '?');
     r->p++;
-    return true;
+    return got == (uint8_t)c || proto_bad(r, "expected '%c' but was '%c'", c, got >= 0x20 && got < 0x7f ? got : '?');
 }
 
 static bool is_word_char(uint8_t c, bool dots)
@@ -198,19 +256,13 @@ struct slice proto_quoted(struct proto_reader *r)
     return copy;
 }
 
-static bool int_of(struct slice word, int32_t *out)
+static bool int_of(struct slice word, int radix, int32_t *out)
 {
     bool negative = word.n && word.p[0] == '-';
-    size_t i = negative;
-    int radix = 10;
     int64_t v = 0;
-    if (word.n > i + 2 && word.p[i] == '0' && (word.p[i + 1] | 32) == 'x') {
-        radix = 16;
-        i += 2;
-    }
-    if (i == word.n)
+    if (word.n == negative)
         return false;
-    for (; i < word.n; i++) {
+    for (size_t i = negative; i < word.n; i++) {
         int d = digit_of(word.p[i]);
         v = v * radix + d;
         if (d >= radix || v > (int64_t)INT32_MAX + 1)
@@ -221,27 +273,27 @@ static bool int_of(struct slice word, int32_t *out)
     return v <= INT32_MAX;
 }
 
+bool proto_decimal(struct slice word, int32_t *out)
+{
+    return int_of(word, 10, out);
+}
+
 bool proto_int(struct proto_reader *r, int32_t *out)
 {
     struct slice word = proto_word(r, true);
+    bool hex = word.n >= 2 && word.p[0] == '0' && (word.p[1] | 32) == 'x';
+    if (hex)
+        word = slice_of(word.p + 2, word.n - 2);
     *out = 0;
     return r->error == ERR_OK &&
-           (int_of(word, out) || proto_bad(r, "expected an integer but was %.*s", SLICE_FMT(word)));
+           (int_of(word, hex ? 16 : 10, out) || proto_bad(r, "expected an integer but was %.*s", SLICE_FMT(word)));
 }
 
 struct slice proto_data_type(struct proto_reader *r, struct slice first)
 {
     struct slice name = slice_is_null(first) ? proto_word(r, true) : first;
-    if (!slice_eq_str(name, "map")) {
-        while (r->error == ERR_OK && proto_peek(r) == '.') { /* blanks within a name */
-            struct slice more = proto_word(r, true);
-            const char *both = arena_printf(r->arena, "%.*s%.*s", SLICE_FMT(name), SLICE_FMT(more));
-            if (!both)
-                r->error = ERR_NO_MEMORY;
-            name = slice_str(both);
-        }
+    if (!slice_eq_str(name, "map"))
         return name;
-    }
     if (++r->depth > PROTOBUF_DEPTH_MAX)
         proto_bad(r, "nested deeper than %d", PROTOBUF_DEPTH_MAX);
     (void)proto_require(r, '<');

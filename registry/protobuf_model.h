@@ -132,6 +132,7 @@ struct proto_types {
 struct protobuf_message {
     bool is_enum;
     struct slice name, full; /* without leading dot */
+    unsigned line, column;   /* in the text; 0: not from a text */
     const struct proto_file *file;
     struct protobuf_message *up; /* what it is inside of; NULL: the file */
     struct proto_options options;
@@ -162,6 +163,7 @@ struct proto_rpc {
 
 struct proto_service {
     struct slice name;
+    unsigned line, column;
     struct proto_options options;
     struct {
         struct proto_rpc *v;
@@ -207,6 +209,11 @@ void *proto_more(struct arena *a, void *list, uint32_t *n, uint32_t *cap, size_t
 
 struct proto_reader {
     const uint8_t *p, *end, *start;
+    const uint8_t *declaration; /* where the one at hand begins */
+    unsigned declarations;      /* begun so far */
+    struct map types, services; /* of the file, by name */
+    const uint8_t *placed;      /* a place whose line and column are known; NULL: none */
+    unsigned placed_line, placed_column;
     struct arena *arena;
     struct reason *why;
     enum err error;
@@ -218,7 +225,11 @@ enum err proto_read_descriptor(struct proto_file *f, struct slice bytes, struct 
                                struct reason *why) MUST_CHECK;
 /* The characters (protobuf_lex.c); all are sticky on r->error. */
 bool proto_bad(struct proto_reader *r, const char *format, ...) PRINTF_LIKE(2, 3); /* false */
-bool proto_exhausted(struct proto_reader *r);                                      /* blanks and comments skipped */
+bool proto_bad_at(struct proto_reader *r, const uint8_t *at, const char *format, ...) PRINTF_LIKE(3, 4);
+void proto_place(struct proto_reader *r, const uint8_t *at, unsigned *line, unsigned *column); /* from 1 */
+/* A comment behind a declaration ends its line: nothing may follow one in slash and star. */
+bool proto_trailing_comment(struct proto_reader *r);
+bool proto_exhausted(struct proto_reader *r);    /* blanks and comments skipped */
 int proto_peek(struct proto_reader *r);          /* the next character that is no blank; -1 at the end (an error) */
 bool proto_take(struct proto_reader *r, char c); /* if it comes next */
 bool proto_require(struct proto_reader *r, char c);
@@ -227,6 +238,7 @@ struct slice proto_word(struct proto_reader *r, bool dots);
 struct slice proto_name(struct proto_reader *r); /* a word, maybe in parentheses or brackets, which are dropped */
 struct slice proto_quoted(struct proto_reader *r);
 bool proto_int(struct proto_reader *r, int32_t *out);
+bool proto_decimal(struct slice word, int32_t *out);
 struct slice proto_data_type(struct proto_reader *r, struct slice first); /* null first: read it */
 bool proto_read_option(struct proto_reader *r, char separator, struct proto_option *out);
 bool proto_read_options(struct proto_reader *r, struct proto_options *out); /* [...] when there */
@@ -242,12 +254,15 @@ struct protobuf_message *proto_find_type(const struct proto_schema *s, struct sl
 struct proto_field *proto_find_extension(const struct proto_schema *s, struct slice scope, struct slice name,
                                          struct buf *full);
 const char *const *proto_known_files(void); /* import name, text, import name, text, ..., NULL */
+const struct proto_file *proto_known_file(struct slice import_name); /* one with types, or NULL */
 bool proto_is_scalar(struct slice type);
 int proto_scalar_number(struct slice type); /* as in descriptors; 0: no scalar */
 const char *proto_scalar_name(int number);  /* NULL: no scalar */
 bool proto_is_map(struct slice type, struct slice *key, struct slice *value);
 /* Every name used is known; ERR_MALFORMED "Could not resolve type: X". Also tags and names used twice. */
 enum err proto_check(const struct proto_schema *s, struct reason *why) MUST_CHECK;
+/* The types a schema is about. */
+const struct proto_types *proto_effective_types(const struct proto_schema *s);
 const struct proto_value *proto_option_value(const struct proto_options *o, const char *name, bool custom);
 
 /* Options that descriptors hold in fields of their own. */
@@ -266,7 +281,9 @@ enum { PROTO_META_NUMBER = 1088 };
 /* --- the kinds of output --- */
 
 enum proto_style { PROTO_CANONICAL, PROTO_NORMAL, PROTO_NO_EXTENSIONS };
-enum err proto_print(const struct proto_schema *s, enum proto_style style, struct buf *out) MUST_CHECK;
+/* PROTO_NORMAL needs every type it names: ERR_MALFORMED "Could not resolve type: X" in `why`, which may be NULL. */
+enum err proto_print(const struct proto_schema *s, enum proto_style style, struct buf *out,
+                     struct reason *why) MUST_CHECK;
 enum err proto_encode_descriptor(const struct proto_schema *s, struct buf *out) MUST_CHECK; /* FileDescriptorProto */
 enum err proto_compatible(const struct parsed_schema *reader, const struct parsed_schema *writer,
                           const struct compat_question *q, struct compat_result *out, struct reason *why) MUST_CHECK;

@@ -90,11 +90,28 @@ static const struct protobuf_message *message_of(struct merging *g, const struct
     return m && !m->is_enum ? m : NULL;
 }
 
+static bool same_value(const struct proto_value *a, const struct proto_value *b)
+{
+    if (a->kind != b->kind || a->n != b->n || !slice_eq(a->text, b->text))
+        return false;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->kind == PROTO_MAP ? !slice_eq(a->entries[i].key, b->entries[i].key) ||
+                                       !same_value(&a->entries[i].value, &b->entries[i].value)
+                                 : !same_value(&a->items[i], &b->items[i]))
+            return false;
+    return a->kind != PROTO_OPTION;
+}
+
+/* Each value once. */
 static void add_to_list(struct merging *g, struct proto_value *list, const struct proto_value *v)
 {
     for (uint32_t i = 0; i < (v->kind == PROTO_LIST ? v->n : 1); i++) {
         const struct proto_value *one = v->kind == PROTO_LIST ? &v->items[i] : v;
-        struct proto_value *item = proto_more(g->arena, &list->items, &list->n, &list->cap, sizeof *item);
+        uint32_t k = 0;
+        while (k < list->n && !same_value(&list->items[k], one))
+            k++;
+        struct proto_value *item =
+            k == list->n ? proto_more(g->arena, &list->items, &list->n, &list->cap, sizeof *item) : NULL;
         if (item)
             *item = *one;
     }
@@ -107,12 +124,13 @@ static struct proto_value merge_values(struct merging *g, const struct proto_fie
                                        const struct proto_value *b, unsigned depth)
 {
     bool singular = f && f->label != PROTO_REPEATED;
-    struct proto_value list = {.kind = PROTO_LIST};
+    struct proto_value list = a->kind == PROTO_LIST ? *a : (struct proto_value){.kind = PROTO_LIST};
     if (singular && a->kind == PROTO_MAP && b->kind == PROTO_MAP && message_of(g, f) && depth < PROTOBUF_DEPTH_MAX)
         return merge_maps(g, f, a, b, depth + 1);
     if (singular)
         return *b;
-    add_to_list(g, &list, a);
+    if (a->kind != PROTO_LIST)
+        add_to_list(g, &list, a);
     add_to_list(g, &list, b);
     return list;
 }
@@ -138,6 +156,20 @@ static struct proto_value merge_maps(struct merging *g, const struct proto_field
     return out;
 }
 
+/* The parts of a name whose option is not known stay parts; what they are set to is tidied. */
+static struct proto_option *tidy_inner(struct merging *g, const struct proto_option *inner)
+{
+    struct proto_option *copy = arena_alloc(g->arena, sizeof *copy);
+    if (!copy)
+        return (struct proto_option *)inner;
+    *copy = *inner;
+    if (copy->value.kind == PROTO_OPTION)
+        copy->value.inner = tidy_inner(g, copy->value.inner);
+    else
+        copy->value = tidy(g, &copy->value);
+    return copy;
+}
+
 static struct proto_option normal_option(struct merging *g, const struct proto_option *o, struct slice scope)
 {
     struct proto_option out = *o;
@@ -151,7 +183,9 @@ static struct proto_option normal_option(struct merging *g, const struct proto_o
             out.value = as_map(g, o->value.inner);
     }
     buf_free(&full);
-    if (out.value.kind != PROTO_OPTION)
+    if (out.value.kind == PROTO_OPTION)
+        out.value.inner = tidy_inner(g, out.value.inner);
+    else
         out.value = tidy(g, &out.value);
     return out;
 }
@@ -186,6 +220,7 @@ struct proto_options proto_normal_options(const struct proto_schema *s, const st
     struct merging g = {s, a};
     struct proto_options out = {0};
     struct placed *all;
+    bool merged = false;
     uint32_t n = sorted_options(&g, o, scope, &all);
     for (uint32_t i = 0; i < n; i++) {
         struct proto_option *last = out.n ? &out.v[out.n - 1] : NULL;
@@ -197,7 +232,7 @@ struct proto_options proto_normal_options(const struct proto_schema *s, const st
         if (last && f && f->label != PROTO_REPEATED && slice_eq(last->name, all[i].option.name)) {
             if (last->value.kind == PROTO_MAP && all[i].option.value.kind == PROTO_MAP) {
                 last->value = merge_maps(&g, f, &last->value, &all[i].option.value, 0);
-                last->value = tidy(&g, &last->value);
+                merged = true;
             } else {
                 last->value = all[i].option.value;
             }
@@ -207,5 +242,8 @@ struct proto_options proto_normal_options(const struct proto_schema *s, const st
         if (one)
             *one = all[i].option;
     }
+    for (uint32_t i = 0; merged && i < out.n; i++)
+        if (out.v[i].value.kind == PROTO_MAP)
+            out.v[i].value = tidy(&g, &out.v[i].value);
     return out;
 }

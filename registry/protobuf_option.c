@@ -146,21 +146,50 @@ static bool read_value(struct proto_reader *r, struct proto_value *out)
 
 enum { PARTS_MAX = 32 };
 
+static struct proto_option *add_part(struct proto_reader *r, struct proto_option *parts, unsigned *n)
+{
+    if (*n == PARTS_MAX) {
+        proto_bad(r, "an option's name of more than %d parts", PARTS_MAX);
+        return NULL;
+    }
+    parts[*n] = (struct proto_option){0};
+    return &parts[(*n)++];
+}
+
+/* One name after a dot: (custom), or words with dots of their own between them. */
+static bool read_name_parts(struct proto_reader *r, struct proto_option *parts, unsigned *n)
+{
+    struct proto_option *part;
+    int c = proto_peek(r);
+    struct slice word = proto_name(r);
+    if (c == '(' || c == '[') {
+        if (!(part = add_part(r, parts, n)))
+            return false;
+        part->custom = c == '(';
+        const char *text = c == '[' ? arena_printf(r->arena, "[%.*s]", SLICE_FMT(word)) : NULL;
+        part->name = text ? slice_str(text) : word;
+        return r->error == ERR_OK;
+    }
+    for (size_t from = 0, i = 0; i <= word.n && r->error == ERR_OK; i++) {
+        if (i < word.n && word.p[i] != '.')
+            continue;
+        if ((part = add_part(r, parts, n)))
+            part->name = slice_of(word.p + from, i - from);
+        from = i + 1;
+    }
+    return r->error == ERR_OK;
+}
+
 static bool read_parts(struct proto_reader *r, char separator, struct proto_option *parts, unsigned *n)
 {
-    while (r->error == ERR_OK && proto_take(r, '.')) {
-        if (*n == PARTS_MAX)
-            return proto_bad(r, "an option's name of more than %d parts", PARTS_MAX);
-        struct proto_option *part = &parts[(*n)++];
-        *part = (struct proto_option){.custom = proto_peek(r) == '('};
-        if (part->custom)
-            part->name = proto_name(r);
-        else
-            part->name = proto_word(r, false);
-    }
-    if (separator == ':' && proto_peek(r) == '{')
+    while (r->error == ERR_OK && proto_take(r, '.'))
+        if (!read_name_parts(r, parts, n))
+            return false;
+    int c = proto_peek(r);
+    if (c < 0 || (separator == ':' && c == '{'))
         return r->error == ERR_OK; /* in a map, the separator before a map may be left out */
-    return proto_take(r, separator) || proto_bad(r, "expected '%c' in option", separator);
+    r->p++;
+    return c == (uint8_t)separator || proto_bad(r, "expected '%c' in option", separator);
 }
 
 bool proto_read_option(struct proto_reader *r, char separator, struct proto_option *out)
@@ -204,7 +233,7 @@ bool proto_read_options(struct proto_reader *r, struct proto_options *out)
         if (proto_take(r, ']'))
             return true;
         if (!proto_take(r, ','))
-            return proto_bad(r, "Expected ',' or ']'");
+            return proto_bad(r, "Expected ',' or ']");
     }
 }
 

@@ -60,12 +60,12 @@ static bool field_rest(struct proto_reader *r, enum proto_label label, struct sl
     f->default_value = f->json_name = SLICE_NULL;
     f->name = proto_name(r);
     if (f->name.n && f->name.p[0] >= '0' && f->name.p[0] <= '9')
-        return proto_bad(r, "field and constant names cannot start with a digit");
+        return proto_bad_at(r, f->name.p - 1, "field and constant names cannot start with a digit");
     if (!proto_require(r, '=') || !proto_int(r, &f->tag) || !proto_read_options(r, &f->options))
         return false;
     strip(&f->options, "default", &f->default_value);
     strip(&f->options, "json_name", &f->json_name);
-    return proto_require(r, ';');
+    return proto_require(r, ';') && proto_trailing_comment(r);
 }
 
 static bool field_head(struct proto_reader *r, const struct proto_file *f, struct slice word, enum proto_label *label,
@@ -77,12 +77,12 @@ static bool field_head(struct proto_reader *r, const struct proto_file *f, struc
         if (slice_eq_str(word, labels[i]))
             *label = (enum proto_label)i;
     if (*label == PROTO_REQUIRED && f->syntax == 3)
-        return proto_bad(r, "'required' label forbidden in proto3 field declarations");
+        return proto_bad_at(r, r->declaration, "'required' label forbidden in proto3 field declarations");
     if (*label == PROTO_UNLABELED && f->syntax != 3 && !(slice_eq_str(word, "map") && proto_peek(r) == '<'))
-        return proto_bad(r, "unexpected label: %.*s", SLICE_FMT(word));
+        return proto_bad_at(r, r->declaration, "unexpected label: %.*s", SLICE_FMT(word));
     *type = proto_data_type(r, *label == PROTO_UNLABELED ? word : SLICE_NULL);
     if (*label != PROTO_UNLABELED && slice_starts(*type, slice_str("map<")))
-        return proto_bad(r, "'map' type cannot have label");
+        return proto_bad_at(r, r->declaration, "'map' type cannot have label");
     return r->error == ERR_OK;
 }
 
@@ -96,8 +96,7 @@ static bool group(struct proto_reader *r, const struct proto_file *f, enum proto
         enum proto_label inner;
         struct slice type;
         struct proto_field *field;
-        if (proto_take(r, ';'))
-            continue;
+        r->declaration = r->p;
         if (!field_head(r, f, proto_word(r, true), &inner, &type))
             return false;
         if (slice_eq_str(type, "group"))
@@ -142,8 +141,7 @@ static bool oneof(struct proto_reader *r, const struct proto_file *f, struct tar
     o->name = proto_name(r);
     (void)proto_require(r, '{');
     while (r->error == ERR_OK && !proto_take(r, '}')) {
-        if (proto_take(r, ';'))
-            continue;
+        r->declaration = r->p;
         struct slice type = proto_data_type(r, SLICE_NULL);
         struct proto_field *one;
         struct proto_group *g;
@@ -187,15 +185,15 @@ static bool range(struct proto_reader *r, bool names, struct proto_range *out)
     if (c == ',' || c == ';' || (c == '[' && !names))
         return true;
     if (!slice_eq_str(proto_word(r, true), "to"))
-        return proto_bad(r, names ? "expected ',', ';', or 'to'" : "expected ',', ';', '[' or 'to'");
+        return proto_bad_at(r, r->declaration, names ? "expected ',', ';', or 'to'" : "expected ',', ';', '[' or 'to'");
     out->range = true;
-    (void)proto_exhausted(r);
-    if (r->end - r->p >= 3 && memcmp(r->p, "max", 3) == 0) {
-        r->p += 3;
+    struct slice word = proto_word(r, true);
+    if (slice_eq_str(word, "max"))
         out->to = PROTO_TAG_MAX;
-        return true;
-    }
-    return proto_int(r, &out->to);
+    else if (r->error == ERR_OK && !proto_decimal(word, &out->to))
+        r->error =
+            reason_set(r->why, ERR_MALFORMED, "Could not parse Protobuf - For input string: \"%.*s\"", SLICE_FMT(word));
+    return r->error == ERR_OK;
 }
 
 static bool ranges(struct proto_reader *r, struct proto_range_lists *lists, bool names)
@@ -210,13 +208,24 @@ static bool ranges(struct proto_reader *r, struct proto_range_lists *lists, bool
         if (!names && proto_peek(r) == '[')
             return proto_read_options(r, &l->options) && proto_require(r, ';');
         if (proto_take(r, ';'))
-            return true;
-        if (!proto_take(r, ','))
+            return !names || proto_trailing_comment(r);
+        if (!proto_take(r, ',')) {
+            r->p += r->p < r->end;
             return proto_bad(r, "expected ',' or ';'");
+        }
     }
 }
 
 /* --- declarations --- */
+
+static bool twice(struct proto_reader *r, struct slice name, unsigned line, unsigned column, unsigned first_line,
+                  unsigned first_column)
+{
+    r->error =
+        reason_set(r->why, ERR_MALFORMED, "Could not parse Protobuf - %.*s (:%u:%u) is already defined at :%u:%u",
+                   SLICE_FMT(name), line, column, first_line, first_column);
+    return false;
+}
 
 static bool type(struct proto_reader *r, const struct proto_file *f, struct target *t, bool is_enum)
 {
@@ -225,34 +234,41 @@ static bool type(struct proto_reader *r, const struct proto_file *f, struct targ
     if (!more(r, m))
         return false;
     m->is_enum = is_enum;
+    proto_place(r, r->declaration, &m->line, &m->column);
     m->name = proto_name(r);
     m->up = t->place == IN_FILE ? NULL : t->type;
     struct target inner = {.place = is_enum ? IN_ENUM : IN_MESSAGE, .type = m};
     if (r->error != ERR_OK || !body(r, f, &inner))
         return false;
-    for (uint32_t i = 0; t->place == IN_FILE && i < types->n; i++)
-        if (slice_eq(types->v[i]->name, m->name))
-            return proto_bad(r, "%.*s is already defined", SLICE_FMT(m->name));
+    if (t->place == IN_FILE) {
+        const struct protobuf_message *before = map_get(&r->types, m->name);
+        if (before)
+            return twice(r, m->name, m->line, m->column, before->line, before->column);
+        if (map_put(&r->types, m->name, m, NULL) != ERR_OK)
+            return more(r, NULL);
+    }
     if (!more(r, slot = PROTO_MORE(r->arena, *types)))
         return false;
     *slot = m;
     return true;
 }
 
+/* In quotes or without. */
+static struct slice quoted_or_word(struct proto_reader *r)
+{
+    int c = proto_peek(r);
+    return c == '"' || c == '\'' ? quoted_name(r) : proto_word(r, true);
+}
+
 static bool import(struct proto_reader *r, struct target *t)
 {
     struct proto_names *list = &t->file->imports;
-    int c = proto_peek(r);
-    if (c != '"' && c != '\'') {
-        struct slice kind = proto_word(r, true);
-        if (slice_eq_str(kind, "weak"))
-            list = &t->file->weak_imports;
-        else if (slice_eq_str(kind, "public"))
-            list = &t->file->public_imports;
-        else
-            return proto_bad(r, "expected quoted string");
+    struct slice name = quoted_or_word(r), *one;
+    bool weak = slice_eq_str(name, "weak");
+    if (weak || slice_eq_str(name, "public")) {
+        list = weak ? &t->file->weak_imports : &t->file->public_imports;
+        name = quoted_or_word(r);
     }
-    struct slice name = quoted_name(r), *one;
     if (r->error != ERR_OK || !more(r, one = PROTO_MORE(r->arena, *list)))
         return false;
     *one = name;
@@ -261,17 +277,18 @@ static bool import(struct proto_reader *r, struct target *t)
 
 static bool syntax(struct proto_reader *r, struct target *t, bool first)
 {
+    const uint8_t *at = r->declaration;
     if (t->file->syntax)
-        return proto_bad(r, "too many syntax definitions");
+        return proto_bad_at(r, at, "too many syntax definitions");
     if (!proto_require(r, '='))
         return false;
     if (!first)
-        return proto_bad(r, "'syntax' element must be the first declaration in a file");
+        return proto_bad_at(r, at, "'syntax' element must be the first declaration in a file");
     struct slice word = proto_quoted(r);
     if (slice_eq_str(word, "proto2") || slice_eq_str(word, "proto3"))
         t->file->syntax = word.p[5] - '0';
     else
-        return proto_bad(r, "unexpected syntax: %.*s", SLICE_FMT(word));
+        return proto_bad_at(r, at, "unexpected syntax: %.*s", SLICE_FMT(word));
     return proto_require(r, ';');
 }
 
@@ -293,7 +310,7 @@ static bool rpc(struct proto_reader *r, const struct proto_file *f, struct targe
     if (!rpc_type(r, &one->request, &one->request_stream))
         return false;
     if (!slice_eq_str(proto_word(r, true), "returns"))
-        return proto_bad(r, "expected 'returns'");
+        return proto_bad_at(r, r->declaration, "expected 'returns'");
     if (!rpc_type(r, &one->response, &one->response_stream))
         return false;
     if (proto_peek(r) != '{')
@@ -307,12 +324,17 @@ static bool service(struct proto_reader *r, const struct proto_file *f, struct t
     struct proto_service *one = PROTO_MORE(r->arena, t->file->services);
     if (!more(r, one))
         return false;
+    proto_place(r, r->declaration, &one->line, &one->column);
     one->name = proto_name(r);
-    for (uint32_t i = 0; i + 1 < t->file->services.n; i++)
-        if (slice_eq(t->file->services.v[i].name, one->name))
-            return proto_bad(r, "%.*s is already defined", SLICE_FMT(one->name));
     struct target inner = {.place = IN_SERVICE, .service = one};
-    return body(r, f, &inner);
+    if (!body(r, f, &inner))
+        return false;
+    uintptr_t before = (uintptr_t)map_get(&r->services, one->name), index = t->file->services.n;
+    if (before) {
+        const struct proto_service *other = &t->file->services.v[before - 1];
+        return twice(r, one->name, one->line, one->column, other->line, other->column);
+    }
+    return map_put(&r->services, one->name, (void *)index, NULL) == ERR_OK || more(r, NULL);
 }
 
 static bool extend(struct proto_reader *r, const struct proto_file *f, struct target *t)
@@ -332,10 +354,8 @@ static bool constant(struct proto_reader *r, struct target *t, struct slice name
     if (!more(r, one))
         return false;
     one->name = name;
-    if (name.n && name.p[0] >= '0' && name.p[0] <= '9')
-        return proto_bad(r, "field and constant names cannot start with a digit");
     return proto_require(r, '=') && proto_int(r, &one->tag) && proto_read_options(r, &one->options) &&
-           proto_require(r, ';');
+           proto_require(r, ';') && proto_trailing_comment(r);
 }
 
 static struct proto_options *options_of(struct target *t)
@@ -381,12 +401,15 @@ static bool declaration(struct proto_reader *r, const struct proto_file *f, stru
         {"rpc", IN_SERVICE},
         {"oneof", IN_MESSAGE},
         {"extensions", IN_MESSAGE},
+        {"edition", IN_FILE},
     };
-    bool first = t->place == IN_FILE && !t->file->package.p && !t->file->types.n && !t->file->imports.n &&
-                 !t->file->options.n && !t->file->services.n && !t->file->extends.n;
+    bool first = r->declarations++ == 0;
     if (proto_take(r, ';'))
         return true;
+    r->declaration = r->p;
     struct slice word = proto_word(r, true);
+    if (t->place == IN_ENUM && word.n && word.p[0] >= '0' && word.p[0] <= '9')
+        return proto_bad_at(r, word.p - 1, "field and constant names cannot start with a digit");
     int found = -1;
     for (int i = 0; i < (int)(sizeof words / sizeof *words) && r->error == ERR_OK; i++)
         if (slice_eq_str(word, words[i].word) && (words[i].places & t->place))
@@ -417,12 +440,14 @@ static bool declaration(struct proto_reader *r, const struct proto_file *f, stru
         return oneof(r, f, t);
     case 11:
         return ranges(r, &t->type->extensions, false);
+    case 12:
+        return proto_bad(r, "edition is not currently supported");
     }
     if (t->place == IN_MESSAGE || t->place == IN_EXTEND)
         return field(r, f, t, word);
     if (t->place == IN_ENUM)
         return constant(r, t, word);
-    return proto_bad(r, "unexpected label: %.*s", SLICE_FMT(word));
+    return proto_bad_at(r, r->declaration, "unexpected label: %.*s", SLICE_FMT(word));
 }
 
 enum err proto_read_text(struct proto_file *f, struct slice text, struct arena *a, struct reason *why)
@@ -430,9 +455,13 @@ enum err proto_read_text(struct proto_file *f, struct slice text, struct arena *
     struct proto_reader r = {.p = text.p, .start = text.p, .end = text.p + text.n, .arena = a, .why = why};
     struct target t = {.place = IN_FILE, .file = f};
     f->package = SLICE_NULL;
+    map_init(&r.types);
+    map_init(&r.services);
     while (!proto_exhausted(&r))
         if (!declaration(&r, f, &t))
             break;
+    map_free(&r.types, NULL);
+    map_free(&r.services, NULL);
     if (r.error == ERR_NO_MEMORY)
         return reason_set(why, ERR_NO_MEMORY, "out of memory reading a Protobuf schema");
     return r.error;

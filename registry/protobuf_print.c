@@ -2,276 +2,28 @@
  * A .proto file as text. The canonical text is the schema's identity and follows the reference's printer to the blank:
  * members of a kind stand together in its fixed order of kinds, and every line inside a block is indented, empty ones
  * too. The normal style also resolves names, sorts what has no order, and writes maps as maps. */
-#include "registry/protobuf_model.h"
+#include "registry/protobuf_print.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-struct writing {
-    const struct proto_schema *s;
-    enum proto_style style;
-    struct buf *out;
-    unsigned level;
-    bool line_started;
-    struct slice scope; /* the types around, without the package */
-    struct arena arena; /* for the normal style's sorted copies */
-    enum err error;
-};
-
-static void put_n(struct writing *w, const uint8_t *p, size_t n)
-{
-    while (n) {
-        const uint8_t *newline = memchr(p, '\n', n);
-        size_t k = newline ? (size_t)(newline - p) : n;
-        if (!w->line_started)
-            for (unsigned i = 0; i < w->level; i++)
-                buf_put_str(w->out, "  ");
-        buf_put(w->out, p, k);
-        w->line_started = !newline;
-        if (newline) {
-            buf_put_str(w->out, "\n");
-            k++;
-        }
-        p += k;
-        n -= k;
-    }
-}
-
-static void put_slice(struct writing *w, struct slice s)
-{
-    put_n(w, s.p, s.n);
-}
-
-static void put(struct writing *w, const char *s)
-{
-    put_n(w, (const uint8_t *)s, strlen(s));
-}
-
-/* Between the kinds of members of a block: the line belongs to the block itself, not to what is inside. */
-static void put_break(struct writing *w, bool wanted)
-{
-    w->level--;
-    put(w, wanted ? "\n" : "");
-    w->level++;
-}
-
-static void put_int(struct writing *w, int32_t v)
-{
-    char text[16];
-    struct slice s = slice_of(text, (size_t)snprintf(text, sizeof text, "%d", (int)v));
-    put_slice(w, s);
-}
-
-static bool normal(const struct writing *w)
-{
-    return w->style == PROTO_NORMAL;
-}
-
-/* A sorted copy of a list; NULL when empty or memory ran out. */
-static void *sorted(struct writing *w, const void *v, uint32_t n, size_t size, int (*order)(const void *, const void *))
-{
-    void *copy = n ? arena_array(&w->arena, n, size) : NULL;
-    if (n && !copy)
-        w->error = ERR_NO_MEMORY;
-    if (copy) {
-        memcpy(copy, v, n * size);
-        if (order)
-            qsort(copy, n, size, order);
-    }
-    return copy;
-}
-
-/* --- options --- */
-
-static void put_value(struct writing *w, const struct proto_value *v);
-static void put_option(struct writing *w, const struct proto_option *o);
-
-static void put_quoted(struct writing *w, struct slice s)
-{
-    static const char from[] = "\a\b\f\n\r\t\v\\'\"", to[] = "abfnrtv\\'\"";
-    put(w, "\"");
-    for (size_t i = 0; i < s.n; i++) {
-        const char *at = s.p[i] ? strchr(from, s.p[i]) : NULL;
-        char two[3] = {'\\', at ? to[at - from] : 0, 0};
-        if (at)
-            put(w, two);
-        else
-            put_n(w, s.p + i, 1);
-    }
-    put(w, "\"");
-}
-
-static bool all_digits(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
-    return s.n > 0;
-}
-
-/* "1.500" as "1.5", "1.0" as "1"; the reference rounds longer fractions, which are left alone here. */
-static bool put_fraction(struct writing *w, struct slice s)
-{
-    enum { FRACTION_MAX = 3 };
-    const uint8_t *point = memchr(s.p, '.', s.n);
-    size_t whole = point ? (size_t)(point - s.p) : 0, sign = s.n && s.p[0] == '-';
-    if (!point || !all_digits(slice_of(s.p + sign, whole > sign ? whole - sign : 0)))
-        return false;
-    struct slice fraction = slice_of(point + 1, s.n - whole - 1);
-    if (!all_digits(fraction) || (s.p[sign] == '0' && whole - sign > 1))
-        return false;
-    while (fraction.n && fraction.p[fraction.n - 1] == '0')
-        fraction.n--;
-    if (fraction.n > FRACTION_MAX)
-        return false;
-    put_slice(w, slice_of(s.p, whole + (fraction.n ? 1 + fraction.n : 0)));
-    return true;
-}
-
-/* Whole numbers in decimal; short fractions without closing zeros; others as they stand. */
-static void put_number(struct writing *w, struct slice s)
-{
-    enum { DIGITS_MAX = 18 };
-    char text[32], *end;
-    if (!normal(w) || s.n == 0 || s.n > DIGITS_MAX || memchr(s.p, 'e', s.n)) {
-        put_slice(w, s);
-        return;
-    }
-    if (put_fraction(w, s))
-        return;
-    memcpy(text, s.p, s.n);
-    text[s.n] = '\0';
-    long long v = strtoll(text, &end, 0);
-    struct slice out = *end ? s : slice_of(text, (size_t)snprintf(text, sizeof text, "%lld", v));
-    put_slice(w, out);
-}
-
-static void put_map(struct writing *w, const struct proto_value *map)
-{
-    w->level++;
-    for (uint32_t i = 0; i < map->n; i++) {
-        put_slice(w, map->entries[i].key);
-        put(w, ": ");
-        put_value(w, &map->entries[i].value);
-        put(w, i + 1 < map->n ? ",\n" : "\n");
-    }
-    w->level--;
-}
-
-static void put_list(struct writing *w, const struct proto_value *list)
-{
-    put(w, "[\n");
-    w->level++;
-    for (uint32_t i = 0; i < list->n; i++) {
-        put_value(w, &list->items[i]);
-        put(w, i + 1 < list->n ? ",\n" : "\n");
-    }
-    w->level--;
-    put(w, "]");
-}
-
-/* A value inside of a map or list. */
-static void put_value(struct writing *w, const struct proto_value *v)
-{
-    switch (v->kind) {
-    case PROTO_STRING:
-        put_quoted(w, v->text);
-        break;
-    case PROTO_NUMBER:
-        put_number(w, v->text);
-        break;
-    case PROTO_BOOLEAN:
-    case PROTO_WORD:
-        put_slice(w, v->text);
-        break;
-    case PROTO_MAP:
-        put(w, "{\n");
-        put_map(w, v);
-        put(w, "}");
-        break;
-    case PROTO_LIST:
-        if (normal(w) && v->n == 1)
-            put_value(w, &v->items[0]);
-        else
-            put_list(w, v);
-        break;
-    case PROTO_OPTION:
-        put_option(w, v->inner);
-        break;
-    }
-}
-
-static void put_option(struct writing *w, const struct proto_option *o)
-{
-    put(w, o->custom ? "(" : "");
-    put_slice(w, o->name);
-    put(w, o->custom ? ")" : "");
-    if (o->value.kind == PROTO_OPTION) {
-        put(w, ".");
-        put_option(w, o->value.inner);
-        return;
-    }
-    put(w, " = ");
-    if (o->value.kind == PROTO_LIST && o->value.n == 1) {
-        put(w, "[");
-        put_value(w, &o->value.items[0]);
-        put(w, "]");
-    } else if (o->value.kind == PROTO_LIST) {
-        put_list(w, &o->value);
-    } else {
-        put_value(w, &o->value);
-    }
-}
-
-/* The options to print: fewer, or normalized, as the style asks. */
-static struct proto_options chosen(struct writing *w, const struct proto_options *o)
-{
-    struct proto_options out = {0};
-    if (o->n == 0 || w->style == PROTO_CANONICAL)
-        return *o;
-    if (normal(w))
-        return proto_normal_options(w->s, o, w->scope, &w->arena);
-    for (uint32_t i = 0; i < o->n; i++) {
-        if (o->v[i].custom && !slice_starts(o->v[i].name, slice_str("confluent.")))
-            continue;
-        struct proto_option *one = PROTO_MORE(&w->arena, out);
-        if (!one) {
-            w->error = ERR_NO_MEMORY;
-            break;
-        }
-        *one = o->v[i];
-    }
-    return out;
-}
-
-static void put_declared_options(struct writing *w, const struct proto_options *o)
-{
-    for (uint32_t i = 0; i < o->n; i++) {
-        put(w, "option ");
-        put_option(w, &o->v[i]);
-        put(w, ";\n");
-    }
-}
-
-static void put_bracketed_options(struct writing *w, const struct proto_options *all)
-{
-    struct proto_options o = chosen(w, all);
-    if (o.n == 0)
-        return;
-    put(w, o.n == 1 ? " [" : " [\n");
-    w->level += o.n > 1;
-    for (uint32_t i = 0; i < o.n; i++) {
-        put_option(w, &o.v[i]);
-        if (o.n > 1)
-            put(w, i + 1 < o.n ? ",\n" : "\n");
-    }
-    w->level -= o.n > 1;
-    put(w, "]");
-}
 
 /* --- fields --- */
 
 static const char *const label_words[] = {"", "required ", "optional ", "repeated "};
+
+static void unresolved(struct writing *w, struct slice type)
+{
+    if (w->error == ERR_OK)
+        w->error = reason_set(w->why, ERR_MALFORMED, "Could not resolve type: %.*s", SLICE_FMT(type));
+}
+
+static void check_key(struct writing *w, struct slice key)
+{
+    bool bad = !proto_is_scalar(key) || slice_eq_str(key, "bytes") || slice_eq_str(key, "double") ||
+               slice_eq_str(key, "float");
+    if (bad && w->error == ERR_OK)
+        w->error = reason_set(w->why, ERR_MALFORMED, "map key must be non-byte, non-floating point scalar: %.*s",
+                              SLICE_FMT(key));
+}
 
 /* The type as normalization writes it; says whether it is a map. */
 static struct slice normal_type(struct writing *w, struct slice type, bool *map)
@@ -288,6 +40,7 @@ static struct slice normal_type(struct writing *w, struct slice type, bool *map)
         *map = m->fields.n == 2;
     }
     if (*map) {
+        check_key(w, key);
         struct protobuf_message *inner =
             proto_is_scalar(value) ? NULL : proto_find_type(w->s, w->s->file.package, w->scope, value);
         text = inner ? arena_printf(&w->arena, "map<%.*s, .%.*s>", SLICE_FMT(key), SLICE_FMT(inner->full))
@@ -295,7 +48,7 @@ static struct slice normal_type(struct writing *w, struct slice type, bool *map)
     } else if (m) {
         text = arena_printf(&w->arena, ".%.*s", SLICE_FMT(m->full));
     } else {
-        w->error = ERR_MALFORMED; /* proto_check() says which */
+        unresolved(w, type);
     }
     return text ? slice_str(text) : type;
 }
@@ -329,21 +82,21 @@ static void put_field(struct writing *w, const struct proto_field *f)
     struct slice type = f->type;
     struct proto_options all = f->options;
     bool map = false;
-    if (normal(w))
+    if (proto_is_normal(w))
         type = normal_type(w, type, &map);
-    if (map && normal(w))
+    if (map && proto_is_normal(w))
         label = PROTO_UNLABELED;
-    put(w, label_words[label]);
-    put_slice(w, type);
-    put(w, " ");
-    put_slice(w, f->name);
-    put(w, " = ");
-    put_int(w, f->tag);
+    proto_put(w, label_words[label]);
+    proto_put_slice(w, type);
+    proto_put(w, " ");
+    proto_put_slice(w, f->name);
+    proto_put(w, " = ");
+    proto_put_int(w, f->tag);
     all.cap = all.n; /* grow a copy */
     add_special(w, &all, "default", default_kind(f->type, f->default_value), f->default_value);
     add_special(w, &all, "json_name", PROTO_STRING, f->json_name);
-    put_bracketed_options(w, &all);
-    put(w, ";\n");
+    proto_put_bracketed_options(w, &all);
+    proto_put(w, ";\n");
 }
 
 static int by_tag(const void *a, const void *b)
@@ -354,7 +107,8 @@ static int by_tag(const void *a, const void *b)
 
 static void put_fields(struct writing *w, const struct proto_fields *fields)
 {
-    const struct proto_field *v = normal(w) ? sorted(w, fields->v, fields->n, sizeof *v, by_tag) : fields->v;
+    const struct proto_field *v =
+        proto_is_normal(w) ? proto_sorted(w, fields->v, fields->n, sizeof *v, by_tag) : fields->v;
     for (uint32_t i = 0; v && i < fields->n; i++)
         put_field(w, &v[i]);
 }
@@ -367,18 +121,19 @@ static int by_group_tag(const void *a, const void *b)
 
 static void put_groups(struct writing *w, const struct proto_groups *groups)
 {
-    const struct proto_group *v = normal(w) ? sorted(w, groups->v, groups->n, sizeof *v, by_group_tag) : groups->v;
+    const struct proto_group *v =
+        proto_is_normal(w) ? proto_sorted(w, groups->v, groups->n, sizeof *v, by_group_tag) : groups->v;
     for (uint32_t i = 0; v && i < groups->n; i++) {
-        put(w, label_words[v[i].label]);
-        put(w, "group ");
-        put_slice(w, v[i].name);
-        put(w, " = ");
-        put_int(w, v[i].tag);
-        put(w, v[i].fields.n ? " {\n" : " {");
+        proto_put(w, label_words[v[i].label]);
+        proto_put(w, "group ");
+        proto_put_slice(w, v[i].name);
+        proto_put(w, " = ");
+        proto_put_int(w, v[i].tag);
+        proto_put(w, v[i].fields.n ? " {\n" : " {");
         w->level++;
         put_fields(w, &v[i].fields);
         w->level--;
-        put(w, "}\n");
+        proto_put(w, "}\n");
     }
 }
 
@@ -391,34 +146,34 @@ static int by_first_tag(const void *a, const void *b)
 
 static void put_oneof(struct writing *w, const struct proto_oneof *o)
 {
-    struct proto_options options = chosen(w, &o->options);
-    put(w, "oneof ");
-    put_slice(w, o->name);
-    put(w, " {");
+    struct proto_options options = proto_chosen_options(w, &o->options);
+    proto_put(w, "oneof ");
+    proto_put_slice(w, o->name);
+    proto_put(w, " {");
     w->level++;
-    put_break(w, options.n);
-    put_declared_options(w, &options);
-    put_break(w, o->fields.n);
+    proto_put_break(w, options.n);
+    proto_put_declared_options(w, &options);
+    proto_put_break(w, o->fields.n);
     put_fields(w, &o->fields);
-    put_break(w, o->groups.n);
+    proto_put_break(w, o->groups.n);
     put_groups(w, &o->groups);
     w->level--;
-    put(w, "}\n");
+    proto_put(w, "}\n");
 }
 
 static void put_oneofs(struct writing *w, const struct protobuf_message *m)
 {
-    if (!normal(w)) {
+    if (!proto_is_normal(w)) {
         for (uint32_t i = 0; i < m->oneofs.n; i++)
             put_oneof(w, &m->oneofs.v[i]);
         return;
     }
-    struct proto_oneof *v = sorted(w, m->oneofs.v, m->oneofs.n, sizeof *v, NULL);
+    struct proto_oneof *v = proto_sorted(w, m->oneofs.v, m->oneofs.n, sizeof *v, NULL);
     uint32_t n = 0;
     for (uint32_t i = 0; v && i < m->oneofs.n; i++) {
         if (v[i].fields.n == 0)
             continue;
-        v[i].fields.v = sorted(w, v[i].fields.v, v[i].fields.n, sizeof *v[i].fields.v, by_tag);
+        v[i].fields.v = proto_sorted(w, v[i].fields.v, v[i].fields.n, sizeof *v[i].fields.v, by_tag);
         if (!v[i].fields.v)
             return;
         v[n++] = v[i];
@@ -443,31 +198,31 @@ static int by_range(const void *a, const void *b)
 static void put_range(struct writing *w, const struct proto_range *r)
 {
     if (!slice_is_null(r->name)) {
-        put(w, "\"");
-        put_slice(w, r->name);
-        put(w, "\"");
+        proto_put(w, "\"");
+        proto_put_slice(w, r->name);
+        proto_put(w, "\"");
         return;
     }
-    put_int(w, r->from);
-    if (!r->range || (normal(w) && r->from == r->to))
+    proto_put_int(w, r->from);
+    if (!r->range || (proto_is_normal(w) && r->from == r->to))
         return;
-    put(w, " to ");
+    proto_put(w, " to ");
     if (r->to < PROTO_TAG_MAX)
-        put_int(w, r->to);
+        proto_put_int(w, r->to);
     else
-        put(w, "max");
+        proto_put(w, "max");
 }
 
 static void put_range_line(struct writing *w, const char *word, const struct proto_range *v, uint32_t n,
                            const struct proto_options *options)
 {
-    put(w, word);
+    proto_put(w, word);
     for (uint32_t i = 0; i < n; i++) {
-        put(w, i ? ", " : "");
+        proto_put(w, i ? ", " : "");
         put_range(w, &v[i]);
     }
-    put_bracketed_options(w, options);
-    put(w, ";\n");
+    proto_put_bracketed_options(w, options);
+    proto_put(w, ";\n");
 }
 
 struct range_and_options {
@@ -479,7 +234,7 @@ static void put_ranges(struct writing *w, const char *word, const struct proto_r
 {
     struct range_and_options *all;
     uint32_t n = 0;
-    if (!normal(w)) {
+    if (!proto_is_normal(w)) {
         for (uint32_t i = 0; i < lists->n; i++)
             put_range_line(w, word, lists->v[i].v, lists->v[i].n, &lists->v[i].options);
         return;
@@ -504,32 +259,36 @@ static void put_ranges(struct writing *w, const char *word, const struct proto_r
 
 static void put_extend(struct writing *w, struct slice name, const struct proto_fields *fields)
 {
-    put(w, "extend ");
-    put_slice(w, name);
-    put(w, fields->n ? " {\n" : " {");
+    proto_put(w, "extend ");
+    proto_put_slice(w, name);
+    proto_put(w, fields->n ? " {\n" : " {");
     w->level++;
     put_fields(w, fields);
     w->level--;
-    put(w, "}\n");
+    proto_put(w, "}\n");
 }
 
+/* What is extended, asked or answered is a message, whatever its name. */
 static struct slice extended_name(struct writing *w, struct slice name)
 {
-    bool map;
-    return normal_type(w, name, &map);
+    struct protobuf_message *m = proto_find_type(w->s, w->s->file.package, w->scope, name);
+    const char *text = m ? arena_printf(&w->arena, ".%.*s", SLICE_FMT(m->full)) : NULL;
+    if (!m)
+        unresolved(w, name);
+    return text ? slice_str(text) : name;
 }
 
 /* Those of one type become one. */
 static void put_extends(struct writing *w, const struct proto_extends *list)
 {
-    if (!normal(w)) {
+    if (!proto_is_normal(w)) {
         for (uint32_t i = 0; i < list->n; i++)
             put_extend(w, list->v[i].name, &list->v[i].fields);
         return;
     }
     struct slice *names = arena_array(&w->arena, list->n + 1, sizeof *names);
     for (uint32_t i = 0; names && i < list->n; i++)
-        names[i] = extended_name(w, list->v[i].name);
+        names[i] = list->v[i].fields.n ? extended_name(w, list->v[i].name) : SLICE_NULL;
     for (uint32_t i = 0; names && i < list->n; i++) {
         struct proto_fields merged = {0};
         if (slice_is_null(names[i]))
@@ -564,63 +323,63 @@ static int by_constant(const void *a, const void *b)
 
 static void put_enum(struct writing *w, const struct protobuf_message *m)
 {
-    struct proto_options options = chosen(w, &m->options);
-    put(w, "enum ");
-    put_slice(w, m->name);
-    put(w, " {");
+    struct proto_options options = proto_chosen_options(w, &m->options);
+    proto_put(w, "enum ");
+    proto_put_slice(w, m->name);
+    proto_put(w, " {");
     w->level++;
-    put_break(w, m->reserved.n || m->options.n || m->constants.n);
+    proto_put_break(w, m->reserved.n || m->options.n || m->constants.n);
     put_ranges(w, "reserved ", &m->reserved);
-    put_declared_options(w, &options);
+    proto_put_declared_options(w, &options);
     const struct proto_constant *v =
-        normal(w) ? sorted(w, m->constants.v, m->constants.n, sizeof *v, by_constant) : m->constants.v;
+        proto_is_normal(w) ? proto_sorted(w, m->constants.v, m->constants.n, sizeof *v, by_constant) : m->constants.v;
     for (uint32_t i = 0; v && i < m->constants.n; i++) {
-        put_slice(w, v[i].name);
-        put(w, " = ");
-        put_int(w, v[i].tag);
-        put_bracketed_options(w, &v[i].options);
-        put(w, ";\n");
+        proto_put_slice(w, v[i].name);
+        proto_put(w, " = ");
+        proto_put_int(w, v[i].tag);
+        proto_put_bracketed_options(w, &v[i].options);
+        proto_put(w, ";\n");
     }
     w->level--;
-    put(w, "}\n");
+    proto_put(w, "}\n");
 }
 
 static bool has_types(const struct writing *w, const struct proto_types *types)
 {
     for (uint32_t i = 0; i < types->n; i++)
-        if (!(normal(w) && types->v[i]->is_map))
+        if (!(proto_is_normal(w) && types->v[i]->is_map))
             return true;
     return false;
 }
 
 static void put_message(struct writing *w, const struct protobuf_message *m)
 {
-    struct proto_options options = chosen(w, &m->options);
+    struct proto_options options = proto_chosen_options(w, &m->options);
     bool extensions = w->style != PROTO_NO_EXTENSIONS;
-    put(w, "message ");
-    put_slice(w, m->name);
-    put(w, " {");
+    proto_put(w, "message ");
+    proto_put_slice(w, m->name);
+    proto_put(w, " {");
     w->level++;
-    put_break(w, m->reserved.n);
+    proto_put_break(w, m->reserved.n);
     put_ranges(w, "reserved ", &m->reserved);
-    put_break(w, options.n);
-    put_declared_options(w, &options);
-    put_break(w, m->fields.n);
+    proto_put_break(w, options.n);
+    proto_put_declared_options(w, &options);
+    proto_put_break(w, m->fields.n);
     put_fields(w, &m->fields);
-    put_break(w, m->oneofs.n);
+    proto_put_break(w, m->oneofs.n);
     put_oneofs(w, m);
-    put_break(w, m->groups.n);
+    proto_put_break(w, m->groups.n);
     put_groups(w, &m->groups);
-    put_break(w, extensions && m->extensions.n);
+    proto_put_break(w, extensions && m->extensions.n);
     if (extensions)
         put_ranges(w, "extensions ", &m->extensions);
-    put_break(w, extensions && m->extends.n);
+    proto_put_break(w, extensions && m->extends.n);
     if (extensions)
         put_extends(w, &m->extends);
-    put_break(w, has_types(w, &m->types));
+    proto_put_break(w, has_types(w, &m->types));
     put_types(w, &m->types);
     w->level--;
-    put(w, "}\n");
+    proto_put(w, "}\n");
 }
 
 /* Messages first, then enums, as the reference prints them. */
@@ -631,7 +390,7 @@ static void put_types(struct writing *w, const struct proto_types *types)
         for (uint32_t i = 0; i < types->n && w->error == ERR_OK; i++) {
             const struct protobuf_message *m = types->v[i];
             size_t package = w->s->file.package.n ? w->s->file.package.n + 1 : 0;
-            if (m->is_enum != (enums == 1) || (normal(w) && m->is_map))
+            if (m->is_enum != (enums == 1) || (proto_is_normal(w) && m->is_map))
                 continue;
             if (w->out->n > PROTOBUF_PRINT_MAX)
                 w->error = ERR_LIMIT_EXCEEDED;
@@ -648,34 +407,34 @@ static void put_types(struct writing *w, const struct proto_types *types)
 
 static void put_rpc(struct writing *w, const struct proto_rpc *r)
 {
-    struct proto_options options = chosen(w, &r->options);
-    put(w, "rpc ");
-    put_slice(w, r->name);
-    put(w, r->request_stream ? " (stream " : " (");
-    put_slice(w, normal(w) ? extended_name(w, r->request) : r->request);
-    put(w, r->response_stream ? ") returns (stream " : ") returns (");
-    put_slice(w, normal(w) ? extended_name(w, r->response) : r->response);
-    put(w, options.n ? ") {\n" : ")");
+    struct proto_options options = proto_chosen_options(w, &r->options);
+    proto_put(w, "rpc ");
+    proto_put_slice(w, r->name);
+    proto_put(w, r->request_stream ? " (stream " : " (");
+    proto_put_slice(w, proto_is_normal(w) ? extended_name(w, r->request) : r->request);
+    proto_put(w, r->response_stream ? ") returns (stream " : ") returns (");
+    proto_put_slice(w, proto_is_normal(w) ? extended_name(w, r->response) : r->response);
+    proto_put(w, options.n ? ") {\n" : ")");
     w->level++;
-    put_declared_options(w, &options);
+    proto_put_declared_options(w, &options);
     w->level--;
-    put(w, options.n ? "};\n" : ";\n");
+    proto_put(w, options.n ? "};\n" : ";\n");
 }
 
 static void put_service(struct writing *w, const struct proto_service *service)
 {
-    struct proto_options options = chosen(w, &service->options);
-    put(w, "service ");
-    put_slice(w, service->name);
-    put(w, " {");
+    struct proto_options options = proto_chosen_options(w, &service->options);
+    proto_put(w, "service ");
+    proto_put_slice(w, service->name);
+    proto_put(w, " {");
     w->level++;
-    put_break(w, options.n);
-    put_declared_options(w, &options);
-    put_break(w, service->rpcs.n);
+    proto_put_break(w, options.n);
+    proto_put_declared_options(w, &options);
+    proto_put_break(w, service->rpcs.n);
     for (uint32_t i = 0; i < service->rpcs.n; i++)
         put_rpc(w, &service->rpcs.v[i]);
     w->level--;
-    put(w, "}\n");
+    proto_put(w, "}\n");
 }
 
 static int by_slice(const void *a, const void *b)
@@ -685,45 +444,45 @@ static int by_slice(const void *a, const void *b)
 
 static void put_imports(struct writing *w, const struct proto_names *names, const char *word)
 {
-    const struct slice *v = normal(w) ? sorted(w, names->v, names->n, sizeof *v, by_slice) : names->v;
+    const struct slice *v = proto_is_normal(w) ? proto_sorted(w, names->v, names->n, sizeof *v, by_slice) : names->v;
     for (uint32_t i = 0; v && i < names->n; i++) {
-        if (normal(w) && i && slice_eq(v[i], v[i - 1]))
+        if (proto_is_normal(w) && i && slice_eq(v[i], v[i - 1]))
             continue;
-        put(w, word);
-        put_slice(w, v[i]);
-        put(w, "\";\n");
+        proto_put(w, word);
+        proto_put_slice(w, v[i]);
+        proto_put(w, "\";\n");
     }
 }
 
 static void put_file(struct writing *w, const struct proto_file *f)
 {
-    struct proto_options options = chosen(w, &f->options);
-    if (f->syntax == 3 || (f->syntax == 2 && !normal(w)))
-        put(w, f->syntax == 3 ? "syntax = \"proto3\";\n" : "syntax = \"proto2\";\n");
+    struct proto_options options = proto_chosen_options(w, &f->options);
+    if (f->syntax == 3 || (f->syntax == 2 && !proto_is_normal(w)))
+        proto_put(w, f->syntax == 3 ? "syntax = \"proto3\";\n" : "syntax = \"proto2\";\n");
     if (!slice_is_null(f->package)) {
-        put(w, "package ");
-        put_slice(w, f->package);
-        put(w, ";\n");
+        proto_put(w, "package ");
+        proto_put_slice(w, f->package);
+        proto_put(w, ";\n");
     }
-    put(w, f->imports.n || f->public_imports.n ? "\n" : "");
+    proto_put(w, f->imports.n || f->public_imports.n ? "\n" : "");
     put_imports(w, &f->imports, "import \"");
     put_imports(w, &f->public_imports, "import public \"");
-    put(w, options.n ? "\n" : "");
-    put_declared_options(w, &options);
-    put(w, has_types(w, &f->types) ? "\n" : "");
+    proto_put(w, options.n ? "\n" : "");
+    proto_put_declared_options(w, &options);
+    proto_put(w, has_types(w, &f->types) ? "\n" : "");
     put_types(w, &f->types);
     if (w->style != PROTO_NO_EXTENSIONS) {
-        put(w, f->extends.n ? "\n" : "");
+        proto_put(w, f->extends.n ? "\n" : "");
         put_extends(w, &f->extends);
     }
-    put(w, f->services.n ? "\n" : "");
+    proto_put(w, f->services.n ? "\n" : "");
     for (uint32_t i = 0; i < f->services.n; i++)
         put_service(w, &f->services.v[i]);
 }
 
-enum err proto_print(const struct proto_schema *s, enum proto_style style, struct buf *out)
+enum err proto_print(const struct proto_schema *s, enum proto_style style, struct buf *out, struct reason *why)
 {
-    struct writing w = {.s = s, .style = style, .out = out, .scope = slice_str("")};
+    struct writing w = {.s = s, .style = style, .out = out, .scope = slice_str(""), .why = why};
     arena_init(&w.arena, 0);
     put_file(&w, &s->file);
     arena_free(&w.arena);

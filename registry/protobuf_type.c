@@ -93,17 +93,19 @@ static enum err read_refs(struct proto_schema *s, const struct schema_ref_text *
     return e;
 }
 
-/* A descriptor may hold names that no .proto file can: what is stored is the text, so that has to be one. */
-static enum err check_text(const struct proto_schema *s, struct reason *why)
+/* Can what would be printed be read again? */
+static enum err reads_back(const struct proto_schema *s, enum proto_style style, struct reason *why)
 {
     struct proto_file again = {.import_name = s->file.import_name, .package = SLICE_NULL};
     struct arena a;
     struct buf text;
     arena_init(&a, 0);
-    buf_init(&text, PROTOBUF_SCHEMA_SIZE_MAX);
-    enum err e = proto_print(s, PROTO_CANONICAL, &text);
+    buf_init(&text, PROTOBUF_PRINT_MAX);
+    enum err e = proto_print(s, style, &text, why);
     if (e == ERR_OK)
         e = proto_read_text(&again, buf_slice(&text), &a, why);
+    else if (e != ERR_MALFORMED)
+        e = reason_set(why, e, "the schema's text is too long, or memory ran out");
     buf_free(&text);
     arena_free(&a);
     return e;
@@ -124,10 +126,15 @@ static enum err proto_parse(struct parsed_schema **out, struct slice text, const
         e = read_file(&s->file, text, &s->arena, why);
     if (e == ERR_OK)
         e = proto_link(s, why);
+    /* A new schema's types must be there: that its normalized text can be written, and read again, is the reference's
+     * test. */
     if (e == ERR_OK && options->fresh)
+        e = reads_back(s, PROTO_NORMAL, why);
+    if (e == ERR_OK && options->validate_fields)
         e = proto_check(s, why);
+    /* A descriptor may hold names that no .proto file can: what is stored is the text, so that has to be one. */
     if (e == ERR_OK && s->file.from_descriptor)
-        e = check_text(s, why);
+        e = reads_back(s, PROTO_CANONICAL, why);
     if (e != ERR_OK) {
         proto_free(&s->head);
         return e;
@@ -138,12 +145,12 @@ static enum err proto_parse(struct parsed_schema **out, struct slice text, const
 
 static enum err proto_canonical(const struct parsed_schema *s, struct buf *out)
 {
-    return proto_print(proto_of(s), PROTO_CANONICAL, out);
+    return proto_print(proto_of(s), PROTO_CANONICAL, out, NULL);
 }
 
 static enum err proto_normalized(const struct parsed_schema *s, struct buf *out)
 {
-    return proto_print(proto_of(s), PROTO_NORMAL, out);
+    return proto_print(proto_of(s), PROTO_NORMAL, out, NULL);
 }
 
 static bool is_word(struct slice s, const char *word)
@@ -156,7 +163,7 @@ static bool proto_format(const struct parsed_schema *s, struct slice format, str
     struct buf bytes;
     enum err e;
     if (is_word(format, "ignore_extensions")) {
-        e = proto_print(proto_of(s), PROTO_NO_EXTENSIONS, out);
+        e = proto_print(proto_of(s), PROTO_NO_EXTENSIONS, out, NULL);
     } else if (is_word(format, "serialized")) {
         buf_init(&bytes, PROTOBUF_PRINT_MAX);
         e = proto_encode_descriptor(proto_of(s), &bytes);
@@ -170,23 +177,29 @@ static bool proto_format(const struct parsed_schema *s, struct slice format, str
     return true;
 }
 
+static bool has_name(const struct proto_fields *fields, struct slice name)
+{
+    for (uint32_t i = 0; i < fields->n; i++)
+        if (slice_eq(fields->v[i].name, name))
+            return true;
+    return false;
+}
+
+/* Of any message at the top level, oneofs not looked into. */
 static bool proto_has_field(const struct parsed_schema *s, struct slice name)
 {
-    const struct protobuf_message *m = protobuf_first_message(s);
-    for (uint32_t i = 0; m && i < m->fields.n; i++)
-        if (slice_eq(m->fields.v[i].name, name))
+    const struct proto_types *types = proto_effective_types(proto_of(s));
+    for (uint32_t k = 0; k < types->n; k++)
+        if (has_name(&types->v[k]->fields, name))
             return true;
-    for (uint32_t i = 0; m && i < m->oneofs.n; i++)
-        for (uint32_t k = 0; k < m->oneofs.v[i].fields.n; k++)
-            if (slice_eq(m->oneofs.v[i].fields.v[k].name, name))
-                return true;
     return false;
 }
 
 static struct slice proto_record_name(const struct parsed_schema *s)
 {
     const struct protobuf_message *m = protobuf_first_message(s);
-    return m ? m->full : SLICE_NULL;
+    const struct proto_types *types = proto_effective_types(proto_of(s));
+    return m ? m->full : types->n ? types->v[0]->full : SLICE_NULL; /* an enum when there is nothing else */
 }
 
 static enum err proto_validate(const struct parsed_schema *s, struct slice payload, struct reason *why)

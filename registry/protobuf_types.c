@@ -123,6 +123,17 @@ static const struct proto_schema *known_files(void)
     return &known;
 }
 
+const struct proto_file *proto_known_file(struct slice import_name)
+{
+    const struct proto_schema *k = known_files();
+    for (struct map_entry *e = map_first(&k->types); e; e = map_next(&k->types, e)) {
+        const struct protobuf_message *m = e->value;
+        if (slice_eq(m->file->import_name, import_name))
+            return m->file;
+    }
+    return NULL;
+}
+
 enum err proto_link(struct proto_schema *s, struct reason *why)
 {
     (void)known_files();

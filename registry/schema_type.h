@@ -19,6 +19,7 @@ struct schema_ref_text {
 
 struct schema_options {
     bool fresh; /* a schema being registered: stricter than one already stored (Avro: defaults must fit their types) */
+    bool validate_fields; /* the setting of that name. Protobuf: numbers and names are legal and given once */
 };
 
 /* LENIENT: adding to an open content model is allowed (JSON Schema); Avro and Protobuf judge alike. */

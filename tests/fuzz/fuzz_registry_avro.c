@@ -17,7 +17,7 @@ static struct slice next_line(struct slice *rest)
 
 static struct parsed_schema *parse(struct slice text, bool fresh)
 {
-    struct schema_options o = {fresh};
+    struct schema_options o = {.fresh = fresh};
     struct parsed_schema *s;
     return schema_parse(&s, &schema_type_avro, text, NULL, 0, &o, NULL) == ERR_OK ? s : NULL;
 }

@@ -34,7 +34,7 @@ static inline struct slice text_of(const json_t *v)
 
 static inline enum err parse_avro(struct parsed_schema **out, struct slice text, bool fresh, struct reason *why)
 {
-    struct schema_options options = {fresh};
+    struct schema_options options = {.fresh = fresh};
     *why = (struct reason){0};
     return schema_parse(out, &schema_type_avro, text, NULL, 0, &options, why);
 }
