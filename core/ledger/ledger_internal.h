@@ -31,6 +31,7 @@ struct ledger_out {
     struct slice key, value;
     int32_t partition; /* filled by commit */
     int64_t offset;    /* filled by commit; -1 before */
+    int error;         /* the log's own code for why it did not take the record; 0 when it did */
 };
 
 struct ledger_batch {
@@ -39,7 +40,7 @@ struct ledger_batch {
     struct ledger_out *records;
     size_t record_count, record_cap;
     size_t bytes;
-    int64_t deadline_ms;
+    int64_t deadline_ms; /* the earliest of its submissions' */
     bool in_doubt; /* a commit was begun and its outcome is not known */
 };
 
@@ -92,6 +93,7 @@ struct ledger {
 
     struct ledger_submission *head, **tail; /* queue */
     size_t queued;
+    size_t alone; /* so many from the head of the queue go one at a time: one of them is refused by the log */
     bool writer_started;
     pthread_t writer;
     pthread_mutex_t table_lock; /* recursive: the kept table */

@@ -25,7 +25,8 @@ enum {
     CONNECT_PAUSE_MS_MAX = 1000,
     READ_WAIT_MS = 200,
     CHECK_BACK_MS = 500, /* while all brokers are down: how often to look */
-    INIT_TIMEOUT_MS = 5000,
+    INIT_TIMEOUT_MS_MIN = 40, /* doubled from try to try */
+    INIT_TIMEOUT_MS_MAX = 5000,
     COMMIT_TIMEOUT_MS = 5000,
     QUERY_TIMEOUT_MS = 2000,
 };
@@ -44,6 +45,7 @@ struct kafka_side {
     int64_t own_last[LEDGER_PARTITIONS_MAX]; /* our last committed record that was read back; -1 when none */
 
     rd_kafka_t *producer; /* holds the fence when not NULL */
+    int init_timeout_ms;
     atomic_int producer_fatal;
 };
 
@@ -150,6 +152,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
     if (!m->err) {
         r->partition = m->partition;
         r->offset = m->offset;
+    } else if (!r->error) {
+        r->error = (int)m->err;
     }
 }
 
@@ -447,7 +451,7 @@ static enum err take_error(struct ledger *l, rd_kafka_error_t *error, const char
     return e;
 }
 
-static enum err sync_by(struct ledger *l, rd_kafka_t *client, int64_t deadline_ms, struct reason *why)
+static enum err sync_by(struct ledger *l, rd_kafka_t *client, bool fenced, int64_t deadline_ms, struct reason *why)
 {
     int64_t ends[LEDGER_PARTITIONS_MAX];
     pthread_mutex_lock(&l->lock);
@@ -458,12 +462,14 @@ static enum err sync_by(struct ledger *l, rd_kafka_t *client, int64_t deadline_m
     if (e || !partitions)
         return e;
     /* When only the marker of our own transaction stands between our last record and the end, there is nothing to wait
-     * for; the reader hears of the marker only when its next fetch times out. */
+     * for; the reader hears of the marker only when its next fetch times out. Right after taking the fence that goes
+     * for anybody's last marker: a transaction of those who were fenced takes two offsets at least. (The one offset may
+     * also be the record of a foreign writer that knows no fence, and comes a moment later.) */
     struct kafka_side *k = l->side;
     pthread_mutex_lock(&l->lock);
     for (int32_t p = 0; p < partitions; p++)
-        if (k->own_last[p] >= 0 && ends[p] == k->own_last[p] + 2)
-            ends[p] = k->own_last[p] + 1;
+        if (ends[p] > 0 && (fenced || (k->own_last[p] >= 0 && ends[p] == k->own_last[p] + 2)))
+            ends[p]--;
     pthread_mutex_unlock(&l->lock);
     return ledger_wait_position(l, partitions, ends, deadline_ms, why);
 }
@@ -473,7 +479,7 @@ static enum err kafka_sync(struct ledger *l, int64_t deadline_ms, struct reason 
 {
     struct kafka_side *k = l->side;
     bool writer = l->writer_started && pthread_equal(pthread_self(), l->writer);
-    return sync_by(l, writer && k->producer ? k->producer : k->consumer, deadline_ms, why);
+    return sync_by(l, writer && k->producer ? k->producer : k->consumer, false, deadline_ms, why);
 }
 
 /* init_transactions looks for its coordinator at once, and again only a second later when no broker was connected. */
@@ -482,6 +488,21 @@ static void connect_first(struct ledger *l)
     struct kafka_side *k = l->side;
     int64_t low, high;
     (void)rd_kafka_query_watermark_offsets(k->producer, l->topic, 0, &low, &high, CONNECT_TIMEOUT_MS);
+}
+
+/* An open transaction of the one before is aborted first, and librdkafka asks again only half a second later. A new
+ * producer asks at once: so the first tries are short. */
+static enum err init_transactions(struct ledger *l, int64_t deadline_ms, struct reason *why)
+{
+    struct kafka_side *k = l->side;
+    int timeout = k->init_timeout_ms ? k->init_timeout_ms : INIT_TIMEOUT_MS_MIN;
+    rd_kafka_error_t *error = rd_kafka_init_transactions(k->producer, left_ms(deadline_ms, timeout));
+    if (!error) {
+        k->init_timeout_ms = 0;
+        return ERR_OK;
+    }
+    k->init_timeout_ms = timeout * 2 > INIT_TIMEOUT_MS_MAX ? INIT_TIMEOUT_MS_MAX : timeout * 2;
+    return take_error(l, error, "taking the fence", why);
 }
 
 static enum err kafka_fence(struct ledger *l, int64_t deadline_ms, struct reason *why)
@@ -496,13 +517,9 @@ static enum err kafka_fence(struct ledger *l, int64_t deadline_ms, struct reason
         return e;
     atomic_store(&k->producer_fatal, 0);
     connect_first(l);
-    rd_kafka_error_t *error = rd_kafka_init_transactions(k->producer, left_ms(deadline_ms, INIT_TIMEOUT_MS));
-    if (error) {
-        e = take_error(l, error, "taking the fence", why);
-        drop_producer(k);
-        return e;
-    }
-    e = kafka_sync(l, deadline_ms, why);
+    e = init_transactions(l, deadline_ms, why);
+    if (!e)
+        e = sync_by(l, k->producer, true, deadline_ms, why);
     if (e)
         drop_producer(k);
     return e;
@@ -514,12 +531,24 @@ static enum err produce_all(struct ledger *l, struct ledger_batch *b, struct rea
     for (size_t i = 0; i < b->record_count; i++) {
         struct ledger_out *r = &b->records[i];
         r->offset = -1;
+        r->error = 0;
         rd_kafka_resp_err_t code =
             rd_kafka_producev(k->producer, RD_KAFKA_V_TOPIC(l->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
                               RD_KAFKA_V_KEY(r->key.p, r->key.n), RD_KAFKA_V_VALUE((void *)r->value.p, r->value.n),
                               RD_KAFKA_V_OPAQUE(r), RD_KAFKA_V_END);
         if (code)
             return reason_set(why, map_error(code), "%s: producing: %s", l->topic, rd_kafka_err2str(code));
+    }
+    return ERR_OK;
+}
+
+/* What the broker refuses for good is known from the records; what else failed is told by the commit. */
+static enum err check_delivered(struct ledger *l, const struct ledger_batch *b, struct reason *why)
+{
+    for (size_t i = 0; i < b->record_count; i++) {
+        rd_kafka_resp_err_t code = (rd_kafka_resp_err_t)b->records[i].error;
+        if (code && map_error(code) != ERR_UNAVAILABLE && map_error(code) != ERR_FENCED)
+            return reason_set(why, map_error(code), "%s: %s", l->topic, rd_kafka_err2str(code));
     }
     return ERR_OK;
 }
@@ -585,6 +614,8 @@ static enum err kafka_commit(struct ledger *l, struct ledger_batch *b, int64_t d
         if (code)
             e = reason_set(why, ERR_UNAVAILABLE, "%s: %s", l->topic, rd_kafka_err2str(code));
     }
+    if (!e)
+        e = check_delivered(l, b, why);
     if (e) {
         error = rd_kafka_abort_transaction(k->producer, left_ms(deadline_ms, COMMIT_TIMEOUT_MS));
         if (error) {
@@ -604,7 +635,13 @@ static enum err kafka_commit(struct ledger *l, struct ledger_batch *b, int64_t d
         b->in_doubt = b->records[b->record_count - 1].offset >= 0;
         return give_up(l, error, "committing", deadline_ms, why);
     }
-    return wait_read_back(l, b, deadline_ms, why);
+    e = wait_read_back(l, b, deadline_ms, why);
+    if (e) {
+        /* it is there, and the state does not know it yet: nothing may be decided before it does */
+        b->in_doubt = true;
+        drop_producer(k);
+    }
+    return e;
 }
 
 static bool kafka_landed(struct ledger *l, const struct ledger_batch *b)

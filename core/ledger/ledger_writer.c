@@ -6,7 +6,10 @@
  * Retries: ERR_FENCED and ERR_UNAVAILABLE lose the overlay and start the batch over with fresh decisions, with a short
  * random pause so that two instances do not fence each other in step, until the submissions' deadlines. When a commit's
  * outcome is unknown (the answer was lost), taking the fence settles it: the old transaction is then either committed
- * and its last record was read back (landed), or it is aborted and will never be seen.
+ * and its last record was read back (landed), or it is aborted and will never be seen. The same goes for a batch that
+ * was committed and not read back in time: nothing is decided before it is.
+ * A batch that the log refuses for good (too large a record, no authorization) is taken apart, and each of its decisions
+ * goes alone, so that only the one to blame fails.
  * A batch that emits nothing is still checked against the end of the log, so that a refusal is never founded on an old
  * state: when something had arrived meanwhile, its decisions are taken anew. */
 #include "core/base/env.h"
@@ -15,7 +18,13 @@
 
 #include <stdlib.h>
 
-enum { RETRY_PAUSE_MS_MIN = 4, RETRY_PAUSE_MS_MAX = 250 };
+enum {
+    RETRY_PAUSE_MS_MIN = 4,
+    RETRY_PAUSE_MS_MAX = 250,
+    TURN_PAUSE_MS_MIN = 20, /* what another instance that wants to write as well gets done in its turn */
+    TURN_PAUSE_MS_MAX = 120,
+    TURN_MEMORY_MS = 1000, /* fenced twice within this: somebody else is writing all the time */
+};
 
 /* --- the queue --- */
 
@@ -70,6 +79,14 @@ static void fail_submission(struct ledger *l, struct ledger_submission *s, enum 
     finish(l, s);
 }
 
+static void set_deadline(struct ledger_batch *b)
+{
+    b->deadline_ms = INT64_MAX;
+    for (size_t i = 0; i < b->n; i++)
+        if (b->submissions[i]->deadline_ms < b->deadline_ms)
+            b->deadline_ms = b->submissions[i]->deadline_ms;
+}
+
 /* Waits for work; fills the batch; false when closing. */
 static bool take_batch(struct ledger *l, struct ledger_batch *b)
 {
@@ -77,19 +94,19 @@ static bool take_batch(struct ledger *l, struct ledger_batch *b)
     while (!l->head && !atomic_load(&l->closing))
         pthread_cond_wait(&l->changed, &l->lock);
     b->n = 0;
-    b->deadline_ms = 0;
     b->in_doubt = false;
-    while (l->head && b->n < LEDGER_BATCH_MAX && !atomic_load(&l->closing)) {
+    size_t max = l->alone ? 1 : LEDGER_BATCH_MAX;
+    while (l->head && b->n < max && !atomic_load(&l->closing)) {
         struct ledger_submission *s = l->head;
         l->head = s->next;
         if (!l->head)
             l->tail = &l->head;
         l->queued--;
+        l->alone -= l->alone ? 1 : 0;
         b->submissions[b->n++] = s;
-        if (s->deadline_ms > b->deadline_ms)
-            b->deadline_ms = s->deadline_ms;
     }
     pthread_mutex_unlock(&l->lock);
+    set_deadline(b);
     return b->n > 0;
 }
 
@@ -234,6 +251,7 @@ static void drop_expired(struct ledger *l, struct ledger_batch *b, const struct 
             b->submissions[kept++] = s;
     }
     b->n = kept;
+    set_deadline(b);
 }
 
 static void finish_batch(struct ledger *l, struct ledger_batch *b)
@@ -249,7 +267,7 @@ static void finish_batch(struct ledger *l, struct ledger_batch *b)
     b->n = 0;
 }
 
-/* The transaction is full: the batch ends here, the rest goes back to the head of the queue. */
+/* The batch ends here, the rest goes back to the head of the queue. */
 static void put_back(struct ledger *l, struct ledger_batch *b, size_t from)
 {
     pthread_mutex_lock(&l->lock);
@@ -300,22 +318,42 @@ static enum err try_batch(struct ledger *l, struct ledger_view *v, struct reason
     return e ? e : applied_records(l) == applied ? ERR_OK : reason_set(why, ERR_FENCED, "the log moved on");
 }
 
-static void pause_before_retry(struct ledger *l, unsigned attempt)
+/* Every instance that takes the fence undoes what the one before was about to commit. Instances that all have work
+ * therefore take turns: who lost the fence leaves it alone for as long as a few transactions take. The pause does not
+ * grow, or who waited longest would wait longer still. */
+static void pause_before_retry(struct ledger *l, unsigned attempt, bool fenced, int64_t *fenced_ms)
 {
     uint8_t r;
     struct env *env = env_system();
+    int64_t now = ledger_now_ms(), ms = RETRY_PAUSE_MS_MIN << (attempt < 6 ? attempt : 6);
     env->random(env, &r, 1);
-    int64_t ms = RETRY_PAUSE_MS_MIN << (attempt < 6 ? attempt : 6);
     ms = ms > RETRY_PAUSE_MS_MAX ? RETRY_PAUSE_MS_MAX : ms;
-    ledger_sleep(l, ms / 2 + ms * r / 512);
+    if (fenced && *fenced_ms && now - *fenced_ms < TURN_MEMORY_MS)
+        ledger_sleep(l, TURN_PAUSE_MS_MIN + (TURN_PAUSE_MS_MAX - TURN_PAUSE_MS_MIN) * r / 256);
+    else
+        ledger_sleep(l, ms / 2 + ms * r / 512);
+    if (fenced)
+        *fenced_ms = now;
 }
 
+/* A timeout is that of the submission with the earliest deadline; the others may still be in time. */
 static bool may_retry(enum err e)
 {
-    return e == ERR_FENCED || e == ERR_UNAVAILABLE || e == ERR_CONCURRENT_TRANSACTIONS;
+    return e == ERR_FENCED || e == ERR_UNAVAILABLE || e == ERR_CONCURRENT_TRANSACTIONS || e == ERR_TIMEOUT;
 }
 
-static void run_batch(struct ledger *l, struct ledger_view *v)
+/* Refused for good, and it is not known for whose sake: the first stays, those behind it will go alone, too. */
+static void take_apart(struct ledger *l, struct ledger_batch *b)
+{
+    size_t others = b->n - 1;
+    put_back(l, b, 1);
+    set_deadline(b);
+    pthread_mutex_lock(&l->lock);
+    l->alone += others;
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void run_batch(struct ledger *l, struct ledger_view *v, int64_t *fenced_ms)
 {
     struct ledger_batch *b = v->batch;
     for (unsigned attempt = 0; b->n; attempt++) {
@@ -326,8 +364,10 @@ static void run_batch(struct ledger *l, struct ledger_view *v)
         } else if (may_retry(e) && !atomic_load(&l->closing)) {
             if (attempt == 0)
                 log_debug("ledger %s: trying again: %s", l->topic, why.text);
-            pause_before_retry(l, attempt);
+            pause_before_retry(l, attempt, e == ERR_FENCED, fenced_ms);
             drop_expired(l, b, &why);
+        } else if (b->n > 1 && !atomic_load(&l->closing)) {
+            take_apart(l, b);
         } else {
             for (size_t i = 0; i < b->n; i++)
                 fail_submission(l, b->submissions[i], atomic_load(&l->closing) ? ERR_CANCELLED : e, &why);
@@ -343,12 +383,13 @@ void *ledger_writer_main(void *arg)
     struct ledger *l = arg;
     struct ledger_batch *b = calloc(1, sizeof *b);
     struct ledger_view v = {.ledger = l, .batch = b};
+    int64_t fenced_ms = 0; /* when the fence was last lost; 0: never */
     if (!b)
         abort();
     table_init(&v.overlay);
     arena_init(&v.arena, 0);
     while (take_batch(l, b))
-        run_batch(l, &v);
+        run_batch(l, &v, &fenced_ms);
     cancel_queue(l);
     table_free(&v.overlay);
     arena_free(&v.arena);

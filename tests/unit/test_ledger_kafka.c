@@ -154,6 +154,31 @@ static void test_a_fenced_producer_is_replaced(void **state)
     ledger_close(load.ledger);
 }
 
+/* Written and not read back in time: the answer is a timeout, and the next decision must still see it. */
+static void test_nothing_is_decided_before_it_was_read_back(void **state)
+{
+    enum { FETCH = 1, FETCHES_LOST = 30 };
+    struct cluster *c = *state;
+    struct load load = {.ledger = NULL};
+    struct reason why;
+    struct ledger_config config = {.topic = "table", .keep = true, .kafka = c->kafka, .submit_timeout_ms = 600};
+    struct ledger_hooks hooks = {0};
+    rd_kafka_resp_err_t lost[FETCHES_LOST];
+    assert_int_equal(ledger_open(&load.ledger, &config, &hooks, &why), ERR_OK);
+    assert_int_equal(ledger_wait_ready(load.ledger, WAIT_MS, &why), ERR_OK);
+    run_load(&load, 1, 1);
+    for (int i = 0; i < FETCHES_LOST; i++)
+        lost[i] = RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT;
+    rd_kafka_mock_push_request_errors_array(c->mock, FETCH, FETCHES_LOST, lost);
+    run_load(&load, 1, 1);
+    assert_int_equal(load.bad, 1);
+    while (load.ok < 3)
+        run_load(&load, 1, 1);
+    assert_int_equal(ledger_sync(load.ledger, WAIT_MS, &why), ERR_OK);
+    value_is(load.ledger, "count", "4"); /* the three that were told, and the one that was not */
+    ledger_close(load.ledger);
+}
+
 static void test_brokers_go_and_come_back(void **state)
 {
     struct cluster *c = *state;
@@ -190,6 +215,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_written_is_read_by_another, start_cluster, stop_cluster),
         cmocka_unit_test_setup_teardown(test_group_commit_under_load, start_cluster, stop_cluster),
         cmocka_unit_test_setup_teardown(test_a_fenced_producer_is_replaced, start_cluster, stop_cluster),
+        cmocka_unit_test_setup_teardown(test_nothing_is_decided_before_it_was_read_back, start_cluster, stop_cluster),
         cmocka_unit_test_setup_teardown(test_brokers_go_and_come_back, start_cluster, stop_cluster),
         cmocka_unit_test(test_close_without_a_cluster),
     };

@@ -5,6 +5,7 @@
 #include "core/ledger/ledger.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -144,6 +145,39 @@ static void test_a_lost_fence_is_retried_and_decided_anew(void **state)
     ledger_close(l);
 }
 
+static enum err decide_wait(void *ctx, struct ledger_view *view)
+{
+    (void)view;
+    sem_wait(ctx);
+    return ERR_OK;
+}
+
+static void no_done(void *ctx, const struct ledger_result *r)
+{
+    (void)ctx, (void)r;
+}
+
+static void test_what_the_log_refuses_fails_alone(void **state)
+{
+    struct seen s;
+    struct tally t = {0};
+    sem_t queued;
+    struct ledger *l = open_memory(&s, true);
+    (void)state;
+    sem_init(&queued, 0, 0);
+    assert_int_equal(ledger_submit(l, decide_wait, no_done, &queued), ERR_OK); /* keeps the others in the queue */
+    ledger_memory_fail(l, ERR_MESSAGE_TOO_LARGE, 2); /* the transaction of all, then that of the first alone */
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ledger_submit(l, decide_increment, count_done, &t), ERR_OK);
+    sem_post(&queued);
+    assert_int_equal(ledger_decide(l, decide_nothing, NULL, NULL), ERR_OK);
+    assert_int_equal(t.refused, 1);
+    assert_int_equal(t.ok, 3);
+    value_is(l, "n", "3");
+    ledger_close(l);
+    sem_destroy(&queued);
+}
+
 static void test_plain_writes_tombstones_and_limits(void **state)
 {
     struct seen s;
@@ -243,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_decision_sees_the_one_before),
         cmocka_unit_test(test_a_lost_fence_is_retried_and_decided_anew),
+        cmocka_unit_test(test_what_the_log_refuses_fails_alone),
         cmocka_unit_test(test_plain_writes_tombstones_and_limits),
         cmocka_unit_test(test_callbacks_run_on_the_callers_loop),
         cmocka_unit_test(test_close_cancels_what_waits),
