@@ -33,6 +33,7 @@
 enum {
     LISTENERS_MAX = 8,
     TRIM_MIN = 64 * 1024, /* bytes of a body after which memory is given back */
+    DRAIN_LOOK_US = 2000,
 };
 
 struct listener {
@@ -49,6 +50,8 @@ struct http {
     struct buf key, trust;      /* PEM, NUL-terminated */
     struct buf priorities;      /* GnuTLS's */
     struct metric *requests[6]; /* by first digit of the status */
+    atomic_size_t in_flight;
+    atomic_bool draining;
 };
 
 enum phase { PHASE_BODY, PHASE_SUBMITTED, PHASE_ANSWERED };
@@ -80,6 +83,7 @@ static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *connectio
     if (!r)
         return NULL;
     r->http = ctx;
+    atomic_fetch_add(&r->http->in_flight, 1);
     r->connection = connection;
     rest_request_init(&r->rest);
     answer_init(&r->answer);
@@ -129,6 +133,7 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **co
     buf_free(&r->principal);
     free(r->target);
     bool large = r->body_n >= TRIM_MIN;
+    atomic_fetch_sub(&r->http->in_flight, 1);
     free(r);
     *con_cls = NULL;
     if (large) /* what a large request took goes back to the system, not into the arenas of so many threads */
@@ -163,6 +168,8 @@ static enum MHD_Result send_answer(struct request *r)
         http_allow(text, a->allow);
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, text);
     }
+    if (atomic_load(&r->http->draining))
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (a->authenticate)
         add_challenges(r, response);
     enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)a->status, response);
@@ -535,6 +542,22 @@ enum err http_start(struct http **out, const struct http_config *config, struct 
     else
         *out = h;
     return e;
+}
+
+void http_drain(struct http *h, int timeout_ms)
+{
+    struct env *env = env_system();
+    int64_t until = env_mono_ms(env) + timeout_ms;
+    if (!h)
+        return;
+    for (size_t i = 0; !atomic_load(&h->draining) && i < h->n; i++) {
+        int fd = MHD_quiesce_daemon(h->listeners[i].daemon);
+        if (fd >= 0)
+            close(fd);
+    }
+    atomic_store(&h->draining, true);
+    while (atomic_load(&h->in_flight) && env_mono_ms(env) < until)
+        usleep(DRAIN_LOOK_US);
 }
 
 void http_stop(struct http *h)

@@ -37,7 +37,10 @@ enum {
 };
 
 enum err http_start(struct http **out, const struct http_config *config, struct reason *why) MUST_CHECK;
-void http_stop(struct http *h); /* waits for requests in flight; NULL is fine */
+/* From now on no new connection, and each one ends with its next answer; waits until no request is in flight, or for so
+ * long. May be called again. NULL is fine. */
+void http_drain(struct http *h, int timeout_ms);
+void http_stop(struct http *h); /* no connection may wait for a change; NULL is fine */
 /* The addresses served, in order of the configuration: "http://127.0.0.1:40123"; NULL past the end. */
 const char *http_address(const struct http *h, size_t i);
 

@@ -4,10 +4,12 @@
  * Threads: HTTP threads read the store under the read lock; the ledger's reader applies committed records under the
  * write lock; the ledger's writer takes decisions on store + overlay under the read lock. The overlay belongs to the
  * writer alone. Order at start: ledgers, then wait until they are read, then listeners, then READY; so nobody is
- * answered from half a state. At stop: no new changes, then the ledger (whatever waits for a commit is answered), then
- * the audit (whatever waits for its record is), then the listeners, which must not have a connection that waits. */
+ * answered from half a state. At stop: no new connections, and what is in flight gets a while to end well; then no new
+ * changes, then the ledger (whatever still waits for a commit is answered), then the audit (whatever waits for its
+ * record is), then the listeners, which must not have a connection that waits. */
 #include "registry/registry.h"
 
+#include "core/base/env.h"
 #include "core/base/fs.h"
 #include "core/base/heap.h"
 #include "core/ledger/ledger_settings.h"
@@ -25,18 +27,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MODELS_CACHED = 2000, START_LOG_MS = 10000 };
+enum {
+    MODELS_CACHED = 2000,
+    START_LOG_MS = 10000,
+    START_LOOK_MS = 200, /* how often start-up looks whether it is to stop */
+    DRAIN_MS = 3000,     /* what requests in flight get to end well */
+    FLUSH_MS = 2000,     /* what their answers get to go out */
+};
 
 static const struct setting_row rows[] = {
     {"listeners", SETTING_STRING, "http://localhost:8081", 0, 0, "where to serve: http:// and https:// addresses"},
     {"host.name", SETTING_STRING, NULL, 0, 0, "accepted for compatibility; not used"},
     {"kafkastore.bootstrap.servers", SETTING_STRING, NULL, 0, 0, "the cluster that holds the schemas"},
     {"kafkastore.topic", SETTING_STRING, "_schemas", 0, 0, "the topic that holds them"},
-    {"kafkastore.topic.replication.factor", SETTING_INT, NULL, 1, 100,
-     "accepted for compatibility; the broker's default is used"},
+    {"kafkastore.topic.replication.factor", SETTING_INT, "3", 1, 100,
+     "replicas of the topic when it is created, or as many as there are brokers"},
     {"kafkastore.timeout.ms", SETTING_INT, "15000", 100, 600000, "how long a change may take"},
     {"kafkastore.init.timeout.ms", SETTING_INT, NULL, 0, 3600000,
-     "accepted for compatibility; start-up waits for ever"},
+     "give up when the topic could not be read within this; unset: start-up waits for ever"},
     {"kafkastore.group.id", SETTING_STRING, NULL, 0, 0, "accepted for compatibility; no consumer group is used"},
     {"kafkastore.security.protocol", SETTING_STRING, NULL, 0, 0, "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"},
     {"kafkastore.ssl.keystore.type", SETTING_STRING, "PEM", 0, 0, "PEM"},
@@ -268,7 +276,9 @@ static enum err open_ledger(struct registry *g, struct reason *why)
     struct ledger_config config = {
         .topic = settings_string(g->settings, "kafkastore.topic"),
         .create = true,
+        .replication_factor = (int)settings_int(g->settings, "kafkastore.topic.replication.factor"),
         .check_policy = true,
+        .check_partitions = true,
         .submit_timeout_ms = (int)settings_int(g->settings, "kafkastore.timeout.ms"),
         .kafka = g->kafka.words,
     };
@@ -294,16 +304,41 @@ static enum err open_auth(struct registry *g, struct reason *why)
     return e ? e : auth_new(&g->auth, &config, why);
 }
 
+static bool told_to_stop(void)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT);
+}
+
+/* ERR_CANCELLED: a signal came first; it is left pending. */
 static enum err wait_ready(struct registry *g, struct reason *why)
 {
-    enum err e;
-    while ((e = ledger_wait_ready(g->ledger, START_LOG_MS, why)) == ERR_TIMEOUT)
-        log_warn("still waiting for the topic %s", settings_string(g->settings, "kafkastore.topic"));
-    while (!e && g->auth && (e = auth_wait_ready(g->auth, START_LOG_MS, why)) == ERR_TIMEOUT) {
-        log_warn("still waiting for the topics of users and rules");
-        e = ERR_OK;
+    struct env *env = env_system();
+    int64_t start = env_mono_ms(env), said = start;
+    int64_t limit = settings_has(g->settings, "kafkastore.init.timeout.ms")
+                        ? settings_int(g->settings, "kafkastore.init.timeout.ms")
+                        : INT64_MAX;
+    for (;;) {
+        enum err e = ledger_wait_ready(g->ledger, START_LOOK_MS, why);
+        const char *what = settings_string(g->settings, "kafkastore.topic");
+        if (!e && g->auth) {
+            e = auth_wait_ready(g->auth, START_LOOK_MS, why);
+            what = "the topics of users and rules";
+        }
+        int64_t now = env_mono_ms(env);
+        if (e != ERR_TIMEOUT)
+            return e;
+        if (told_to_stop())
+            return ERR_CANCELLED;
+        if (now - start >= limit)
+            return reason_set(why, ERR_TIMEOUT, "%s: not read within kafkastore.init.timeout.ms=%lld", what,
+                              (long long)limit);
+        if (now - said >= START_LOG_MS) {
+            log_warn("still waiting for %s", what);
+            said = now;
+        }
     }
-    return e;
 }
 
 static enum err start_http(struct registry *g, struct reason *why)
@@ -369,11 +404,13 @@ static enum err registry_start(struct registry *g, struct reason *why)
 
 static void registry_stop(struct registry *g)
 {
+    http_drain(g->http, DRAIN_MS);
     pthread_rwlock_wrlock(&g->submit_lock);
     g->stopping = true;
     pthread_rwlock_unlock(&g->submit_lock);
-    ledger_close(g->ledger); /* what waits is answered now */
+    ledger_close(g->ledger); /* what still waits is answered now */
     audit_log_stop(g->audit);
+    http_drain(g->http, FLUSH_MS);
     http_stop(g->http);
     audit_log_free(g->audit);
     auth_free(g->auth);
@@ -428,7 +465,9 @@ int registry_main(const char *config_path)
     g.records = metrics_counter("castellan_registry_records_total", NULL, "Records of the schemas topic applied");
     g.skipped = metrics_counter("castellan_registry_records_skipped_total", NULL, "Records not understood");
     enum err e = registry_start(&g, &why);
-    if (e) {
+    if (e == ERR_CANCELLED && told_to_stop()) {
+        log_info("stopping before it was ready");
+    } else if (e) {
         log_error("%s", why.text);
         status = e == ERR_BAD_CONFIG ? 2 : 1;
     } else {

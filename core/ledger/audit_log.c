@@ -290,7 +290,7 @@ static enum err find_topic(rd_kafka_t *rk, bool *found, struct reason *why)
 
 static enum err ensure_topic(struct audit_log *l, struct reason *why)
 {
-    const struct ledger_topic topic = {AUDIT_TOPIC, 1, "delete", l->retention_ms};
+    const struct ledger_topic topic = {AUDIT_TOPIC, 1, "delete", l->retention_ms, 0};
     bool found, fatal = false;
     enum err e = find_topic(l->producer, &found, why);
     if (!e && !found)

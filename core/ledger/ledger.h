@@ -58,7 +58,9 @@ struct ledger_config {
     const char *topic;
     const char *transactional_id; /* NULL: "castellan-ledger-" + topic */
     int32_t partitions;           /* when created; 0 means 1 */
-    bool create;                  /* create when missing: cleanup.policy=compact, the broker's replication factor */
+    int replication_factor;       /* when created, or as many as there are brokers; 0: the broker's default */
+    bool create;                  /* create when missing: cleanup.policy=compact */
+    bool check_partitions;        /* fail unless there are as many */
     bool check_policy;            /* fail unless cleanup.policy is compact (DescribeConfigs) */
     bool keep;                    /* keep key -> value for ledger_view_get and ledger_get */
     bool read_only;               /* no writer; ledger_submit is refused */

@@ -41,7 +41,7 @@ struct ledger_batch {
     size_t record_count, record_cap;
     size_t bytes;
     int64_t deadline_ms; /* the earliest of its submissions' */
-    bool in_doubt; /* a commit was begun and its outcome is not known */
+    bool in_doubt;       /* a commit was begun and its outcome is not known */
 };
 
 struct ledger_view {
@@ -128,6 +128,7 @@ struct ledger_topic {
     int32_t partitions;
     const char *policy;       /* cleanup.policy */
     const char *retention_ms; /* retention.ms; NULL: the broker's */
+    int replicas;             /* 0: the broker's default. ERR_INVALID_REPLICATION_FACTOR: not so many */
 };
 enum err ledger_topic_create(void *client, const struct ledger_topic *t, int timeout_ms, bool *fatal,
                              struct reason *why) MUST_CHECK;

@@ -24,7 +24,7 @@ enum {
     CONNECT_PAUSE_MS_MIN = 50,
     CONNECT_PAUSE_MS_MAX = 1000,
     READ_WAIT_MS = 200,
-    CHECK_BACK_MS = 500, /* while all brokers are down: how often to look */
+    CHECK_BACK_MS = 500,      /* while all brokers are down: how often to look */
     INIT_TIMEOUT_MS_MIN = 40, /* doubled from try to try */
     INIT_TIMEOUT_MS_MAX = 5000,
     COMMIT_TIMEOUT_MS = 5000,
@@ -249,6 +249,16 @@ static enum err count_partitions(struct ledger *l, int32_t *partitions, struct r
     return e;
 }
 
+static enum err judge_partitions(const struct ledger *l, int32_t partitions, bool *fatal, struct reason *why)
+{
+    if (!l->config.check_partitions || partitions == l->config.partitions)
+        return ERR_OK;
+    *fatal = true;
+    return reason_set(why, ERR_BAD_CONFIG,
+                      "the topic %s must have %d partition%s and has %d: its records have one order", l->topic,
+                      (int)l->config.partitions, l->config.partitions == 1 ? "" : "s", (int)partitions);
+}
+
 static enum err reader_connect(struct ledger *l, bool *fatal, struct reason *why)
 {
     struct kafka_side *k = l->side;
@@ -261,6 +271,8 @@ static enum err reader_connect(struct ledger *l, bool *fatal, struct reason *why
         if (!e && made)
             e = count_partitions(l, &partitions, why);
     }
+    if (!e)
+        e = judge_partitions(l, partitions, fatal, why);
     if (!e)
         e = query_ends(l, k->consumer, partitions, ends, ledger_now_ms() + 2 * CONNECT_TIMEOUT_MS, why);
     for (int32_t p = 0; !e && p < partitions; p++)

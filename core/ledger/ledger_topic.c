@@ -29,6 +29,8 @@ static enum err judge_creation(const char *name, rd_kafka_event_t *event, bool *
     if (!code || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
         return ERR_OK;
     const char *words = n ? rd_kafka_topic_result_error_string(results[0]) : NULL;
+    if (code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR)
+        return reason_set(why, ERR_INVALID_REPLICATION_FACTOR, "creating %s: %s", name, words ? words : "");
     *fatal = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_POLICY_VIOLATION ||
              code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_INVALID_CONFIG;
     return reason_set(why, ERR_UNAVAILABLE, "creating %s: %s", name, words ? words : rd_kafka_err2str(code));
@@ -41,7 +43,7 @@ enum err ledger_topic_create(void *client, const struct ledger_topic *t, int tim
     rd_kafka_t *rk = client;
     rd_kafka_resp_err_t code;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(t->name, t->partitions, -1, text, sizeof text);
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(t->name, t->partitions, t->replicas > 0 ? t->replicas : -1, text, sizeof text);
     enum err e = ERR_OK;
     if (!topic || !queue) {
         e = reason_set(why, ERR_BAD_CONFIG, "%s: %s", t->name, queue ? text : "no memory for a queue");
@@ -112,6 +114,34 @@ static enum err check(const struct ledger *l, rd_kafka_t *rk, rd_kafka_queue_t *
     return e;
 }
 
+/* As many replicas as were wished for, or as there are brokers for. 0: the broker's default. */
+static int replicas(const struct ledger *l, rd_kafka_t *rk, int timeout_ms)
+{
+    const struct rd_kafka_metadata *m = NULL;
+    int wanted = l->config.replication_factor, n = wanted;
+    if (!wanted || rd_kafka_metadata(rk, 0, NULL, &m, timeout_ms))
+        return wanted;
+    if (m->broker_cnt < wanted) {
+        n = m->broker_cnt > 0 ? m->broker_cnt : 1;
+        log_warn("ledger %s: there are brokers for %d replicas of the %d wanted", l->topic, n, wanted);
+    }
+    rd_kafka_metadata_destroy(m);
+    return n;
+}
+
+static enum err create(const struct ledger *l, rd_kafka_t *rk, int timeout_ms, bool *fatal, struct reason *why)
+{
+    struct ledger_topic topic = {l->topic, l->config.partitions, "compact", NULL, replicas(l, rk, timeout_ms)};
+    enum err e = ledger_topic_create(rk, &topic, timeout_ms, fatal, why);
+    if (e == ERR_INVALID_REPLICATION_FACTOR && topic.replicas) {
+        log_warn("ledger %s: the cluster takes no %d replicas, so its own default is used: %s", l->topic,
+                 topic.replicas, why->text);
+        topic.replicas = 0;
+        e = ledger_topic_create(rk, &topic, timeout_ms, fatal, why);
+    }
+    return e;
+}
+
 enum err ledger_topic_ensure(const struct ledger *l, void *client, int timeout_ms, bool *fatal, struct reason *why)
 {
     rd_kafka_t *rk = client;
@@ -119,9 +149,8 @@ enum err ledger_topic_ensure(const struct ledger *l, void *client, int timeout_m
     enum err e = ERR_OK;
     if (!queue)
         return reason_set(why, ERR_NO_MEMORY, "no memory for a queue");
-    const struct ledger_topic topic = {l->topic, l->config.partitions, "compact", NULL};
     if (l->config.create)
-        e = ledger_topic_create(rk, &topic, timeout_ms, fatal, why);
+        e = create(l, rk, timeout_ms, fatal, why);
     if (!e && l->config.check_policy)
         e = check(l, rk, queue, timeout_ms, fatal, why);
     rd_kafka_queue_destroy(queue);

@@ -8,10 +8,10 @@
  * outcome is unknown (the answer was lost), taking the fence settles it: the old transaction is then either committed
  * and its last record was read back (landed), or it is aborted and will never be seen. The same goes for a batch that
  * was committed and not read back in time: nothing is decided before it is.
- * A batch that the log refuses for good (too large a record, no authorization) is taken apart, and each of its decisions
- * goes alone, so that only the one to blame fails.
- * A batch that emits nothing is still checked against the end of the log, so that a refusal is never founded on an old
- * state: when something had arrived meanwhile, its decisions are taken anew. */
+ * A batch that the log refuses for good (too large a record, no authorization) is taken apart, and each of its
+ * decisions goes alone, so that only the one to blame fails. A batch that emits nothing is still checked against the
+ * end of the log, so that a refusal is never founded on an old state: when something had arrived meanwhile, its
+ * decisions are taken anew. */
 #include "core/base/env.h"
 #include "core/base/log.h"
 #include "core/ledger/ledger_internal.h"
