@@ -173,16 +173,35 @@ static enum err decide(void *ctx, struct ledger_view *view)
     return e;
 }
 
+/* The reference's words; what it has none for when time runs out is a failure of the store like any other. */
+static const struct failure_words {
+    const char *timed_out, *failed;
+} failure_words[] = {
+    [CHANGE_REGISTER] = {"Register operation timed out",
+                         "Register schema operation failed while writing to the Kafka store"},
+    [CHANGE_DELETE_SUBJECT] = {"Delete subject operation timed out", "Error while deleting the subject"},
+    [CHANGE_DELETE_VERSION] = {"Delete Schema Version operation timed out",
+                               "Delete Schema Version operation failed while writing to the Kafka store"},
+    [CHANGE_SET_CONFIG] = {NULL, "Failed to update compatibility level"},
+    [CHANGE_DELETE_CONFIG] = {NULL, "Failed to delete compatibility level"},
+    [CHANGE_SET_MODE] = {"Update mode operation timed out", "Failed to update mode"},
+    [CHANGE_DELETE_MODE] = {NULL, "Failed to delete mode"},
+    [CHANGE_DELETE_CONTEXT] = {NULL, "Error while deleting context"},
+};
+
 static void answer_failure(struct change *c, const struct ledger_result *r)
 {
+    const char *reason = r->why.text[0] ? r->why.text : err_text(r->err);
+    struct failure_words words = {0};
+    if ((size_t)c->kind < sizeof failure_words / sizeof *failure_words)
+        words = failure_words[c->kind];
     if (r->err == ERR_MESSAGE_TOO_LARGE)
         (void)!answer_error(c->answer, API_TOO_LARGE, "Register operation failed because schema is too large");
-    else if (r->err == ERR_TIMEOUT)
-        (void)!answer_error(c->answer, API_TIMEOUT, "Register operation timed out: %s", r->why.text);
+    else if (r->err == ERR_TIMEOUT && words.timed_out)
+        (void)!answer_error(c->answer, API_TIMEOUT, "%s: %s", words.timed_out, reason);
     else
-        (void)!answer_error(c->answer, API_STORE,
-                            "Register schema operation failed while writing to the Kafka store: %s",
-                            r->why.text[0] ? r->why.text : err_text(r->err));
+        (void)!answer_error(c->answer, API_STORE, "%s: %s", words.failed ? words.failed : "Error in the backend store",
+                            reason);
 }
 
 static void decided(void *ctx, const struct ledger_result *r)

@@ -9,10 +9,12 @@
  * Writer, happy path: fence() makes the producer and init_transactions() when it does not hold the fence, then reads up
  * to the end; commit() produces, commits, and waits for the last offsets to be read back. A fatal producer error
  * (fenced, lost epoch) drops the producer; the next fence() makes a new one.
+ * The end of the log is asked for by a client of its own (ledger_end.h).
  * Failures: connections are retried by librdkafka for ever; we log one line when all brokers are gone and one when they
  * are back. Ownership: the reader owns the consumer handle from start to stop (sync() borrows it, librdkafka is
  * thread-safe); the writer thread alone touches the producer, except stop(), after it was joined. */
 #include "core/base/log.h"
+#include "core/ledger/ledger_end.h"
 #include "core/ledger/ledger_internal.h"
 
 #include <librdkafka/rdkafka.h>
@@ -43,6 +45,9 @@ struct kafka_side {
     int64_t looked_ms;
 
     int64_t own_last[LEDGER_PARTITIONS_MAX]; /* our last committed record that was read back; -1 when none */
+
+    pthread_mutex_t ask_lock; /* guards the making of `end` */
+    struct ledger_end *end;   /* made when first needed */
 
     rd_kafka_t *producer; /* holds the fence when not NULL */
     int init_timeout_ms;
@@ -86,6 +91,12 @@ static const struct pair consumer_settings[] = {
     {NULL, NULL},
 };
 
+static const struct pair asker_settings[] = {
+    {"isolation.level", "read_committed"}, {"enable.partition.eof", "true"},    {"auto.offset.reset", "error"},
+    {"allow.auto.create.topics", "false"}, {"fetch.wait.max.ms", "1"},          {"fetch.error.backoff.ms", "50"},
+    {"queued.min.messages", "1"},          {"fetch.message.max.bytes", "4096"}, {NULL, NULL},
+};
+
 static const struct pair producer_settings[] = {
     {"acks", "all"},
     {"enable.idempotence", "true"},
@@ -97,9 +108,17 @@ static const struct pair producer_settings[] = {
     {NULL, NULL},
 };
 
-static bool is_for_the_other(const char *key, bool producer)
+/* What clients are made for. */
+enum purpose { TO_READ, TO_WRITE, TO_ASK };
+
+static const struct pair *settings_for(enum purpose purpose)
 {
-    return producer ? !strncmp(key, "fetch.", 6) : false;
+    return purpose == TO_READ ? consumer_settings : purpose == TO_WRITE ? producer_settings : asker_settings;
+}
+
+static bool is_for_another(const char *key, enum purpose purpose)
+{
+    return purpose != TO_READ && !strncmp(key, "fetch.", 6);
 }
 
 static enum err set_all(rd_kafka_conf_t *conf, const struct pair *pairs, struct reason *why)
@@ -178,19 +197,19 @@ static enum err map_error(rd_kafka_resp_err_t code)
     return ERR_UNAVAILABLE;
 }
 
-static enum err client_new(struct ledger *l, bool producer, rd_kafka_t **out, struct reason *why)
+static enum err client_new(struct ledger *l, enum purpose purpose, rd_kafka_t **out, struct reason *why)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char text[256];
     enum err e = set_all(conf, common_settings, why);
     if (!e)
-        e = set_all(conf, producer ? producer_settings : consumer_settings, why);
+        e = set_all(conf, settings_for(purpose), why);
     for (size_t i = 0; !e && l->kafka[i] && l->kafka[i + 1]; i += 2) {
         struct pair one[2] = {{l->kafka[i], l->kafka[i + 1]}, {NULL, NULL}};
-        if (!is_for_the_other(one->key, producer))
+        if (!is_for_another(one->key, purpose))
             e = set_all(conf, one, why);
     }
-    if (!e && producer) {
+    if (!e && purpose == TO_WRITE) {
         struct pair id[2] = {{"transactional.id", l->transactional_id}, {NULL, NULL}};
         e = set_all(conf, id, why);
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
@@ -202,7 +221,7 @@ static enum err client_new(struct ledger *l, bool producer, rd_kafka_t **out, st
     rd_kafka_conf_set_opaque(conf, l);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
-    *out = rd_kafka_new(producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    *out = rd_kafka_new(purpose == TO_WRITE ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (!*out) {
         rd_kafka_conf_destroy(conf);
         return reason_set(why, ERR_BAD_CONFIG, "%s", text);
@@ -212,16 +231,16 @@ static enum err client_new(struct ledger *l, bool producer, rd_kafka_t **out, st
 
 /* --- the reader --- */
 
-/* `client`: the reader's, or better the writer's, whose connections no long poll of a fetch stands in the way of. */
-static enum err query_ends(struct ledger *l, rd_kafka_t *client, int32_t partitions, int64_t *ends, int64_t deadline_ms,
-                           struct reason *why)
+/* At start, right after the brokers answered. Later ledger_end.h asks. */
+static enum err query_ends(struct ledger *l, int32_t partitions, int64_t *ends, int64_t deadline_ms, struct reason *why)
 {
     for (int32_t p = 0; p < partitions; p++) {
         int64_t low = 0, left = deadline_ms - ledger_now_ms();
         if (left <= 0)
             return reason_set(why, ERR_TIMEOUT, "%s: asking for the end took too long", l->topic);
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            client, l->topic, p, &low, &ends[p], left < QUERY_TIMEOUT_MS ? (int)left : QUERY_TIMEOUT_MS);
+        rd_kafka_resp_err_t code =
+            rd_kafka_query_watermark_offsets(((struct kafka_side *)l->side)->consumer, l->topic, p, &low, &ends[p],
+                                             left < QUERY_TIMEOUT_MS ? (int)left : QUERY_TIMEOUT_MS);
         if (code)
             return reason_set(why, map_error(code), "%s: asking for the end: %s", l->topic, rd_kafka_err2str(code));
     }
@@ -274,7 +293,7 @@ static enum err reader_connect(struct ledger *l, bool *fatal, struct reason *why
     if (!e)
         e = judge_partitions(l, partitions, fatal, why);
     if (!e)
-        e = query_ends(l, k->consumer, partitions, ends, ledger_now_ms() + 2 * CONNECT_TIMEOUT_MS, why);
+        e = query_ends(l, partitions, ends, ledger_now_ms() + 2 * CONNECT_TIMEOUT_MS, why);
     for (int32_t p = 0; !e && p < partitions; p++)
         if (rd_kafka_consume_start_queue(k->topic, p, RD_KAFKA_OFFSET_BEGINNING, k->queue))
             e = reason_set(why, ERR_UNAVAILABLE, "%s: %s", l->topic, rd_kafka_err2str(rd_kafka_last_error()));
@@ -463,13 +482,27 @@ static enum err take_error(struct ledger *l, rd_kafka_error_t *error, const char
     return e;
 }
 
-static enum err sync_by(struct ledger *l, rd_kafka_t *client, bool fenced, int64_t deadline_ms, struct reason *why)
+static enum err ask_ends(struct ledger *l, int32_t partitions, int64_t *ends, int64_t deadline_ms, struct reason *why)
+{
+    struct kafka_side *k = l->side;
+    rd_kafka_t *client = NULL;
+    enum err e = ERR_OK;
+    pthread_mutex_lock(&k->ask_lock);
+    if (!k->end)
+        e = client_new(l, TO_ASK, &client, why);
+    if (!e && client)
+        e = ledger_end_new(&k->end, client, l->topic, why);
+    pthread_mutex_unlock(&k->ask_lock);
+    return e ? e : ledger_end_ask(k->end, partitions, ends, deadline_ms, why);
+}
+
+static enum err sync_by(struct ledger *l, bool fenced, int64_t deadline_ms, struct reason *why)
 {
     int64_t ends[LEDGER_PARTITIONS_MAX];
     pthread_mutex_lock(&l->lock);
     int32_t partitions = l->targets_known ? l->partitions : 0;
     pthread_mutex_unlock(&l->lock);
-    enum err e = partitions ? query_ends(l, client, partitions, ends, deadline_ms, why)
+    enum err e = partitions ? ask_ends(l, partitions, ends, deadline_ms, why)
                             : ledger_wait_ready(l, left_ms(deadline_ms, INT32_MAX), why);
     if (e || !partitions)
         return e;
@@ -486,20 +519,18 @@ static enum err sync_by(struct ledger *l, rd_kafka_t *client, bool fenced, int64
     return ledger_wait_position(l, partitions, ends, deadline_ms, why);
 }
 
-/* From any thread: the producer is the writer's alone. */
 static enum err kafka_sync(struct ledger *l, int64_t deadline_ms, struct reason *why)
 {
-    struct kafka_side *k = l->side;
-    bool writer = l->writer_started && pthread_equal(pthread_self(), l->writer);
-    return sync_by(l, writer && k->producer ? k->producer : k->consumer, false, deadline_ms, why);
+    return sync_by(l, false, deadline_ms, why);
 }
 
 /* init_transactions looks for its coordinator at once, and again only a second later when no broker was connected. */
 static void connect_first(struct ledger *l)
 {
     struct kafka_side *k = l->side;
-    int64_t low, high;
-    (void)rd_kafka_query_watermark_offsets(k->producer, l->topic, 0, &low, &high, CONNECT_TIMEOUT_MS);
+    const struct rd_kafka_metadata *m = NULL;
+    if (!rd_kafka_metadata(k->producer, 0, NULL, &m, CONNECT_TIMEOUT_MS))
+        rd_kafka_metadata_destroy(m);
 }
 
 /* An open transaction of the one before is aborted first, and librdkafka asks again only half a second later. A new
@@ -524,14 +555,14 @@ static enum err kafka_fence(struct ledger *l, int64_t deadline_ms, struct reason
         return ERR_OK;
     enum err e = ledger_wait_ready(l, left_ms(deadline_ms, INT32_MAX), why);
     if (!e)
-        e = client_new(l, true, &k->producer, why);
+        e = client_new(l, TO_WRITE, &k->producer, why);
     if (e)
         return e;
     atomic_store(&k->producer_fatal, 0);
     connect_first(l);
     e = init_transactions(l, deadline_ms, why);
     if (!e)
-        e = sync_by(l, k->producer, true, deadline_ms, why);
+        e = sync_by(l, true, deadline_ms, why);
     if (e)
         drop_producer(k);
     return e;
@@ -681,12 +712,14 @@ static void kafka_stop(struct ledger *l)
         pthread_join(k->reader, NULL);
     }
     drop_producer(k);
+    ledger_end_free(k->end);
     if (k->queue)
         rd_kafka_queue_destroy(k->queue);
     if (k->topic)
         rd_kafka_topic_destroy(k->topic);
     if (k->consumer)
         rd_kafka_destroy(k->consumer);
+    pthread_mutex_destroy(&k->ask_lock);
     free(k);
     l->side = NULL;
 }
@@ -697,9 +730,10 @@ static enum err kafka_start(struct ledger *l, struct reason *why)
     if (!k)
         return reason_set(why, ERR_NO_MEMORY, "no memory for a ledger");
     l->side = k;
+    pthread_mutex_init(&k->ask_lock, NULL);
     for (int32_t p = 0; p < LEDGER_PARTITIONS_MAX; p++)
         k->own_last[p] = -1;
-    enum err e = client_new(l, false, &k->consumer, why);
+    enum err e = client_new(l, TO_READ, &k->consumer, why);
     if (!e) {
         k->queue = rd_kafka_queue_new(k->consumer);
         k->topic = rd_kafka_topic_new(k->consumer, l->topic, NULL);
