@@ -344,9 +344,13 @@ enum err decide_register(struct change *c, struct decision *d)
     struct registration r = {.u = store_subject(d->store, c->subject), .new_version = 1};
     scope_read(&r.scope, d->store, c->subject);
     r.previous = subject_latest(r.u, false);
-    if (r.u)
-        r.new_version = r.u->versions[r.u->n - 1].version + 1;
+    int32_t highest = store_reserved(d->store, c->subject);
+    if (r.u && r.u->versions[r.u->n - 1].version > highest)
+        highest = r.u->versions[r.u->n - 1].version;
+    r.new_version = highest < INT32_MAX ? highest + 1 : INT32_MAX;
     enum err e = check_mode(c, d, r.scope.mode);
+    if (!e && highest == INT32_MAX)
+        e = answer_error(c->answer, API_STORE, "no versions are left in the subject");
     if (!e)
         e = fill_up(&r, c);
     if (!e) {

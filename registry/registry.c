@@ -96,6 +96,8 @@ struct registry {
     pthread_rwlock_t lock;
     pthread_rwlock_t submit_lock; /* held while submitting, so that nothing is submitted to a closed ledger */
     atomic_bool stopping;
+    atomic_bool serving;   /* the topic was read: what is wrong in it may be set right */
+    atomic_bool repairing; /* it is being set right */
     struct ledger *ledger;
     struct auth *auth;
     struct audit_log *audit;
@@ -106,12 +108,15 @@ struct registry {
 
 /* --- the ledger's side --- */
 
+static void repair(struct registry *g);
+
 static void on_record(void *user, const struct ledger_record *r)
 {
     struct registry *g = user;
     struct reason why;
     pthread_rwlock_wrlock(&g->lock);
     enum err e = store_apply(&g->store, r->key, r->value, r->timestamp_ms, &why);
+    bool wants_repair = store_wants_repair(&g->store);
     pthread_rwlock_unlock(&g->lock);
     metric_add(g->records, 1);
     if (e) {
@@ -119,6 +124,8 @@ static void on_record(void *user, const struct ledger_record *r)
         log_warn("%s: record at offset %lld skipped: %s", settings_string(g->settings, "kafkastore.topic"),
                  (long long)r->offset, why.text);
     }
+    if (wants_repair)
+        repair(g);
 }
 
 static void on_reset(void *user)
@@ -232,6 +239,37 @@ static void submit(void *ctx, struct change *c, void (*done)(void *ctx), void *d
         answer_failure(c, &r);
         done(done_ctx);
     }
+}
+
+static enum err decide_repair(void *ctx, struct ledger_view *view)
+{
+    struct registry *g = ctx;
+    pthread_rwlock_rdlock(&g->lock);
+    store_repair(g->overlay_used ? &g->overlay : &g->store, emit, view);
+    pthread_rwlock_unlock(&g->lock);
+    return ERR_OK;
+}
+
+static void repaired(void *ctx, const struct ledger_result *r)
+{
+    struct registry *g = ctx;
+    if (!r->err && r->first_offset >= 0)
+        log_warn(
+            "%s: records of other writers were overwritten, from offset %lld on: ids stand for one schema, deleted "
+            "schemas stay deleted",
+            settings_string(g->settings, "kafkastore.topic"), (long long)r->first_offset);
+    g->repairing = false;
+}
+
+/* Another writer left records that must not stand (store_foreign.c). */
+static void repair(struct registry *g)
+{
+    if (!g->serving || atomic_exchange(&g->repairing, true))
+        return;
+    pthread_rwlock_rdlock(&g->submit_lock);
+    if (g->stopping || ledger_submit(g->ledger, decide_repair, repaired, g))
+        g->repairing = false;
+    pthread_rwlock_unlock(&g->submit_lock);
 }
 
 static bool is_ready(void *ctx)
@@ -414,8 +452,15 @@ static enum err registry_start(struct registry *g, struct reason *why)
         e = wait_ready(g, why);
     if (!e)
         e = audit_log_open_settings(&g->audit, "registry", g->settings, is_memory(g) ? NULL : g->kafka.words, why);
-    if (!e)
+    if (!e) {
+        g->serving = true;
+        pthread_rwlock_rdlock(&g->lock);
+        bool wants_repair = store_wants_repair(&g->store);
+        pthread_rwlock_unlock(&g->lock);
+        if (wants_repair)
+            repair(g);
         e = start_http(g, why);
+    }
     if (!e)
         e = tell_addresses(g, why);
     return e;

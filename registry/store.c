@@ -130,6 +130,18 @@ struct content *content_new(enum schema_type type, struct slice text, const stru
     return c;
 }
 
+bool content_take_md5(struct content *c, struct slice base64)
+{
+    uint8_t bytes[GUID_SIZE + 2];
+    enum { MD5_TEXT = 4 * ((GUID_SIZE + 2) / 3) };
+    if (base64.n != MD5_TEXT || base64.p[MD5_TEXT - 1] != '=' || base64.p[MD5_TEXT - 2] != '=' ||
+        EVP_DecodeBlock(bytes, base64.p, MD5_TEXT) != GUID_SIZE + 2)
+        return false;
+    memcpy(c->guid, bytes, GUID_SIZE);
+    c->guid_given = true;
+    return true;
+}
+
 struct content *content_ref(struct content *c)
 {
     atomic_fetch_add(&c->refs, 1);
@@ -223,6 +235,8 @@ void store_init(struct store *s, const struct store *base)
     map_init(&s->configs);
     map_init(&s->modes);
     map_init(&s->raw_keys);
+    map_init(&s->repairs);
+    map_init(&s->reserved);
     arena_init(&s->scratch, 0);
     if (base)
         return;
@@ -285,6 +299,8 @@ void store_free(struct store *s)
     map_free(&s->configs, free_json);
     map_free(&s->modes, NULL);
     map_free(&s->raw_keys, free_json);
+    map_free(&s->repairs, free);
+    map_free(&s->reserved, NULL);
     arena_free(&s->scratch);
     if (s->order) {
         pthread_mutex_destroy(&s->order->lock);
@@ -394,11 +410,9 @@ enum err store_note_id(struct store *s, struct subject *u, const struct version 
         content_unref(e->content); /* nobody uses the old one any more: the id starts over */
         e->content = content_ref(v->content);
     }
-    if (content_same(e->content, v->content)) {
-        struct content_key k = content_key(v->content);
-        if (map_put(&c->by_content, slice_of(k.bytes, sizeof k.bytes), e, NULL))
-            return ERR_NO_MEMORY;
-    }
+    struct content_key k = content_key(v->content); /* one id may have several: the same text with other metadata */
+    if (map_put(&c->by_content, slice_of(k.bytes, sizeof k.bytes), e, NULL))
+        return ERR_NO_MEMORY;
     if (v->id > c->max_id)
         c->max_id = v->id;
     for (size_t i = 0; i < e->n; i++)
@@ -613,14 +627,29 @@ const struct content *store_by_id(const struct store *s, struct slice context, i
     return c;
 }
 
+struct find_content {
+    const struct content *want;
+    bool found;
+};
+
+static bool is_content(void *ctx, const struct subject *u, const struct version *v)
+{
+    struct find_content *f = ctx;
+    (void)u;
+    f->found = content_same(v->content, f->want);
+    return !f->found;
+}
+
 int32_t store_id_of(const struct store *s, struct slice context, const struct content *c)
 {
     struct content_key k = content_key(c);
     for (const struct store *at = s; at; at = at->base) {
         const struct context *x = map_get(&at->contexts, context);
         const struct id_entry *e = x ? map_get(&x->by_content, slice_of(k.bytes, sizeof k.bytes)) : NULL;
-        const struct content *now = e ? store_by_id(s, context, e->id) : NULL;
-        if (now && content_same(now, c))
+        struct find_content f = {c, false};
+        if (e)
+            store_each_use(s, context, e->id, is_content, &f);
+        if (f.found)
             return e->id;
     }
     return -1;
@@ -767,13 +796,4 @@ enum mode store_mode(const struct store *s, struct slice qualified)
         if (map_has(&s->modes, scope_key(qualified)))
             return (enum mode)(intptr_t)map_get(&s->modes, scope_key(qualified));
     return MODE_NONE;
-}
-
-struct slice store_raw_key(const struct store *s, struct slice canonical, size_t i)
-{
-    while (s->base)
-        s = s->base;
-    const json_t *list = map_get(&s->raw_keys, canonical);
-    const json_t *v = json_array_get(list, i);
-    return v ? slice_of(json_string_value(v), json_string_length(v)) : SLICE_NULL;
 }

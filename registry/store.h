@@ -28,6 +28,7 @@ struct content {
     atomic_int refs;
     enum schema_type type;
     uint8_t guid[GUID_SIZE]; /* MD5 of the rest */
+    bool guid_given;         /* not computed: the record brought it, because its metadata is encrypted */
     struct slice text;
     struct slice metadata, rules; /* canonical JSON, or null */
     const struct schema_ref *references;
@@ -35,6 +36,8 @@ struct content {
 };
 struct content *content_new(enum schema_type type, struct slice text, const struct schema_ref *references, size_t n,
                             const json_t *metadata, const json_t *rules); /* one reference; NULL: no memory */
+/* The identity a record brought ("md5", base64); false: it is none. Before the content is shared. */
+bool content_take_md5(struct content *c, struct slice base64);
 struct content *content_ref(struct content *c);
 void content_unref(struct content *c);
 bool content_same(const struct content *a, const struct content *b);
@@ -66,7 +69,9 @@ struct store {
     struct map referrers;      /* struct referrers, by qualified subject and version */
     struct map configs;        /* json_t, by qualified subject; "" is the global one; JSON null hides the base's */
     struct map modes;          /* int as pointer */
-    struct map raw_keys;       /* canonical key -> struct raw_keys: other bytes seen for the same key */
+    struct map raw_keys;       /* canonical key -> json_t, a list: other bytes seen for the same key */
+    struct map repairs;        /* raw key -> canonical key: whose record in the topic is not what the store holds */
+    struct map reserved;       /* qualified subject -> highest version that is there and was not understood */
     struct arena scratch;      /* of the record being applied */
     struct store_order *order; /* subjects by name; made on demand, not in overlays */
     const char *default_level; /* compatibility where nothing is set; NULL: BACKWARD */
@@ -131,6 +136,12 @@ void record_context_value(struct buf *out, struct slice context);
 /* The i-th other form the key was seen in (an older or foreign writer's), null past the end: each must be tombstoned
  * with the canonical one, or compaction would keep it and bring the record back. */
 struct slice store_raw_key(const struct store *s, struct slice canonical, size_t i);
+
+/* Records of others that must not stand: what to write under their keys (null: a tombstone), from a decision. */
+bool store_wants_repair(const struct store *s);
+void store_repair(const struct store *s, void (*emit)(void *ctx, struct slice key, struct slice value), void *ctx);
+/* The highest version of the subject that is in the topic and was not understood; 0: none. */
+int32_t store_reserved(const struct store *s, struct slice subject);
 
 /* A configuration's members in the reference's order; `level` names compatibilityLevel ("compatibility" in updates).
  * With subject, that comes first. No braces. */

@@ -39,6 +39,14 @@ struct content *store_intern(struct store *s, struct content *c);
 void store_release(struct store *s, struct content *c);
 enum err store_note_id(struct store *s, struct subject *u, const struct version *v) MUST_CHECK;
 enum err store_note_references(struct store *s, const struct subject *u, const struct version *v) MUST_CHECK;
+
+/* --- what other writers leave behind (store_foreign.c) --- */
+void store_note_key(struct store *s, struct slice canonical, struct slice raw, bool tombstone);
+void store_reject(struct store *s, struct slice canonical, struct slice raw); /* its record is not taken */
+void store_repaired(struct store *s, struct slice raw);
+void store_reserve(struct store *s, struct slice subject, int32_t version, int32_t id);
+bool store_same_text(struct arena *scratch, struct slice a, struct slice b);
+
 struct slice referrer_key(struct buf *out, struct slice subject, int32_t version);
 
 #endif

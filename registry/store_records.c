@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Records of `_schemas`, both directions. Writing follows the reference byte for byte (compaction compares keys as
  * bytes); reading is lenient: older members missing, foreign members present, magic 0 or 1, members in any order.
- * A raw key that is not the canonical one is remembered, so that a tombstone can be written for it too. */
+ * What other writers leave behind is in store_foreign.c. */
 #include "registry/json_text.h"
 #include "registry/store_internal.h"
 
+#include <openssl/evp.h>
 #include <stdlib.h>
 
 const char *const config_members[] = {"alias",
@@ -47,13 +48,22 @@ void record_schema_key(struct buf *out, struct slice subject, int32_t version)
     buf_printf(out, ",\"version\":%d,\"magic\":1}", (int)version);
 }
 
+static void put_md5(struct buf *out, const struct content *c)
+{
+    unsigned char text[4 * ((GUID_SIZE + 2) / 3) + 1];
+    EVP_EncodeBlock(text, c->guid, GUID_SIZE);
+    buf_printf(out, ",\"md5\":\"%s\"", (const char *)text);
+}
+
 void record_schema_value(struct buf *out, struct slice subject, const struct version *v, bool deleted)
 {
     const struct content *c = v->content;
     buf_put_str(out, "{\"subject\":");
     json_text_print_string(out, subject);
-    buf_printf(out, ",\"version\":%d,\"id\":%d,\"schemaType\":\"%s\"", (int)v->version, (int)v->id,
-               schema_type_name(c->type));
+    buf_printf(out, ",\"version\":%d,\"id\":%d", (int)v->version, (int)v->id);
+    if (c->guid_given)
+        put_md5(out, c);
+    buf_printf(out, ",\"schemaType\":\"%s\"", schema_type_name(c->type));
     for (size_t i = 0; i < c->reference_count; i++) {
         buf_put_str(out, i ? ",{\"name\":" : ",\"references\":[{\"name\":");
         json_text_print_string(out, c->references[i].name);
@@ -205,33 +215,6 @@ static json_t *json_member(const struct jvalue *v, const char *name)
     return j;
 }
 
-/* Remember the raw form of a key when it is not the canonical one; forget all forms when the record is gone. */
-static void note_raw_key(struct store *s, struct slice canonical, struct slice raw, bool tombstone)
-{
-    if (s->base || slice_eq(canonical, raw))
-        return;
-    json_t *list = map_get(&s->raw_keys, canonical);
-    json_t *form = json_stringn((const char *)raw.p, raw.n);
-    if (!form)
-        return;
-    size_t at = 0;
-    while (at < json_array_size(list) && !json_equal(json_array_get(list, at), form))
-        at++;
-    if (tombstone) {
-        if (at < json_array_size(list))
-            json_array_remove(list, at);
-    } else {
-        if (!list) {
-            list = json_array();
-            if (map_put(&s->raw_keys, canonical, list, NULL))
-                json_decref(list), list = NULL;
-        }
-        if (list && at == json_array_size(list))
-            json_array_append(list, form);
-    }
-    json_decref(form);
-}
-
 static enum err read_references(const struct jvalue *value, struct schema_ref **out, size_t *n)
 {
     const struct jvalue *list = json_text_get_str(value, "references");
@@ -277,6 +260,8 @@ static enum err read_content(struct store *s, const struct jvalue *value, struct
         e = read_contract(value, &metadata, &rules, why);
     if (!e) {
         struct content *c = content_new(type, text, references, n, metadata, rules);
+        if (c)
+            (void)content_take_md5(c, text_member(value, "md5"));
         *out = c ? store_intern(s, c) : NULL;
         e = *out ? ERR_OK : ERR_NO_MEMORY;
     }
@@ -328,13 +313,33 @@ static enum err put_version(struct store *s, struct slice name, const struct ver
     return e ? e : store_note_references(s, u, &u->versions[at]);
 }
 
+static enum err check_schema_key(const struct jvalue *key, int32_t *version, struct reason *why)
+{
+    int32_t magic = 1;
+    if (slice_is_null(text_member(key, "subject")) || !int_member(key, "version", version))
+        return reason_set(why, ERR_MALFORMED, "schema key without subject or version");
+    if (*version < 1)
+        return reason_set(why, ERR_MALFORMED, "schema key with version %d", (int)*version);
+    if (json_text_get_str(key, "magic") && (!int_member(key, "magic", &magic) || (magic != 0 && magic != 1)))
+        return reason_set(why, ERR_MALFORMED, "schema key with magic byte %d", (int)magic);
+    return ERR_OK;
+}
+
+/* An id stands for one schema, the first: messages carry it already. */
+static bool id_is_taken(struct store *s, struct slice subject, int32_t id, struct slice text)
+{
+    const struct content *there = store_by_id(s, subject_parse(subject).context, id);
+    return there && !store_same_text(&s->scratch, there->text, text);
+}
+
 static enum err apply_schema(struct store *s, const struct jvalue *key, const struct jvalue *value,
                              int64_t timestamp_ms, struct reason *why)
 {
     struct version v = {.timestamp_ms = timestamp_ms};
     struct slice subject = text_member(key, "subject");
-    if (slice_is_null(subject) || !int_member(key, "version", &v.version))
-        return reason_set(why, ERR_MALFORMED, "schema key without subject or version");
+    enum err e = check_schema_key(key, &v.version, why);
+    if (e)
+        return e;
     if (!value) {
         remove_version(s, subject, v.version);
         return ERR_OK;
@@ -343,13 +348,44 @@ static enum err apply_schema(struct store *s, const struct jvalue *key, const st
         return reason_set(why, ERR_MALFORMED, "schema record without id");
     const struct jvalue *deleted = json_text_get_str(value, "deleted");
     v.deleted = deleted && deleted->kind == J_TRUE;
-    enum err e = read_content(s, value, &v.content, why);
-    if (e)
+    e = read_content(s, value, &v.content, why);
+    if (e) {
+        store_reserve(s, subject, v.version, v.id);
         return e;
+    }
+    if (id_is_taken(s, subject, v.id, v.content->text)) {
+        store_release(s, v.content);
+        return reason_set(why, ERR_CONFLICT, "subject %.*s version %d brings another schema for the id %d: not taken",
+                          SLICE_FMT(subject), (int)v.version, (int)v.id);
+    }
     e = put_version(s, subject, &v);
     if (e)
         content_unref(v.content);
     return e;
+}
+
+/* Softly deleted versions go for good, as before an import. Without a subject: those of the default context. */
+static enum err apply_clear_subject(struct store *s, const struct jvalue *key, const struct jvalue *value)
+{
+    struct slice want = text_member(key, "subject");
+    want = slice_is_null(want) ? slice_str("") : want;
+    if (!value)
+        return ERR_OK;
+    for (const struct store *at = s; at; at = at->base)
+        for (struct map_entry *e = map_first(&at->subjects); e; e = map_next(&at->subjects, e)) {
+            const struct subject *u = store_subject(s, map_key(e));
+            bool wanted = subject_is_context(want)
+                              ? slice_eq(subject_parse(map_key(e)).context, subject_parse(want).context)
+                              : slice_eq(map_key(e), want);
+            for (size_t i = wanted && u ? u->n : 0; i > 0; i--)
+                if (u->versions[i - 1].deleted) {
+                    remove_version(s, map_key(e), u->versions[i - 1].version);
+                    u = store_subject(s, map_key(e));
+                    if (!u)
+                        break;
+                }
+        }
+    return ERR_OK;
 }
 
 static enum err apply_delete_subject(struct store *s, const struct jvalue *key, const struct jvalue *value,
@@ -420,17 +456,25 @@ static enum err apply_context(struct store *s, const struct jvalue *key, const s
     return ERR_OK;
 }
 
-enum key_kind { KEY_SCHEMA, KEY_CONFIG, KEY_MODE, KEY_DELETE_SUBJECT, KEY_CONTEXT, KEY_OTHER, KEY_UNKNOWN };
+enum key_kind {
+    KEY_SCHEMA,
+    KEY_CONFIG,
+    KEY_MODE,
+    KEY_DELETE_SUBJECT,
+    KEY_CLEAR_SUBJECT,
+    KEY_CONTEXT,
+    KEY_OTHER,
+    KEY_UNKNOWN
+};
 
 static enum key_kind kind_of(const struct jvalue *key)
 {
     static const struct {
         const char *name;
         enum key_kind kind;
-    } kinds[] = {{"SCHEMA", KEY_SCHEMA},       {"CONFIG", KEY_CONFIG},
-                 {"MODE", KEY_MODE},           {"DELETE_SUBJECT", KEY_DELETE_SUBJECT},
-                 {"CONTEXT", KEY_CONTEXT},     {"NOOP", KEY_OTHER},
-                 {"CLEAR_SUBJECT", KEY_OTHER}, {"ASSOC", KEY_OTHER}};
+    } kinds[] = {
+        {"SCHEMA", KEY_SCHEMA},   {"CONFIG", KEY_CONFIG}, {"MODE", KEY_MODE},   {"DELETE_SUBJECT", KEY_DELETE_SUBJECT},
+        {"CONTEXT", KEY_CONTEXT}, {"NOOP", KEY_OTHER},    {"ASSOC", KEY_OTHER}, {"CLEAR_SUBJECT", KEY_CLEAR_SUBJECT}};
     struct slice name = text_member(key, "keytype");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (slice_eq_str(name, kinds[i].name))
@@ -448,6 +492,8 @@ static void canonical_key(struct buf *out, enum key_kind kind, const struct jval
         record_config_key(out, subject);
     else if (kind == KEY_MODE)
         record_mode_key(out, subject);
+    else if (kind == KEY_CONTEXT && json_text_is_str(json_text_get_str(key, "tenant"), "default"))
+        record_context_key(out, text_member(key, "context"));
 }
 
 static enum err apply_parsed(struct store *s, enum key_kind kind, const struct jvalue *key, const struct jvalue *value,
@@ -464,6 +510,8 @@ static enum err apply_parsed(struct store *s, enum key_kind kind, const struct j
         return apply_mode(s, scope, value, why);
     case KEY_DELETE_SUBJECT:
         return apply_delete_subject(s, key, value, why);
+    case KEY_CLEAR_SUBJECT:
+        return apply_clear_subject(s, key, value);
     case KEY_CONTEXT:
         return apply_context(s, key, value, why);
     case KEY_OTHER:
@@ -483,6 +531,22 @@ static enum err parse_object(struct jvalue **out, struct slice text, struct aren
     return e ? reason_set(why, ERR_MALFORMED, "the %s is not a JSON object", what) : ERR_OK;
 }
 
+/* Keys that are written anew or tombstoned. The canonical form is empty for the others. */
+static void note_key(struct store *s, enum key_kind kind, const struct jvalue *k, struct slice raw, bool tombstone,
+                     bool rejected)
+{
+    struct buf canonical;
+    buf_init(&canonical, 0);
+    canonical_key(&canonical, kind, k);
+    if (canonical.n && !buf_error(&canonical)) {
+        store_repaired(s, raw);
+        store_note_key(s, buf_slice(&canonical), raw, tombstone);
+        if (rejected)
+            store_reject(s, buf_slice(&canonical), raw);
+    }
+    buf_free(&canonical);
+}
+
 enum err store_apply(struct store *s, struct slice key, struct slice value, int64_t timestamp_ms, struct reason *why)
 {
     struct jvalue *k = NULL, *v = NULL;
@@ -495,15 +559,9 @@ enum err store_apply(struct store *s, struct slice key, struct slice value, int6
         kind = kind_of(k);
         e = apply_parsed(s, kind, k, v, timestamp_ms, why);
     }
-    if (e) {
+    if (e)
         s->skipped++;
-        return e;
-    }
-    struct buf canonical;
-    buf_init(&canonical, 0);
-    canonical_key(&canonical, kind, k);
-    if (canonical.n)
-        note_raw_key(s, buf_slice(&canonical), key, !v);
-    buf_free(&canonical);
-    return ERR_OK;
+    if (!e || e == ERR_CONFLICT)
+        note_key(s, kind, k, key, !v, e == ERR_CONFLICT);
+    return e;
 }
