@@ -20,7 +20,8 @@ struct session {
     struct settings *settings; /* the client properties, once session_load() read them */
     struct kafka_cli *kafka;
     struct http *http;
-    struct arena arena; /* answers live here until the end */
+    long http_status, http_code; /* of the last HTTP answer: its status, its error_code (0: none) */
+    struct arena arena;          /* answers live here until the end */
     struct reason why;
 };
 
@@ -57,6 +58,18 @@ enum err session_call(struct session *s, int32_t node, int16_t api_key, const vo
 enum session_api { SESSION_REGISTRY, SESSION_ADMIN };
 enum err session_http(struct session *s, enum session_api api, const char *method, const char *path, const json_t *body,
                       json_t **answer) MUST_CHECK;
+/* Another server of the registry's interface than the one of the client properties. The strings are borrowed. */
+struct http_peer {
+    const char *url;  /* http[s]://HOST:PORT[/PATH] */
+    const char *user; /* NULL: nobody */
+    struct secret password;
+    const char *ca; /* PEM; NULL: the system's */
+    bool insecure;  /* its certificate is not verified, and the password may go in the clear */
+    struct http *http;
+};
+enum err session_http_peer(struct session *s, struct http_peer *peer, const char *method, const char *path,
+                           const json_t *body, json_t **answer) MUST_CHECK;
+void http_peer_free(struct http_peer *peer);
 void session_put_escaped(struct buf *out, const char *text); /* percent-encoded */
 void http_free(struct http *h);
 

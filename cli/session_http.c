@@ -63,13 +63,13 @@ static enum err set_identity(struct session *s, struct http *h)
     return ERR_OK;
 }
 
-static enum err http_open(struct session *s)
+static enum err http_open(struct session *s, struct http **out)
 {
     struct http *h = calloc(1, sizeof *h);
 
     if (!h)
         return session_fail(s, ERR_NO_MEMORY, "no memory");
-    s->http = h;
+    *out = h;
     buf_init(&h->user, 0);
     buf_init(&h->answer, HTTP_ANSWER_MAX);
     h->curl = curl_easy_init();
@@ -84,33 +84,74 @@ static enum err http_open(struct session *s)
     curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, &h->answer);
     curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_S);
     curl_easy_setopt(h->curl, CURLOPT_TIMEOUT, (long)HTTP_TIMEOUT_S);
-    return set_identity(s, h);
+    return ERR_OK;
+}
+
+static enum err http_open_peer(struct session *s, struct http_peer *peer)
+{
+    enum err err = http_open(s, &peer->http);
+    CURL *curl = peer->http ? peer->http->curl : NULL;
+
+    if (err)
+        return err;
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, peer->user && !peer->insecure ? "https" : "https,http");
+    if (peer->ca)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, peer->ca);
+    if (peer->insecure) {
+        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    if (!peer->user)
+        return ERR_OK;
+    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    curl_easy_setopt(curl, CURLOPT_USERNAME, peer->user);
+    curl_easy_setopt(curl, CURLOPT_PASSWORD, peer->password.p ? (const char *)peer->password.p : "");
+    return ERR_OK;
+}
+
+void http_peer_free(struct http_peer *peer)
+{
+    http_free(peer->http);
+    secret_free(&peer->password);
+    *peer = (struct http_peer){0};
+}
+
+static void put_url(struct buf *out, const char *base, const char *path)
+{
+    size_t n = strlen(base);
+
+    while (n && base[n - 1] == '/')
+        n--;
+    buf_put(out, base, n);
+    buf_put_str(out, path);
 }
 
 static enum err url_of(struct session *s, enum session_api api, const char *path, struct buf *out)
 {
     const char *key = api == SESSION_ADMIN ? "castellan.admin.url" : "castellan.registry.url";
     const char *base = settings_string(s->settings, key);
-    size_t n = base ? strlen(base) : 0;
 
     if (!base)
         return session_fail(s, ERR_BAD_CONFIG, "%s: %s is missing; set it to %s", s->config, key,
                             api == SESSION_ADMIN ? "https://HOST:PORT of the admin API"
                                                  : "the registry's https://HOST:PORT");
-    while (n && base[n - 1] == '/')
-        n--;
-    buf_put(out, base, n);
-    buf_put_str(out, path);
+    put_url(out, base, path);
     return buf_error(out);
 }
 
 /* Both servers answer errors as {"error_code": N, "message": "..."}. */
-static enum err refused(struct session *s, long status, const char *url, const json_t *answer)
+static enum err refused(struct session *s, const struct http_peer *peer, long status, const char *url,
+                        const json_t *answer)
 {
     const char *message = json_string_value(json_object_get(answer, "message"));
     long long code = json_integer_value(json_object_get(answer, "error_code"));
     enum err err = status == 404 ? ERR_NOT_FOUND : status == 409 ? ERR_CONFLICT : ERR_INVALID_REQUEST;
 
+    if (status == 401 && peer)
+        return session_fail(s, ERR_AUTH,
+                            peer->user ? "%s does not know this user and password"
+                                       : "%s wants a user and password (--from-user, --password-stdin)",
+                            url);
     if (status == 401 && !settings_has(s->settings, "sasl.jaas.config"))
         return session_fail(s, ERR_AUTH, "%s wants a user and password, and %s has none (sasl.jaas.config)", url,
                             s->config);
@@ -124,9 +165,18 @@ static enum err refused(struct session *s, long status, const char *url, const j
     return session_fail(s, err, "%s (%ld, from %s)", message ? message : "refused without a reason", status, url);
 }
 
-static enum err perform(struct session *s, const char *method, const char *url, const char *body, json_t **answer)
+static enum err unreachable(struct session *s, const struct http_peer *peer, const char *url, const char *problem)
 {
-    struct http *h = s->http;
+    return peer ? session_fail(s, ERR_UNAVAILABLE, "%s: %s", url, problem)
+                : session_fail(s, ERR_UNAVAILABLE, "%s: %s; is it running? (the address is from %s)", url, problem,
+                               s->config);
+}
+
+/* peer: NULL for the servers of the client properties. */
+static enum err perform(struct session *s, const struct http_peer *peer, const char *method, const char *url,
+                        const char *body, json_t **answer)
+{
+    struct http *h = peer ? peer->http : s->http;
     json_error_t wrong;
     CURLcode code;
     long status = 0;
@@ -142,19 +192,52 @@ static enum err perform(struct session *s, const char *method, const char *url, 
     }
     curl_easy_setopt(h->curl, CURLOPT_CUSTOMREQUEST, method);
     code = curl_easy_perform(h->curl);
+    s->http_status = s->http_code = 0;
     if (code)
-        return session_fail(s, ERR_UNAVAILABLE, "%s: %s; is it running? (the address is from %s)", url,
-                            h->problem[0] ? h->problem : curl_easy_strerror(code), s->config);
+        return unreachable(s, peer, url, h->problem[0] ? h->problem : curl_easy_strerror(code));
     curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
     *answer = h->answer.n ? json_loadb((const char *)h->answer.p, h->answer.n, JSON_DECODE_ANY, &wrong) : NULL;
+    s->http_status = status;
+    s->http_code = (long)json_integer_value(json_object_get(*answer, "error_code"));
     if (status >= 400)
-        err = refused(s, status, url, *answer);
+        err = refused(s, peer, status, url, *answer);
     else if (h->answer.n && !*answer)
         err = session_fail(s, ERR_MALFORMED, "%s answered something that is not JSON: %s", url, wrong.text);
     if (err) {
         json_decref(*answer);
         *answer = NULL;
     }
+    return err;
+}
+
+static enum err print_body(struct session *s, const json_t *body, char **text)
+{
+    *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    return body && !*text ? session_fail(s, ERR_NO_MEMORY, "no memory") : ERR_OK;
+}
+
+enum err session_http_peer(struct session *s, struct http_peer *peer, const char *method, const char *path,
+                           const json_t *body, json_t **answer)
+{
+    json_t *got = NULL;
+    char *text = NULL;
+    struct buf url;
+    enum err err = peer->http ? ERR_OK : http_open_peer(s, peer);
+
+    buf_init(&url, 0);
+    put_url(&url, peer->url, path);
+    if (!err && buf_error(&url))
+        err = session_fail(s, buf_error(&url), "no memory");
+    if (!err)
+        err = print_body(s, body, &text);
+    if (!err)
+        err = perform(s, peer, method, buf_cstr(&url), text, &got);
+    free(text);
+    buf_free(&url);
+    if (answer)
+        *answer = got;
+    else
+        json_decref(got);
     return err;
 }
 
@@ -166,17 +249,18 @@ enum err session_http(struct session *s, enum session_api api, const char *metho
     struct buf url;
     enum err err = session_load(s);
 
-    if (!err && !s->http)
-        err = http_open(s);
+    if (!err && !s->http) {
+        err = http_open(s, &s->http);
+        if (!err)
+            err = set_identity(s, s->http);
+    }
     buf_init(&url, 0);
     if (!err)
         err = url_of(s, api, path, &url);
-    if (!err && body) {
-        text = json_dumps(body, JSON_COMPACT);
-        err = text ? ERR_OK : session_fail(s, ERR_NO_MEMORY, "no memory");
-    }
     if (!err)
-        err = perform(s, method, buf_cstr(&url), text, &got);
+        err = print_body(s, body, &text);
+    if (!err)
+        err = perform(s, NULL, method, buf_cstr(&url), text, &got);
     free(text);
     buf_free(&url);
     if (answer)

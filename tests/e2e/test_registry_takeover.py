@@ -82,7 +82,7 @@ def compacted(records):
     left = {}
     for key, value in records:
         left[key] = value
-    return {k: v for k, v in left.items() if v is not None}
+    return {k: v for k, v in left.items() if k and v is not None}
 
 
 def key(subject, version, magic=1):
