@@ -1,264 +1,236 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A registry's content as one JSON document, and back:
+ * `castellan schema export` and `import`: a registry's content to a file, and from a file or a running registry to the
+ * registry of the client properties.
  *
- *   {"castellan_schemas": 1, "config": {...}, "subjects": {"NAME": {"config": {...}}, ...},
- *    "schemas": [{"subject", "version", "id", "schemaType", "schema", "references", "metadata", "ruleSet"}, ...]}
- *
- * Import keeps ids and versions: each subject is switched to mode IMPORT, given what it lacks in the order of ids, so
- * that what is referred to comes first, and switched back. What is there already is compared, never replaced: an import
- * that was cut short can be repeated, one onto other content is refused. */
+ * An import reads both sides, compares, tells every conflict before anything is written, does what is missing, and
+ * reads the target again to see that nothing is. So it may be repeated, and one that was killed is run again. */
 #include "cli/schema.h"
-#include "core/base/fs.h"
+#include "cli/schema_plan.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
-static int by_id(const void *a, const void *b)
+/* --- whom to ask --- */
+
+static enum err open_source(struct session *s, struct http_peer *peer)
 {
-    json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "id"));
-    json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "id"));
-    json_int_t v = json_integer_value(json_object_get(*(json_t *const *)a, "version"));
-    json_int_t w = json_integer_value(json_object_get(*(json_t *const *)b, "version"));
+    bool plain;
 
-    return x != y ? (x > y) - (x < y) : (v > w) - (v < w);
+    *peer = (struct http_peer){
+        .url = session_option(s, "from"),
+        .user = session_option(s, "from-user"),
+        .ca = session_option(s, "from-ca"),
+        .insecure = session_flag(s, "from-insecure"),
+    };
+    if (!peer->url && (peer->user || peer->ca || peer->insecure || session_flag(s, "password-stdin")))
+        return session_wrong_usage(s,
+                                   "--from-user, --password-stdin, --from-ca and --from-insecure go with --from URL");
+    if (!peer->url)
+        return ERR_OK;
+    plain = strncmp(peer->url, "http://", 7) == 0;
+    if (!plain && strncmp(peer->url, "https://", 8) != 0)
+        return session_wrong_usage(s, "--from \"%s\" is no http:// or https:// address", peer->url);
+    if (plain && peer->user && !peer->insecure)
+        return session_wrong_usage(s, "a password would go to %s in the clear; --from-insecure allows it", peer->url);
+    if (!peer->user != !session_flag(s, "password-stdin"))
+        return session_wrong_usage(s, "--from-user and --password-stdin go together");
+    return peer->user ? session_read_password(s, &peer->password) : ERR_OK;
 }
 
-/* The configuration of a subject (NULL: the global one); *out stays NULL where there is none. */
-static enum err get_config(struct session *s, const char *subject, json_t **out)
+static enum err open_target(struct session *s, struct remote *target)
 {
-    enum err err = schema_ask(s, "GET", NULL, out, subject ? "/config/" : "/config", subject, "");
+    enum err err = session_load(s);
+    const char *url = err ? NULL : settings_string(s->settings, "castellan.registry.url");
 
-    if (err != ERR_NOT_FOUND || !subject)
-        return err;
-    s->why = (struct reason){0};
-    return ERR_OK;
+    *target = (struct remote){.s = s, .name = url ? url : "the registry"};
+    return err; /* a missing address is told when it is asked */
 }
 
-/* GET answers with compatibilityLevel, PUT wants compatibility. */
-static json_t *config_for_put(const json_t *config)
+static struct schema_filter filter_of(struct session *s)
 {
-    json_t *o = json_deep_copy(config), *level = json_object_get(o, "compatibilityLevel");
-
-    if (level) {
-        json_object_set(o, "compatibility", level);
-        json_object_del(o, "compatibilityLevel");
-    }
-    return o;
+    return (struct schema_filter){.context = session_option(s, "context"),
+                                  .prefix = session_option(s, "subject-prefix")};
 }
 
-static enum err put_subject_configs(struct session *s, const json_t *schemas, json_t *subjects)
-{
-    json_t *schema;
-    size_t i;
+/* --- export --- */
 
-    json_array_foreach(schemas, i, schema)
-    {
-        const char *name = json_string_value(json_object_get(schema, "subject"));
-        json_t *config = NULL, *o;
-        enum err err;
-        if (!name || json_object_get(subjects, name))
-            continue;
-        err = get_config(s, name, &config);
-        if (err)
-            return err;
-        o = json_object();
-        if (config)
-            json_object_set_new(o, "config", config);
-        json_object_set_new(subjects, name, o);
-    }
-    return ERR_OK;
+static enum err read_registry(struct session *s, struct http_peer *peer, struct schema_set *set)
+{
+    struct schema_filter filter = filter_of(s);
+    struct remote remote = {.s = s, .peer = peer, .name = peer->url};
+    enum err err = ERR_OK;
+
+    if (!peer->url)
+        err = open_target(s, &remote);
+    return err ? err : remote_read(&remote, &filter, set);
 }
 
 enum err schema_export(struct session *s)
 {
-    json_t *schemas = NULL, *config = NULL, *subjects = json_object(), *all;
-    enum err err = schema_each_page(s, "", &schemas);
-    char *text;
+    struct http_peer peer;
+    struct schema_set set;
+    json_t *note;
+    size_t i;
+    enum err err = open_source(s, &peer);
 
+    schema_set_init(&set);
     if (!err)
-        err = get_config(s, NULL, &config);
+        err = read_registry(s, &peer, &set);
     if (!err)
-        err = put_subject_configs(s, schemas, subjects);
-    if (err) {
-        json_decref(schemas);
-        json_decref(config);
-        json_decref(subjects);
-        return err;
-    }
-    all = json_pack("{s:i, s:o, s:o, s:o}", "castellan_schemas", 1, "config", config, "subjects", subjects, "schemas",
-                    schemas);
-    text = all ? json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
-    json_decref(all);
-    if (!text)
-        return session_fail(s, ERR_NO_MEMORY, "no memory for the export");
-    puts(text);
-    free(text);
-    return ERR_OK;
+        err = schema_set_print(s, &set, stdout);
+    if (!err)
+        json_array_foreach(set.notes, i, note) fprintf(stderr, "castellan: note: %s\n", json_string_value(note));
+    schema_set_free(&set);
+    http_peer_free(&peer);
+    return err;
 }
 
-static enum err read_export(struct session *s, json_t **out)
+/* --- import --- */
+
+static void keep_filtered(struct schema_set *set, const struct schema_filter *filter)
 {
-    struct buf text;
-    json_error_t wrong;
+    for (size_t i = json_array_size(set->schemas); i > 0; i--)
+        if (!schema_filter_takes(filter, schema_subject(json_array_get(set->schemas, i - 1))))
+            json_array_remove(set->schemas, i - 1);
+    if (!filter->context && !filter->prefix)
+        return;
+    for (int kind = 0; kind < 2; kind++) {
+        json_t *scopes = kind ? set->modes : set->configs, *unused;
+        const char *scope;
+        void *next;
+        json_object_foreach_safe(scopes, next, scope, unused)
+        {
+            if (!*scope || !strcmp(scope, ":.__GLOBAL:") || !schema_filter_takes(filter, scope))
+                json_object_del(scopes, scope);
+        }
+    }
+}
+
+static enum err read_source(struct session *s, struct http_peer *peer, struct schema_set *set)
+{
+    struct schema_filter filter = filter_of(s);
     enum err err;
 
-    buf_init(&text, SCHEMA_FILE_MAX);
-    err = fs_read_file(s->words[0], &text, &s->why);
-    *out = err ? NULL : json_loadb(text.n ? (const char *)text.p : "", text.n, JSON_REJECT_DUPLICATES, &wrong);
-    buf_free(&text);
+    if (peer->url)
+        return read_registry(s, peer, set);
+    err = schema_set_read(s, set, s->words[0]);
     if (err)
         return err;
-    if (!*out)
-        return session_fail(s, ERR_MALFORMED, "%s:%d: %s", s->words[0], wrong.line, wrong.text);
-    if (json_integer_value(json_object_get(*out, "castellan_schemas")) == 1 &&
-        json_is_array(json_object_get(*out, "schemas")))
+    keep_filtered(set, &filter);
+    return schema_set_sort(s, set);
+}
+
+static enum err read_target(struct remote *target, struct schema_set *there)
+{
+    static const struct schema_filter everything;
+
+    return remote_read(target, &everything, there);
+}
+
+static enum err tell_conflicts(struct session *s, const struct schema_plan *plan)
+{
+    json_t *text;
+    size_t i, n = json_array_size(plan->conflicts);
+
+    if (!n)
         return ERR_OK;
-    json_decref(*out);
-    return session_fail(s, ERR_MALFORMED, "%s was not written by `castellan schema export`", s->words[0]);
+    json_array_foreach(plan->conflicts, i, text) fprintf(stderr, "castellan: conflict: %s\n", json_string_value(text));
+    return session_fail(s, ERR_CONFLICT, "%zu conflict%s; nothing was written", n, n == 1 ? "" : "s");
 }
 
-static enum err set_mode(struct session *s, const char *subject, const char *mode)
+static enum err say_done(struct session *s, const struct schema_plan *plan, bool dry)
 {
-    json_t *body = json_pack("{s:s}", "mode", mode);
-    enum err err = schema_ask(s, "PUT", body, NULL, "/mode/", subject, "?force=true");
+    size_t add = json_array_size(plan->add), hide = json_array_size(plan->hide);
+    size_t configs = json_object_size(plan->configs), modes = json_object_size(plan->modes), i;
+    json_t *note, *value;
 
-    json_decref(body);
-    return err;
+    if (!session_flag(s, "json"))
+        json_array_foreach(plan->notes, i, note) fprintf(stderr, "castellan: note: %s\n", json_string_value(note));
+    value = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:O}", "dry_run", dry, "schemas", (json_int_t)add, "there",
+                      (json_int_t)plan->there, "deleted", (json_int_t)hide, "configs", (json_int_t)configs, "modes",
+                      (json_int_t)modes, "notes", plan->notes);
+    return session_say(
+        s, value,
+        dry ? "%zu schemas to import, %zu there already, %zu to delete softly, %zu configurations and %zu "
+              "modes to set; nothing was written"
+            : "%zu schemas imported, %zu there already, %zu softly deleted, %zu configurations and %zu "
+              "modes set; verified",
+        add, plan->there, hide, configs, modes);
 }
 
-/* *there: the same schema stands under the same version and id. Another one there is ERR_CONFLICT. */
-static enum err compare_version(struct session *s, const json_t *schema, bool *there)
+/* Everything again, from the target's own mouth. */
+static enum err verify(struct remote *target, const struct schema_set *source, bool migrating)
 {
-    const char *subject = json_string_value(json_object_get(schema, "subject"));
-    json_int_t version = json_integer_value(json_object_get(schema, "version"));
-    json_t *found = NULL;
-    char rest[48];
+    struct schema_set there;
+    struct schema_plan left = {0};
     enum err err;
 
-    *there = false;
-    if (!subject || version <= 0)
-        return session_fail(s, ERR_MALFORMED, "%s: a schema without subject or version", s->words[0]);
-    snprintf(rest, sizeof rest, "/versions/%lld", (long long)version);
-    err = schema_ask(s, "GET", NULL, &found, "/subjects/", subject, rest);
-    if (err == ERR_NOT_FOUND) {
-        s->why = (struct reason){0};
-        return ERR_OK;
-    }
-    if (err)
-        return err;
-    *there = json_equal(json_object_get(found, "id"), json_object_get(schema, "id")) &&
-             json_equal(json_object_get(found, "schema"), json_object_get(schema, "schema"));
-    json_decref(found);
-    return *there ? ERR_OK
-                  : session_fail(s, ERR_CONFLICT, "%s version %lld is there with other content; nothing was replaced",
-                                 subject, (long long)version);
-}
-
-static enum err import_schema(struct session *s, const json_t *schema)
-{
-    static const char *const members[] = {"schema", "schemaType", "references", "metadata", "ruleSet", "id", "version"};
-    const char *subject = json_string_value(json_object_get(schema, "subject"));
-    json_t *body = json_object();
-    enum err err;
-
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-        if (json_object_get(schema, members[i]))
-            json_object_set(body, members[i], json_object_get(schema, members[i]));
-    err = schema_ask(s, "POST", body, NULL, "/subjects/", subject, "/versions");
-    json_decref(body);
-    return err;
-}
-
-static enum err import_one(struct session *s, const json_t *schema, json_t *subjects, size_t *added)
-{
-    const char *subject = json_string_value(json_object_get(schema, "subject"));
-    bool there;
-    enum err err = compare_version(s, schema, &there);
-
-    if (err || there)
-        return err;
-    if (!json_object_get(subjects, subject)) {
-        err = set_mode(s, subject, "IMPORT");
-        if (err)
-            return err;
-        json_object_set_new(subjects, subject, json_true());
-    }
-    *added += 1;
-    return import_schema(s, schema);
-}
-
-/* In the order of ids. `subjects` collects the names switched to IMPORT. */
-static enum err import_schemas(struct session *s, const json_t *schemas, json_t *subjects, size_t *added)
-{
-    size_t n = json_array_size(schemas);
-    json_t **order = calloc(n ? n : 1, sizeof *order);
-    enum err err = order ? ERR_OK : session_fail(s, ERR_NO_MEMORY, "no memory");
-
-    for (size_t i = 0; !err && i < n; i++)
-        order[i] = json_array_get(schemas, i);
+    schema_set_init(&there);
+    err = read_target(target, &there);
     if (!err)
-        qsort(order, n, sizeof *order, by_id);
-    for (size_t i = 0; !err && i < n; i++)
-        err = import_one(s, order[i], subjects, added);
-    free(order);
+        err = schema_plan_make(target, source, &there, migrating, &left);
+    if (!err && !schema_plan_is_empty(&left))
+        err =
+            session_fail(target->s, ERR_CONFLICT,
+                         "%s does not hold all of it now: %zu schemas, %zu soft deletions, %zu configurations and %zu "
+                         "modes are missing, %zu differ; does somebody else change it?",
+                         target->name, json_array_size(left.add), json_array_size(left.hide),
+                         json_object_size(left.configs), json_object_size(left.modes), json_array_size(left.conflicts));
+    schema_plan_free(&left);
+    schema_set_free(&there);
     return err;
 }
 
-static enum err import_configs(struct session *s, const json_t *all)
+static enum err carry_out(struct remote *target, const struct schema_set *source, const struct schema_set *there,
+                          const struct schema_plan *plan, bool migrating)
 {
-    json_t *subject, *body, *config = json_object_get(all, "config");
-    const char *name;
-    enum err err = ERR_OK;
+    size_t left = 0;
+    enum err err = schema_plan_run(target, there, plan, &left);
 
-    if (config) {
-        body = config_for_put(config);
-        err = schema_ask(s, "PUT", body, NULL, "/config", NULL, "");
-        json_decref(body);
-    }
-    json_object_foreach(json_object_get(all, "subjects"), name, subject)
-    {
-        config = json_object_get(subject, "config");
-        if (err || !config)
-            continue;
-        body = config_for_put(config);
-        err = schema_ask(s, "PUT", body, NULL, "/config/", name, "");
-        json_decref(body);
-    }
+    if (left)
+        fprintf(stderr, "castellan: %zu scopes of %s are still in mode IMPORT; run the import again\n", left,
+                target->name);
+    return err ? err : verify(target, source, migrating);
+}
+
+static enum err import_from(struct session *s, struct http_peer *peer, struct schema_set *source)
+{
+    struct remote target;
+    struct schema_set there;
+    struct schema_plan plan = {0};
+    bool migrating = peer->url != NULL, dry = session_flag(s, "dry-run");
+    enum err err = read_source(s, peer, source);
+
+    schema_set_init(&there);
+    if (!err)
+        err = open_target(s, &target);
+    if (!err)
+        err = read_target(&target, &there);
+    if (!err)
+        err = schema_plan_make(&target, source, &there, migrating, &plan);
+    if (!err)
+        err = tell_conflicts(s, &plan);
+    if (!err && !dry && !schema_plan_is_empty(&plan))
+        err = carry_out(&target, source, &there, &plan, migrating);
+    if (!err)
+        err = say_done(s, &plan, dry);
+    schema_plan_free(&plan);
+    schema_set_free(&there);
     return err;
 }
 
 enum err schema_import(struct session *s)
 {
-    json_t *all = NULL, *switched, *value;
-    const char *name;
-    size_t n = 0;
-    struct reason first;
-    enum err err = read_export(s, &all);
+    struct http_peer peer;
+    struct schema_set source;
+    enum err err = open_source(s, &peer);
 
-    if (err)
-        return err;
-    switched = json_object();
-    err = import_schemas(s, json_object_get(all, "schemas"), switched, &n);
-    first = s->why;
-    json_object_foreach(switched, name, value) /* whatever happened: nobody is left in mode IMPORT */
-    {
-        enum err back = schema_ask(s, "DELETE", NULL, NULL, "/mode/", name, "");
-        if (!err && back) {
-            err = back;
-            first = s->why;
-        }
-    }
-    s->why = first;
+    if (!err && !peer.url != (s->word_count == 1))
+        err = session_wrong_usage(s, "import wants a FILE, or --from URL");
+    schema_set_init(&source);
+    remote_catch_signals();
     if (!err)
-        err = import_configs(s, all);
-    json_decref(all);
-    if (err) {
-        json_decref(switched);
-        return err;
-    }
-    value = json_pack("{s:I, s:I}", "schemas", (json_int_t)n, "subjects", (json_int_t)json_object_size(switched));
-    err = session_say(s, value, "%zu schemas of %zu subjects imported; what was there already stayed", n,
-                      json_object_size(switched));
-    json_decref(switched);
+        err = import_from(s, &peer, &source);
+    schema_set_free(&source);
+    http_peer_free(&peer);
     return err;
 }

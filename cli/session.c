@@ -154,6 +154,23 @@ enum err session_number(struct session *s, const char *name, int64_t min, int64_
     return ERR_OK;
 }
 
+enum err session_read_password(struct session *s, struct secret *out)
+{
+    char line[SESSION_PASSWORD_MAX + 2];
+    size_t n;
+    enum err err;
+
+    if (!fgets(line, sizeof line, stdin))
+        return session_fail(s, ERR_BAD_CONFIG, "--password-stdin: nothing came on stdin");
+    n = strcspn(line, "\n");
+    if (n == 0 || n > SESSION_PASSWORD_MAX)
+        err = session_fail(s, ERR_BAD_CONFIG, "--password-stdin: a password has 1 to %d bytes", SESSION_PASSWORD_MAX);
+    else
+        err = secret_init(out, slice_of(line, n));
+    secret_wipe(line, sizeof line);
+    return err;
+}
+
 enum err session_call(struct session *s, int32_t node, int16_t api_key, const void *request, void *response)
 {
     struct reason why = {0};

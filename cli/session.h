@@ -46,6 +46,10 @@ bool session_flag(const struct session *s, const char *name);
 /* A decimal option within [min, max]; *out stays when it was not given. */
 enum err session_number(struct session *s, const char *name, int64_t min, int64_t max, int64_t *out) MUST_CHECK;
 
+enum { SESSION_PASSWORD_MAX = 1024 };
+/* --password-stdin: the first line of stdin. */
+enum err session_read_password(struct session *s, struct secret *out) MUST_CHECK;
+
 /* Reads the client properties, once; session_call() and session_http() do it themselves. */
 enum err session_load(struct session *s) MUST_CHECK;
 

@@ -194,7 +194,7 @@ static const struct action actions[] = {
     {"register", 2, 2, run_register},
     {"check", 2, 2, run_check},
     {"export", 0, 0, schema_export},
-    {"import", 1, 1, schema_import},
+    {"import", 0, 1, schema_import},
     {0},
 };
 
@@ -207,6 +207,14 @@ static const struct arg_option options[] = {
     {"type", "TYPE", "AVRO (default), JSON or PROTOBUF"},
     {"reference", "NAME=SUBJECT:VERSION", "a schema this one uses; may be repeated"},
     {"all", NULL, "list: every version, not only the latest"},
+    {"from", "URL", "export, import: this running registry instead of --config's or a file"},
+    {"from-user", "NAME", "log in there; the password comes with --password-stdin"},
+    {"password-stdin", NULL, "the first line of stdin is that password"},
+    {"from-ca", "PEM", "the authority of its certificate; default: the system's"},
+    {"from-insecure", NULL, "do not verify its certificate; allow a password over http"},
+    {"context", "NAME", "export, import: only this context (\".\": the default one)"},
+    {"subject-prefix", "PREFIX", "export, import: only subjects that begin so"},
+    {"dry-run", NULL, "import: tell what would be done, and every conflict; write nothing"},
     {0},
 };
 
@@ -217,8 +225,9 @@ const struct verb verb_schema = {
              "show SUBJECT [VERSION]\n"
              "register SUBJECT FILE [--type AVRO|JSON|PROTOBUF] [--reference NAME=SUBJECT:VERSION]...\n"
              "check SUBJECT FILE [--type ...]     (would it be accepted?)\n"
-             "export                              (all schemas and settings, to stdout)\n"
-             "import FILE",
+             "export [--from URL ...]             (all schemas and settings, to stdout, as JSON lines)\n"
+             "import FILE [--dry-run]             (\"-\": stdin; same ids and versions; may be repeated)\n"
+             "import --from URL [--dry-run]       (from a running registry)",
     .options = options,
     .run = run,
 };

@@ -91,25 +91,6 @@ static enum err upsert(struct session *s, const char *name, enum credential_mech
     return err;
 }
 
-/* The first line of stdin. */
-static enum err read_password(struct session *s, struct secret *out)
-{
-    char line[CREDENTIAL_PASSWORD_MAX + 2];
-    size_t n;
-    enum err err;
-
-    if (!fgets(line, sizeof line, stdin))
-        return session_fail(s, ERR_BAD_CONFIG, "--password-stdin: nothing came on stdin");
-    n = strcspn(line, "\n");
-    if (n == 0 || n > CREDENTIAL_PASSWORD_MAX)
-        err =
-            session_fail(s, ERR_BAD_CONFIG, "--password-stdin: a password has 1 to %d bytes", CREDENTIAL_PASSWORD_MAX);
-    else
-        err = secret_init(out, slice_of(line, n));
-    secret_wipe(line, sizeof line);
-    return err;
-}
-
 static enum err write_files(struct session *s, const char *name, const char *mechanism, struct slice password)
 {
     char ca[PATH_MAX];
@@ -181,7 +162,7 @@ static enum err run_add(struct session *s)
     if (!err && has_mechanism(&before, m) && !session_flag(s, "replace"))
         err = session_fail(s, ERR_EXISTS, "the user %s is there already; --replace gives it a new password", name);
     if (!err)
-        err = session_flag(s, "password-stdin") ? read_password(s, &password) : client_password_new(&password);
+        err = session_flag(s, "password-stdin") ? session_read_password(s, &password) : client_password_new(&password);
     if (!err)
         err = upsert(s, name, m, secret_view(&password));
     if (!err && session_option(s, "client-files"))

@@ -147,23 +147,18 @@ def test_schemas_survive_export_and_import(castellan, tmp_path):
 
     listed = listing()
     exported = castellan.castellan("schema", "export").stdout
-    (tmp_path / "all.json").write_text(exported)
     for subject in (two, one):
         for query in ("", "?permanent=true"):
             assert castellan.registry("DELETE", f"/subjects/{subject}{query}")[0] == 200
     castellan.registry("DELETE", f"/config/{one}")  # it may have gone with the subject
-    only = json.loads(exported)
-    only["schemas"] = [s for s in only["schemas"] if s["subject"] in (one, two)]
-    (tmp_path / "two.json").write_text(json.dumps(only))
-    cut = dict(only, schemas=only["schemas"][:1])
-    (tmp_path / "cut.json").write_text(json.dumps(cut))
-    castellan.castellan("schema", "import", str(tmp_path / "cut.json"))
-    assert rows(castellan, "schema", "import", str(tmp_path / "two.json"))["schemas"] == 2
-    assert rows(castellan, "schema", "import", str(tmp_path / "two.json"))["schemas"] == 0
+    (tmp_path / "all.jsonl").write_text(exported)
+    assert rows(castellan, "schema", "import", str(tmp_path / "all.jsonl"), "--subject-prefix", one)["schemas"] == 2
+    assert rows(castellan, "schema", "import", str(tmp_path / "all.jsonl"))["schemas"] == 1
+    assert rows(castellan, "schema", "import", str(tmp_path / "all.jsonl"))["schemas"] == 0
     assert listing() == listed
-    cut["schemas"][0]["id"] += 1000
-    (tmp_path / "cut.json").write_text(json.dumps(cut))
-    assert "nothing was replaced" in refused(castellan, "schema", "import", str(tmp_path / "cut.json"))
+    other = exported.replace(json.dumps(json.dumps(v1, separators=(",", ":"))), json.dumps('"long"'))
+    (tmp_path / "other.jsonl").write_text(other)
+    assert "nothing was written" in refused(castellan, "schema", "import", str(tmp_path / "other.jsonl"))
     assert castellan.registry("GET", f"/config/{one}")[1]["compatibilityLevel"] == "FULL"
     assert castellan.registry("GET", f"/mode/{one}?defaultToGlobal=true")[1]["mode"] == "READWRITE"
     assert json.loads(castellan.castellan("schema", "show", two, "--json").stdout)["references"] == [
