@@ -12,6 +12,8 @@
 #include <librdkafka/rdkafka.h>
 #include <stdlib.h>
 
+enum { LOOK_MS = 1, WAKE_MS_MAX = 200 };
+
 struct ledger_end {
     pthread_mutex_t lock;
     rd_kafka_t *client;
@@ -64,20 +66,30 @@ static enum err take_event(const rd_kafka_message_t *m, int32_t partitions, int6
     return ERR_OK;
 }
 
+/* A partition that was just started is fetched from when its broker's thread looks at it next, within a second, or when
+ * that thread wakes up for an answer; metadata comes from any broker, the leader among them. */
+static void wake_brokers(struct ledger_end *a, int64_t left_ms)
+{
+    const struct rd_kafka_metadata *m = NULL;
+    if (!rd_kafka_metadata(a->client, 0, a->topic, &m, left_ms < WAKE_MS_MAX ? (int)left_ms : WAKE_MS_MAX))
+        rd_kafka_metadata_destroy(m);
+}
+
 static enum err wait_events(struct ledger_end *a, int32_t partitions, int64_t *ends, int64_t deadline_ms,
                             struct reason *why)
 {
     int32_t missing = partitions;
     enum err e = ERR_OK;
     while (missing && !e) {
+        rd_kafka_message_t *m = rd_kafka_consume_queue(a->queue, LOOK_MS);
         int64_t left = deadline_ms - ledger_now_ms();
-        rd_kafka_message_t *m =
-            left > 0 ? rd_kafka_consume_queue(a->queue, left < INT32_MAX ? (int)left : INT32_MAX) : NULL;
         if (m) {
             e = take_event(m, partitions, ends, &missing, why);
             rd_kafka_message_destroy(m);
-        } else if (deadline_ms <= ledger_now_ms()) {
+        } else if (left <= 0) {
             e = reason_set(why, ERR_TIMEOUT, "%s: asking for the end took too long", rd_kafka_topic_name(a->topic));
+        } else {
+            wake_brokers(a, left);
         }
     }
     return e;
