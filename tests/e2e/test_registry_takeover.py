@@ -260,7 +260,10 @@ def test_a_foreign_writer_while_we_serve(cluster, topic, registry):
     stop.set()
     thread.join()
     assert not wrong, wrong
-    stored = {(s["subject"], s["version"]): (s["id"], s["schema"]) for s in registry.get("/schemas")}
+    stored, page = {}, [1]
+    while page:
+        page = registry.get(f"/schemas?offset={len(stored)}")
+        stored.update({(s["subject"], s["version"]): (s["id"], s["schema"]) for s in page})
     for subject, version, id_, schema in ours + foreign:
         assert stored[(subject, version)] == (id_, schema)
     ids = [id_ for id_, _ in stored.values()]

@@ -157,11 +157,11 @@ static void test_a_fenced_producer_is_replaced(void **state)
 /* Written and not read back in time: the answer is a timeout, and the next decision must still see it. */
 static void test_nothing_is_decided_before_it_was_read_back(void **state)
 {
-    enum { FETCH = 1, FETCHES_LOST = 30 };
+    enum { FETCH = 1, FETCHES_LOST = 60 };
     struct cluster *c = *state;
     struct load load = {.ledger = NULL};
     struct reason why;
-    struct ledger_config config = {.topic = "table", .keep = true, .kafka = c->kafka, .submit_timeout_ms = 600};
+    struct ledger_config config = {.topic = "table", .keep = true, .kafka = c->kafka, .submit_timeout_ms = 2000};
     struct ledger_hooks hooks = {0};
     rd_kafka_resp_err_t lost[FETCHES_LOST];
     assert_int_equal(ledger_open(&load.ledger, &config, &hooks, &why), ERR_OK);

@@ -149,6 +149,7 @@ static enum err decide_wait(void *ctx, struct ledger_view *view)
 {
     (void)view;
     sem_wait(ctx);
+    sem_post(ctx); /* it may be decided again */
     return ERR_OK;
 }
 
