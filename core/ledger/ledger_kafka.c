@@ -44,7 +44,8 @@ struct kafka_side {
     atomic_int lost; /* librdkafka error code that makes the reader start over; 0 when none */
     int64_t looked_ms;
 
-    int64_t own_last[LEDGER_PARTITIONS_MAX]; /* our last committed record that was read back; -1 when none */
+    int64_t own_last[LEDGER_PARTITIONS_MAX];      /* our last committed record that was read back; -1 when none */
+    int64_t own_committed[LEDGER_PARTITIONS_MAX]; /* our last committed record; -1 when none */
 
     pthread_mutex_t ask_lock; /* guards the making of `end` */
     struct ledger_end *end;   /* made when first needed */
@@ -445,7 +446,7 @@ static void *reader_main(void *arg)
             drain_queue(k);
             pthread_mutex_lock(&l->lock);
             for (int32_t p = 0; p < LEDGER_PARTITIONS_MAX; p++)
-                k->own_last[p] = -1;
+                k->own_last[p] = k->own_committed[p] = -1;
             pthread_mutex_unlock(&l->lock);
             atomic_store(&k->lost, 0);
             ledger_reset(l);
@@ -513,7 +514,7 @@ static enum err sync_by(struct ledger *l, bool fenced, int64_t deadline_ms, stru
     struct kafka_side *k = l->side;
     pthread_mutex_lock(&l->lock);
     for (int32_t p = 0; p < partitions; p++)
-        if (ends[p] > 0 && (fenced || (k->own_last[p] >= 0 && ends[p] == k->own_last[p] + 2)))
+        if (ends[p] > k->own_committed[p] + 1 && (fenced || (k->own_last[p] >= 0 && ends[p] == k->own_last[p] + 2)))
             ends[p]--;
     pthread_mutex_unlock(&l->lock);
     return ledger_wait_position(l, partitions, ends, deadline_ms, why);
@@ -614,6 +615,11 @@ static enum err wait_read_back(struct ledger *l, const struct ledger_batch *b, i
     for (size_t i = 0; i < b->record_count; i++)
         if (b->records[i].offset + 1 > ends[b->records[i].partition])
             ends[b->records[i].partition] = b->records[i].offset + 1;
+    pthread_mutex_lock(&l->lock);
+    for (int32_t p = 0; p < l->partitions; p++)
+        if (ends[p])
+            k->own_committed[p] = ends[p] - 1;
+    pthread_mutex_unlock(&l->lock);
     enum err e = ledger_wait_position(l, l->partitions, ends, deadline_ms, why);
     pthread_mutex_lock(&l->lock);
     for (int32_t p = 0; !e && p < l->partitions; p++)
@@ -732,7 +738,7 @@ static enum err kafka_start(struct ledger *l, struct reason *why)
     l->side = k;
     pthread_mutex_init(&k->ask_lock, NULL);
     for (int32_t p = 0; p < LEDGER_PARTITIONS_MAX; p++)
-        k->own_last[p] = -1;
+        k->own_last[p] = k->own_committed[p] = -1;
     enum err e = client_new(l, TO_READ, &k->consumer, why);
     if (!e) {
         k->queue = rd_kafka_queue_new(k->consumer);
