@@ -96,6 +96,8 @@ class Load:
         self.stopping = threading.Event()
         self.promised = {}  # (subject, text) -> (id, version)
         self.doubtful = set()
+        self.deleted = set()  # (subject, version) of a soft deletion that was promised
+        self.levels = {}  # subject -> the level promised last, None when that is in doubt
         self.outcomes = collections.Counter()
         self.wrong = []
         self.threads = [threading.Thread(target=self.guarded, args=(n,)) for n in range(clients)]
@@ -124,6 +126,10 @@ class Load:
             with self.lock:
                 here = rng.choice(sorted(self.up))
             there = rng.choice([i for i in range(len(self.group)) if i != here])
+            if rng.random() < 0.15:
+                self.change_own(self.group[here], f"own{n}", f"Own{n}Nr{made}", rng)
+                made += 1
+                continue
             subject = rng.choice(subjects)
             if rng.random() < 0.25:  # what another client may register at this moment, too
                 text = avro(f"Shared{rng.randrange(60)}")
@@ -147,6 +153,31 @@ class Load:
             self.read_back(self.group[here], subject, text, promise)
             if rng.random() < 0.1:
                 self.read_elsewhere(there, subject, promise)
+
+    def change_own(self, registry, subject, name, rng):
+        """In a subject that nobody else touches: a schema comes and goes, the configuration changes."""
+        level = rng.choice(["NONE", "FULL", "BACKWARD"])
+        try:
+            self.levels[subject] = None
+            status, answer = registry.ask("PUT", f"/config/{subject}", {"compatibility": level})
+            assert status == 200 or answer["error_code"] == 50001, answer
+            self.levels[subject] = level if status == 200 else None
+            status, answer = registry.ask("POST", f"/subjects/{subject}/versions", {"schema": avro(name)})
+            if status != 200:
+                assert status == 409 or answer["error_code"] in (50001, 50002), answer
+                self.doubtful.add((subject, avro(name)))
+                return
+            self.promised[(subject, avro(name))] = (answer["id"], answer["version"])
+            version = answer["version"]
+            status, answer = registry.ask("DELETE", f"/subjects/{subject}/versions/{version}")
+            assert (status, answer) == (200, version) or answer["error_code"] in (50001, 50002), answer
+            if status == 200:
+                self.deleted.add((subject, version))
+                status, answer = registry.ask("GET", f"/subjects/{subject}/versions/{version}")
+                assert status == 404, answer
+        except NoAnswer:
+            self.outcomes["no answer"] += 1
+            self.doubtful.add((subject, avro(name)))
 
     def read_back(self, registry, subject, text, promise):
         """At the same instance a write is there at once, whatever happened to the instance since."""
@@ -206,6 +237,11 @@ def test_instances_are_killed_while_all_register(own_cluster, tmp_path, seed):
     for key, promise in load.promised.items():
         assert stored.get(key) == promise, f"{key}: promised {promise}, stored {stored.get(key)}"
     assert stored.keys() <= load.promised.keys() | load.doubtful
+    gone = {(s["subject"], s["version"]) for s in truth["schemas"] if s.get("deleted")}
+    assert load.deleted and load.deleted <= gone, load.deleted - gone
+    for subject, level in load.levels.items():
+        if level:
+            assert group[0].get(f"/config/{subject}") == {"compatibilityLevel": level}
     for r in group:
         r.close()
 
