@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Input: records of `_schemas`, a line with a key, a line with a value ("~" for none), and so on. Whatever they are: the
- * store keeps its order, an id stands for one schema, what is set right stays right, and what the store holds, written
- * as our records, reads as the same again. */
+ * Input: records of `_schemas`, a line with a key, a line with a value ("~" for none), and so on. Whatever they are:
+ * the store keeps its order, an id stands for one schema, what is set right stays right, and what the store holds,
+ * written as our records, reads as the same again. */
 #include "registry/store_internal.h"
 #include "tests/fuzz/fuzz.h"
 
