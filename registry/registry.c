@@ -96,7 +96,7 @@ struct registry {
     pthread_rwlock_t lock;
     pthread_rwlock_t submit_lock; /* held while submitting, so that nothing is submitted to a closed ledger */
     atomic_bool stopping;
-    atomic_bool serving;   /* the topic was read: what is wrong in it may be set right */
+    atomic_bool serving;   /* the topic was read: what is wrong in it is set right once somebody writes */
     atomic_bool repairing; /* it is being set right */
     struct ledger *ledger;
     struct auth *auth;
@@ -261,7 +261,8 @@ static void repaired(void *ctx, const struct ledger_result *r)
     g->repairing = false;
 }
 
-/* Another writer left records that must not stand (store_foreign.c). */
+/* Another writer left records that must not stand (store_foreign.c). A topic that is only looked at is left as it is:
+ * they begin to matter when something is written behind them. */
 static void repair(struct registry *g)
 {
     if (!g->serving || atomic_exchange(&g->repairing, true))
@@ -454,11 +455,6 @@ static enum err registry_start(struct registry *g, struct reason *why)
         e = audit_log_open_settings(&g->audit, "registry", g->settings, is_memory(g) ? NULL : g->kafka.words, why);
     if (!e) {
         g->serving = true;
-        pthread_rwlock_rdlock(&g->lock);
-        bool wants_repair = store_wants_repair(&g->store);
-        pthread_rwlock_unlock(&g->lock);
-        if (wants_repair)
-            repair(g);
         e = start_http(g, why);
     }
     if (!e)

@@ -2,6 +2,7 @@
  * Records of `_schemas`, both directions. Writing follows the reference byte for byte (compaction compares keys as
  * bytes); reading is lenient: older members missing, foreign members present, magic 0 or 1, members in any order.
  * What other writers leave behind is in store_foreign.c. */
+#include "registry/compatibility.h"
 #include "registry/json_text.h"
 #include "registry/store_internal.h"
 
@@ -407,9 +408,20 @@ static enum err apply_delete_subject(struct store *s, const struct jvalue *key, 
     return ERR_OK;
 }
 
-static enum err apply_config(struct store *s, struct slice scope, const struct jvalue *value)
+static bool is_level(const json_t *level)
 {
-    json_t *old = NULL, *config = NULL;
+    enum compat_level known;
+    const char *text = json_string_value(level);
+    return !level || (text && compat_level_parse(slice_str(text), &known) && !strcmp(text, compat_level_name(known)));
+}
+
+static enum err apply_config(struct store *s, struct slice scope, const struct jvalue *value, struct reason *why)
+{
+    json_t *old = NULL, *config = NULL, *level = value ? json_member(value, "compatibilityLevel") : NULL;
+    bool known = is_level(level);
+    json_decref(level);
+    if (!known)
+        return reason_set(why, ERR_MALFORMED, "unknown compatibility level");
     if (value) {
         config = json_object();
         for (size_t i = 0; config_members[i]; i++) {
@@ -505,7 +517,7 @@ static enum err apply_parsed(struct store *s, enum key_kind kind, const struct j
     case KEY_SCHEMA:
         return apply_schema(s, key, value, timestamp_ms, why);
     case KEY_CONFIG:
-        return apply_config(s, scope, value);
+        return apply_config(s, scope, value, why);
     case KEY_MODE:
         return apply_mode(s, scope, value, why);
     case KEY_DELETE_SUBJECT:

@@ -198,6 +198,8 @@ def test_a_topic_with_every_trap(cluster, topic, registry):
     assert registry.get("/subjects/nonsense/versions/1")["schema"] == "this is no schema"
     status, answer = registry.ask("POST", "/subjects/nonsense/versions", {"schema": "\"string\""})
     assert status in (422, 500, 409) and answer["error_code"] in (42201, 50001, 409), answer
+    # so far nothing was written
+    assert compacted(consume(cluster, topic))[key("thief", 1)] == value("thief", 1, 5, avro("Thief"), schemaType="AVRO")
     # ids go on after the highest one seen; what was no JSON is written over
     assert registry.must("POST", "/subjects/new/versions", {"schema": avro("New")})["id"] == 8
     assert registry.must("POST", "/subjects/broken/versions", {"schema": avro("Unbroken")})["version"] == 1

@@ -187,6 +187,9 @@ static void test_what_is_not_understood_is_not_written_over(void **state)
     assert_int_equal(register_json(&s, "a", "{\"title\":\"b\"}"), 0);
     assert_int_equal(store_subject(&s, slice_str("a"))->n, 2);
     assert_int_equal(find(&s, "a", 3)->id, 41);
+    assert_int_equal(apply(&s, "{\"keytype\":\"CONFIG\",\"magic\":0}", "{\"compatibilityLevel\":\"SOME\"}"),
+                     ERR_MALFORMED);
+    assert_null(store_config(&s, SLICE_NULL));
     apply_ok(&s, K("b", 2147483647), V("b", 2147483647, 2, "{}", true));
     assert_int_equal(register_json(&s, "b", "{\"title\":\"c\"}"), API_STORE);
     store_free(&s);
