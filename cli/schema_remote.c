@@ -94,13 +94,11 @@ enum err remote_ask(struct remote *r, const char *method, const json_t *body, js
     enum err err;
 
     buf_init(&path, 0);
-    buf_put_str(&path, first);
-    if (subject)
-        session_put_escaped(&path, subject);
-    buf_put_str(&path, rest);
+    session_put_path(&path, first, subject, rest);
     err = buf_error(&path) ? session_fail(r->s, buf_error(&path), "no memory") : ERR_OK;
     for (int tries = 1; !err; tries++) {
         if (stopped) {
+            r->s->http_status = 0;
             err = session_fail(r->s, ERR_CANCELLED, "stopped by a signal");
             break;
         }

@@ -75,6 +75,8 @@ enum err session_http_peer(struct session *s, struct http_peer *peer, const char
                            const json_t *body, json_t **answer) MUST_CHECK;
 void http_peer_free(struct http_peer *peer);
 void session_put_escaped(struct buf *out, const char *text); /* percent-encoded */
+/* FIRST NAME REST, the name escaped (or NULL). */
+void session_put_path(struct buf *out, const char *first, const char *name, const char *rest);
 void http_free(struct http *h);
 
 /* The outcome: with --json the value (taken), else a table, a list of fields, or the sentence. */

@@ -210,30 +210,19 @@ static enum err perform(struct session *s, const struct http_peer *peer, const c
     return err;
 }
 
-static enum err print_body(struct session *s, const json_t *body, char **text)
-{
-    *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    return body && !*text ? session_fail(s, ERR_NO_MEMORY, "no memory") : ERR_OK;
-}
-
-enum err session_http_peer(struct session *s, struct http_peer *peer, const char *method, const char *path,
-                           const json_t *body, json_t **answer)
+/* `err` so far; takes over the URL. */
+static enum err exchange(struct session *s, const struct http_peer *peer, enum err err, const char *method,
+                         struct buf *url, const json_t *body, json_t **answer)
 {
     json_t *got = NULL;
-    char *text = NULL;
-    struct buf url;
-    enum err err = peer->http ? ERR_OK : http_open_peer(s, peer);
+    char *text = err || !body ? NULL : json_dumps(body, JSON_COMPACT);
 
-    buf_init(&url, 0);
-    put_url(&url, peer->url, path);
-    if (!err && buf_error(&url))
-        err = session_fail(s, buf_error(&url), "no memory");
+    if (!err && (buf_error(url) || (body && !text)))
+        err = session_fail(s, ERR_NO_MEMORY, "no memory");
     if (!err)
-        err = print_body(s, body, &text);
-    if (!err)
-        err = perform(s, peer, method, buf_cstr(&url), text, &got);
+        err = perform(s, peer, method, buf_cstr(url), text, &got);
     free(text);
-    buf_free(&url);
+    buf_free(url);
     if (answer)
         *answer = got;
     else
@@ -241,11 +230,20 @@ enum err session_http_peer(struct session *s, struct http_peer *peer, const char
     return err;
 }
 
+enum err session_http_peer(struct session *s, struct http_peer *peer, const char *method, const char *path,
+                           const json_t *body, json_t **answer)
+{
+    struct buf url;
+    enum err err = peer->http ? ERR_OK : http_open_peer(s, peer);
+
+    buf_init(&url, 0);
+    put_url(&url, peer->url, path);
+    return exchange(s, peer, err, method, &url, body, answer);
+}
+
 enum err session_http(struct session *s, enum session_api api, const char *method, const char *path, const json_t *body,
                       json_t **answer)
 {
-    json_t *got = NULL;
-    char *text = NULL;
     struct buf url;
     enum err err = session_load(s);
 
@@ -257,17 +255,15 @@ enum err session_http(struct session *s, enum session_api api, const char *metho
     buf_init(&url, 0);
     if (!err)
         err = url_of(s, api, path, &url);
-    if (!err)
-        err = print_body(s, body, &text);
-    if (!err)
-        err = perform(s, NULL, method, buf_cstr(&url), text, &got);
-    free(text);
-    buf_free(&url);
-    if (answer)
-        *answer = got;
-    else
-        json_decref(got);
-    return err;
+    return exchange(s, NULL, err, method, &url, body, answer);
+}
+
+void session_put_path(struct buf *out, const char *first, const char *name, const char *rest)
+{
+    buf_put_str(out, first);
+    if (name)
+        session_put_escaped(out, name);
+    buf_put_str(out, rest);
 }
 
 void session_put_escaped(struct buf *out, const char *text)

@@ -15,10 +15,7 @@ enum err schema_ask(struct session *s, const char *method, const json_t *body, j
     enum err err;
 
     buf_init(&path, 0);
-    buf_put_str(&path, first);
-    if (subject)
-        session_put_escaped(&path, subject);
-    buf_put_str(&path, rest);
+    session_put_path(&path, first, subject, rest);
     err = buf_error(&path) ? session_fail(s, buf_error(&path), "no memory")
                            : session_http(s, SESSION_REGISTRY, method, buf_cstr(&path), body, answer);
     buf_free(&path);

@@ -210,6 +210,26 @@ def test_a_migration_that_is_killed_is_run_again(pair):
     assert target.must("POST", "/subjects/next/versions", {"schema": avro("Next")})["id"] == highest + 1
 
 
+def test_a_signal_puts_modes_back(pair):
+    source, target = pair
+    fill(source, 400)
+    words = [PROGRAM, "schema", "import", "--from", source.url, "--config", properties(target)]
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 40
+    while len(target.get("/subjects")) < 50:
+        assert time.monotonic() < deadline and running.poll() is None
+        time.sleep(0.01)
+    running.terminate()
+    _, told = running.communicate(timeout=30)
+    assert running.returncode == 1 and "stopped by a signal" in told
+    assert target.get("/mode") == {"mode": "READWRITE"}
+    assert target.ask("GET", "/mode/%3A.other%3A")[0] == 404
+    # somebody writes in between; the ids that are still to come must not be taken
+    source.must("POST", "/subjects/more/versions", {"schema": avro("More")})
+    assert imported(target, "--from", source.url)["there"] >= 50
+    assert content(target) == content(source)
+
+
 def test_modes_are_put_back_when_it_fails(pair, tmp_path):
     source, target = pair
     fill(source, 3)
