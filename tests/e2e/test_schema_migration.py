@@ -224,7 +224,7 @@ def test_a_signal_puts_modes_back(pair):
     assert running.returncode == 1 and "stopped by a signal" in told
     assert target.get("/mode") == {"mode": "READWRITE"}
     assert target.ask("GET", "/mode/%3A.other%3A")[0] == 404
-    # somebody writes in between; the ids that are still to come must not be taken
+    # the source goes on meanwhile
     source.must("POST", "/subjects/more/versions", {"schema": avro("More")})
     assert imported(target, "--from", source.url)["there"] >= 50
     assert content(target) == content(source)
