@@ -43,7 +43,8 @@ enum err ledger_topic_create(void *client, const struct ledger_topic *t, int tim
     rd_kafka_t *rk = client;
     rd_kafka_resp_err_t code;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(t->name, t->partitions, t->replicas > 0 ? t->replicas : -1, text, sizeof text);
+    rd_kafka_NewTopic_t *topic =
+        rd_kafka_NewTopic_new(t->name, t->partitions, t->replicas > 0 ? t->replicas : -1, text, sizeof text);
     enum err e = ERR_OK;
     if (!topic || !queue) {
         e = reason_set(why, ERR_BAD_CONFIG, "%s: %s", t->name, queue ? text : "no memory for a queue");
