@@ -12,7 +12,7 @@ struct answer {
     struct buf body;
     const char *content_type; /* NULL: what was negotiated */
     bool authenticate;        /* 401: send WWW-Authenticate */
-    unsigned allow;           /* 405: the methods there are, each as 1 << enum rest_method */
+    unsigned allow;           /* 405, OPTIONS: the methods there are, each as 1 << enum rest_method */
     int32_t id, version;      /* what a change made or removed, for the audit; 0: not said */
 };
 

@@ -80,9 +80,7 @@ static void emit_forget_subject(struct decision *d, struct slice subject)
 void put_context_name(struct buf *out, struct slice subject)
 {
     struct slice context = subject_parse(slice_is_null(subject) ? slice_str("") : subject).context;
-    if (subject_is_default_context(context))
-        buf_put_slice(out, context);
-    else
+    if (!subject_is_default_context(context)) /* the default one has no name here */
         subject_put(out, context, slice_str(""));
 }
 
@@ -200,7 +198,7 @@ static enum err decide_delete_version(struct change *c, struct decision *d)
 void put_config(struct buf *out, const json_t *config, const char *level)
 {
     buf_put_str(out, "{");
-    config_put_members(out, config, level);
+    config_put_members(out, config, level, true);
     buf_put_str(out, "}");
 }
 
@@ -232,6 +230,10 @@ static enum err update_contract(json_t *config, const char *name, const json_t *
 
 static enum err update_member(json_t *config, const char *name, const json_t *v, struct answer *a)
 {
+    enum compat_policy policy;
+    if (!strcmp(name, "compatibilityPolicy") &&
+        !compat_policy_parse(slice_str(json_is_string(v) ? json_string_value(v) : ""), &policy))
+        v = json_null(); /* unknown words unset it */
     if (json_is_null(v)) {
         json_object_del(config, name);
         return ERR_OK;
@@ -252,6 +254,22 @@ static enum err update_member(json_t *config, const char *name, const json_t *v,
         return answer_error(a, 400, "Unrecognized value for field \"%s\"", name);
     json_object_set(config, name, (json_t *)v);
     return ERR_OK;
+}
+
+enum err config_update_check(const json_t *update, struct answer *a)
+{
+    static const char *const members[][2] = {{"compatibility", "compatibilityLevel"},
+                                             {"defaultRuleSet", "defaultRuleSet"},
+                                             {"overrideRuleSet", "overrideRuleSet"}};
+    json_t *scratch = json_object();
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < sizeof members / sizeof *members && !e; i++) {
+        const json_t *v = json_object_get(update, members[i][0]);
+        if (v)
+            e = update_member(scratch, members[i][1], v, a);
+    }
+    json_decref(scratch);
+    return e;
 }
 
 static enum err decide_set_config(struct change *c, struct decision *d)
@@ -289,8 +307,7 @@ static enum err decide_delete_config(struct change *c, struct decision *d)
     enum err e = refuse_read_only(c->answer, d->store, c->subject);
     if (!e) {
         put_config(&c->answer->body, old, "compatibilityLevel");
-        if (store_config(d->store, c->subject))
-            emit_no_config(d, c->subject);
+        emit_no_config(d, c->subject);
     }
     json_decref(old);
     return e;
@@ -298,48 +315,70 @@ static enum err decide_delete_config(struct change *c, struct decision *d)
 
 /* --- modes --- */
 
-struct import_sweep {
-    struct change *c;
-    struct decision *d;
+/* The subjects of a scope: a whole context, or the one it names. */
+struct sweep {
+    struct slice scope;
     struct qsubject want;
-    bool whole; /* a context, not one subject */
-    bool write; /* second pass: emit */
+    struct decision *d; /* drop_mode_below */
+    const struct subject **list;
+    size_t n;
     enum err e;
 };
 
-static bool sweep_subject(void *ctx, const struct subject *u)
+static bool sweep_collect(void *ctx, const struct subject *u)
 {
-    struct import_sweep *w = ctx;
-    if (w->whole ? !slice_eq(subject_parse(u->name).context, w->want.context) : !slice_eq(u->name, w->c->subject))
+    struct sweep *w = ctx;
+    bool whole = subject_is_context(w->scope);
+    if (whole ? !slice_eq(subject_parse(u->name).context, w->want.context) : !slice_eq(u->name, w->scope))
         return true;
-    for (size_t i = 0; i < u->n && !w->e; i++) {
-        if (w->write)
-            emit_tombstone(w->d, u->name, u->versions[i].version);
-        else if (store_is_referenced(w->d->store, u->name, u->versions[i].version, true, SLICE_NULL))
-            w->e = refuse_referenced(w->c->answer, u->name, u->versions[i].version);
-    }
-    return !w->e;
+    const struct subject **list = realloc(w->list, (w->n + 1) * sizeof *list);
+    w->e = list ? ERR_OK : ERR_NO_MEMORY;
+    if (!list)
+        return false;
+    w->list = list;
+    list[w->n++] = u;
+    return true;
+}
+
+static int cmp_subjects(const void *a, const void *b)
+{
+    const struct subject *const *x = a, *const *y = b;
+    return slice_cmp((*x)->name, (*y)->name);
+}
+
+static enum err sweep_referenced(const struct sweep *w, struct change *c, const struct store *s)
+{
+    for (size_t i = 0; i < w->n; i++)
+        for (size_t k = 0; k < w->list[i]->n; k++)
+            if (store_is_referenced(s, w->list[i]->name, w->list[i]->versions[k].version, true, SLICE_NULL))
+                return refuse_referenced(c->answer, w->list[i]->name, w->list[i]->versions[k].version);
+    return ERR_OK;
 }
 
 /* IMPORT wants an empty place: no live subject, and what is softly deleted goes for good. */
 static enum err clear_for_import(struct change *c, struct decision *d)
 {
     struct slice subject = slice_is_null(c->subject) ? slice_str("") : c->subject;
-    struct import_sweep w = {.c = c, .d = d, .want = subject_parse(subject), .whole = subject_is_context(subject)};
+    struct sweep w = {.scope = subject, .want = subject_parse(subject)};
     if (store_has_subjects(d->store, subject, false))
         return answer_error(c->answer, API_NOT_PERMITTED, "Cannot import since found existing subjects");
-    store_each_subject(d->store, sweep_subject, &w);
-    if (w.e)
-        return w.e;
-    w.write = true;
-    store_each_subject(d->store, sweep_subject, &w);
-    struct buf key, value;
-    buf_init(&key, 0);
-    buf_init(&value, 0);
-    record_clear_subject_key(&key, c->subject);
-    record_clear_subject_value(&value, c->subject);
-    decision_emit(d, &key, &value);
-    return ERR_OK;
+    store_each_subject(d->store, sweep_collect, &w);
+    if (w.n > 1)
+        qsort(w.list, w.n, sizeof *w.list, cmp_subjects);
+    enum err e = w.e ? w.e : sweep_referenced(&w, c, d->store);
+    for (size_t i = 0; i < w.n && !e; i++)
+        for (size_t k = 0; k < w.list[i]->n; k++)
+            emit_tombstone(d, w.list[i]->name, w.list[i]->versions[k].version);
+    if (!e) {
+        struct buf key, value;
+        buf_init(&key, 0);
+        buf_init(&value, 0);
+        record_clear_subject_key(&key, c->subject);
+        record_clear_subject_value(&value, c->subject);
+        decision_emit(d, &key, &value);
+    }
+    free(w.list);
+    return e;
 }
 
 static enum err decide_set_mode(struct change *c, struct decision *d)
@@ -351,9 +390,11 @@ static enum err decide_set_mode(struct change *c, struct decision *d)
         if (e)
             return e;
     }
+    buf_put_str(&c->answer->body, "{\"mode\":"); /* as the request spelt it */
+    contract_put(&c->answer->body, json_object_get(c->config, "mode"));
+    buf_put_str(&c->answer->body, "}");
     if (c->mode == MODE_NONE) {
         emit_no_mode(d, c->subject);
-        buf_put_str(&c->answer->body, "{}");
         return ERR_OK;
     }
     struct buf key, value;
@@ -362,16 +403,14 @@ static enum err decide_set_mode(struct change *c, struct decision *d)
     record_mode_key(&key, c->subject);
     record_mode_value(&value, c->subject, c->mode);
     decision_emit(d, &key, &value);
-    buf_printf(&c->answer->body, "{\"mode\":\"%s\"}", mode_name(c->mode));
     return ERR_OK;
 }
 
-static bool drop_mode_below(void *ctx, const struct subject *u)
+static bool drop_mode_below(void *ctx, struct slice name)
 {
-    struct import_sweep *w = ctx;
-    if (slice_eq(subject_parse(u->name).context, w->want.context) && store_mode(w->d->store, u->name) != MODE_NONE &&
-        !slice_eq(u->name, w->c->subject))
-        emit_no_mode(w->d, u->name);
+    struct sweep *w = ctx;
+    if (slice_eq(subject_parse(name).context, w->want.context) && !subject_is_context(name))
+        emit_no_mode(w->d, name);
     return true;
 }
 
@@ -383,11 +422,10 @@ static enum err decide_delete_mode(struct change *c, struct decision *d)
         return answer_error(c->answer, API_SUBJECT_NOT_FOUND, "Subject '%.*s' not found.", SLICE_FMT(c->subject));
     if (!d->settings->mode_mutability)
         return answer_error(c->answer, API_NOT_PERMITTED, "Mode changes are not allowed");
-    if (store_mode(d->store, c->subject) != MODE_NONE)
-        emit_no_mode(d, c->subject);
+    emit_no_mode(d, c->subject);
     if (c->recursive && subject_is_context(subject)) {
-        struct import_sweep w = {.c = c, .d = d, .want = subject_parse(subject)};
-        store_each_subject(d->store, drop_mode_below, &w);
+        struct sweep w = {.d = d, .want = subject_parse(subject)};
+        store_each_mode(d->store, drop_mode_below, &w);
     }
     if (old == MODE_NONE)
         buf_put_str(&c->answer->body, "{}");
@@ -398,16 +436,13 @@ static enum err decide_delete_mode(struct change *c, struct decision *d)
 
 static enum err decide_delete_context(struct change *c, struct decision *d)
 {
-    struct slice context = subject_parse(c->subject).context;
     if (store_has_subjects(d->store, c->subject, true))
         return answer_error(c->answer, API_CONTEXT_NOT_EMPTY, "The specified context '%.*s' is not empty.",
-                            SLICE_FMT(c->shown));
-    if (store_has_context(d->store, context)) {
-        struct buf key;
-        buf_init(&key, 0);
-        record_context_key(&key, context);
-        decision_emit(d, &key, NULL);
-    }
+                            SLICE_FMT(c->subject));
+    struct buf key;
+    buf_init(&key, 0);
+    record_context_key(&key, subject_parse(c->subject).context);
+    decision_emit(d, &key, NULL);
     c->answer->status = 204;
     return ERR_OK;
 }

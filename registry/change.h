@@ -30,12 +30,13 @@ struct api_settings {
 struct change {
     enum change_kind kind;
     struct slice subject; /* qualified, normal; null or empty: global */
-    struct slice shown;   /* the subject as the request named it */
+    struct slice format;  /* REGISTER: of the schema in the answer; null: as stored */
     int32_t version;      /* DELETE_VERSION; -1 latest */
-    bool permanent, force, recursive, normalize;
+    bool permanent, recursive, normalize;
+    bool force;            /* SET_MODE */
     bool blind;            /* REGISTER: who asks may not read the subject, so a refusal shows nothing of it */
     struct draft draft;    /* REGISTER; owned */
-    json_t *config;        /* SET_CONFIG: the update request; owned */
+    json_t *config;        /* SET_CONFIG, SET_MODE: the request; owned */
     enum mode mode;        /* SET_MODE; MODE_NONE unsets */
     struct answer *answer; /* filled by the decision */
 };
@@ -49,18 +50,45 @@ enum err change_decide(struct change *c, const struct store *s, const struct api
 void change_free(struct change *c);
 
 /* --- also used by reads --- */
-/* A version found for a request that brought a schema; NULL version when there is none. */
-enum err find_draft(const struct store *s, const struct api_settings *settings, struct slice subject,
-                    const struct draft *d, bool normalize, bool deleted, bool latest_only, const struct subject **u,
-                    const struct version **v, struct answer *a) MUST_CHECK;
-bool change_is_settled(struct change *c, const struct store *s, const struct api_settings *settings);
+/* A version found for a request that brought a schema. */
+struct found {
+    const struct subject *u;
+    const struct version *v; /* NULL when there is none */
+    bool stored;             /* answered as it is stored, with time and deletion; else as it was asked for */
+};
+struct lookup_wish {
+    struct slice subject; /* qualified */
+    const struct draft *draft;
+    bool normalize;
+    bool deleted;     /* softly deleted versions too */
+    bool latest_only; /* only the latest version counts */
+    /* When it is not found as it stands, it is tried with the contract the configuration and the previous version
+     * give: -1 not so, 0 as a lookup does, else as registering it as that version would. */
+    int32_t fill;
+};
+enum err find_draft(const struct store *s, const struct api_settings *settings, const struct lookup_wish *w,
+                    struct found *out, struct answer *a) MUST_CHECK;
+/* Is what a registration asks for there already, so that nothing need be written? Serializers ask for the same schema
+ * again and again. Settled: answered. ERR_CONFLICT: refused and answered, the schema is none. */
+enum err change_settle(struct change *c, const struct store *s, const struct api_settings *settings,
+                       bool *settled) MUST_CHECK;
+/* The level and the rule sets of an update: 42203, 42210. */
+enum err config_update_check(const json_t *update, struct answer *a) MUST_CHECK;
 bool config_has_contract(const json_t *config); /* defaults or overrides are set */
 
 /* --- rendering --- */
+/* `text` null: as stored. `stored`: with time and deletion. */
 void put_schema_entity(struct buf *out, const struct api_settings *st, struct slice subject, const struct version *v,
-                       struct slice text);
-void put_schema_members(struct buf *out, const struct api_settings *st, const struct content *c);
-void put_registered(struct buf *out, const struct api_settings *st, const struct version *v, bool stored);
+                       struct slice text, bool stored);
+void put_schema_entity_open(struct buf *out, const struct api_settings *st, struct slice subject,
+                            const struct version *v, struct slice text, bool stored); /* members may follow */
+void put_schema_entity_close(struct buf *out, const struct version *v);
+void put_references(struct buf *out, const struct schema_ref *refs, size_t n);
+void put_contract(struct buf *out, const char *before, struct slice json); /* nothing when null */
+void put_int_member(struct buf *out, const char *before, int64_t v);
+void put_time(struct buf *out, const struct version *v); /* and deletion */
+void put_registered(struct buf *out, const struct api_settings *st, const struct version *v, struct slice text,
+                    bool stored);
 void put_config(struct buf *out, const json_t *config, const char *level);
 
 #endif

@@ -15,14 +15,6 @@ bool config_has_contract(const json_t *config)
            json_object_get(config, "defaultRuleSet") || json_object_get(config, "overrideRuleSet");
 }
 
-static bool is_blank(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] > ' ')
-            return false;
-    return true;
-}
-
 /* --- finding --- */
 
 static const struct version *version_with(const struct subject *u, const struct content *c, bool deleted)
@@ -33,138 +25,93 @@ static const struct version *version_with(const struct subject *u, const struct 
     return NULL;
 }
 
-static const struct version *version_alike(const struct subject *u, const struct content *c, bool deleted, bool latest)
+struct search {
+    const struct store *store;
+    const struct api_settings *settings;
+    struct slice subject;
+    const struct draft *draft;
+    bool normalize, deleted, latest;
+};
+
+static const struct version *version_alike(const struct search *f, const struct subject *u, const struct work *w)
 {
-    if (latest) {
+    struct model_cache *cache = f->settings->models;
+    if (f->latest) {
         const struct version *v = subject_latest(u, false);
-        return v && work_alike(c, v->content) ? v : NULL;
+        return v && work_alike(cache, f->store, f->subject, w, v) ? v : NULL;
     }
-    for (size_t i = u ? u->n : 0; i > 0; i--)
-        if ((deleted || !u->versions[i - 1].deleted) && work_alike(c, u->versions[i - 1].content))
-            return &u->versions[i - 1];
+    for (size_t i = u ? u->n : 0; i > 0; i--) {
+        const struct version *v = &u->versions[i - 1];
+        if ((f->deleted || !v->deleted) && work_alike(cache, f->store, f->subject, w, v))
+            return v;
+    }
     return NULL;
 }
 
-static enum err find_with(const struct store *s, struct slice subject, const struct draft *d, const json_t *metadata,
-                          const json_t *rules, bool normalize, bool deleted, bool latest, const struct subject *u,
-                          const struct version **v, struct answer *a)
+static enum err find_with(const struct search *f, const json_t *metadata, const json_t *rules, struct found *out,
+                          struct answer *a)
 {
     struct work w;
-    enum err e = work_prepare(&w, s, subject, d, metadata, rules, normalize, false, a);
+    enum err e =
+        work_prepare(&w, f->settings->shape, f->store, f->subject, f->draft, metadata, rules, f->normalize, false, a);
     if (!e) {
-        *v = latest ? NULL : version_with(u, w.content, deleted);
-        if (!*v)
-            *v = version_alike(u, w.content, deleted, latest);
+        out->v = f->latest ? NULL : version_with(out->u, w.content, f->deleted);
+        out->stored = !out->v;
+        if (!out->v)
+            out->v = version_alike(f, out->u, &w);
     }
     work_free(&w);
     return e;
 }
 
-enum err find_draft(const struct store *s, const struct api_settings *settings, struct slice subject,
-                    const struct draft *d, bool normalize, bool deleted, bool latest_only, const struct subject **u,
-                    const struct version **v, struct answer *a)
+enum err find_draft(const struct store *s, const struct api_settings *settings, const struct lookup_wish *w,
+                    struct found *out, struct answer *a)
 {
+    struct search f = {s, settings, w->subject, w->draft, w->normalize, w->deleted, w->latest_only};
     struct scope scope;
-    (void)settings;
-    *v = NULL;
-    *u = store_subject(s, subject);
-    if (is_blank(d->text))
+    *out = (struct found){.u = store_subject(s, w->subject)};
+    if (draft_is_blank(w->draft))
         return ERR_OK;
-    enum err e = find_with(s, subject, d, d->metadata, d->rules, normalize, deleted, latest_only, *u, v, a);
-    const struct version *previous = subject_latest(*u, false);
-    if (e || *v || !previous)
+    enum err e = find_with(&f, w->draft->metadata, w->draft->rules, out, a);
+    const struct version *previous = subject_latest(out->u, false);
+    if (e || out->v || !previous || w->fill < 0)
         return e;
-    scope_read(&scope, s, subject);
+    scope_read(&scope, s, w->subject);
     json_t *metadata = NULL, *rules = NULL;
-    work_contract(&scope, d, previous->content, 0, &metadata, &rules);
+    work_contract(&scope, w->draft, previous->content, w->fill, &metadata, &rules);
     if (metadata || rules)
-        e = find_with(s, subject, d, metadata, rules, normalize, deleted, latest_only, *u, v, a);
+        e = find_with(&f, metadata, rules, out, a);
     json_decref(metadata);
     json_decref(rules);
     scope_free(&scope);
     return e;
 }
 
-/* --- rendering --- */
-
-void put_schema_members(struct buf *out, const struct api_settings *st, const struct content *c)
-{
-    (void)st;
-    for (size_t i = 0; i < c->reference_count; i++) {
-        buf_put_str(out, i ? ",{\"name\":" : ",\"references\":[{\"name\":");
-        json_text_print_string(out, c->references[i].name);
-        buf_put_str(out, ",\"subject\":");
-        json_text_print_string(out, c->references[i].subject);
-        buf_printf(out, ",\"version\":%d}%s", (int)c->references[i].version, i + 1 == c->reference_count ? "]" : "");
-    }
-    if (!slice_is_null(c->metadata)) {
-        buf_put_str(out, ",\"metadata\":");
-        buf_put_slice(out, c->metadata);
-    }
-    if (!slice_is_null(c->rules)) {
-        buf_put_str(out, ",\"ruleSet\":");
-        buf_put_slice(out, c->rules);
-    }
-}
-
-static void put_identity(struct buf *out, const struct api_settings *st, const struct content *c)
-{
-    if (st->shape >= 80) {
-        buf_put_str(out, ",\"guid\":\"");
-        guid_put(out, c->guid);
-        buf_put_str(out, "\"");
-    }
-    if (st->shape >= 80 || c->type != SCHEMA_AVRO) {
-        buf_put_str(out, ",\"schemaType\":\"");
-        buf_put_str(out, schema_type_name(c->type));
-        buf_put_str(out, "\"");
-    }
-}
-
-static void put_int_member(struct buf *out, const char *before, int64_t v)
-{
-    buf_put_str(out, before);
-    buf_put_int(out, v);
-}
-
-static void put_state(struct buf *out, const struct version *v)
-{
-    put_int_member(out, ",\"ts\":", v->timestamp_ms);
-    buf_put_str(out, v->deleted ? ",\"deleted\":true" : ",\"deleted\":false");
-}
-
-void put_schema_entity(struct buf *out, const struct api_settings *st, struct slice subject, const struct version *v,
-                       struct slice text)
-{
-    buf_put_str(out, "{\"subject\":");
-    json_text_print_string(out, subject);
-    put_int_member(out, ",\"version\":", v->version);
-    put_int_member(out, ",\"id\":", v->id);
-    put_identity(out, st, v->content);
-    put_schema_members(out, st, v->content);
-    buf_put_str(out, ",\"schema\":");
-    json_text_print_string(out, slice_is_null(text) ? v->content->text : text);
-    if (st->shape >= 80)
-        put_state(out, v);
-    buf_put_str(out, "}");
-}
-
-void put_registered(struct buf *out, const struct api_settings *st, const struct version *v, bool stored)
-{
-    put_int_member(out, "{\"id\":", v->id);
-    if (st->shape >= 80) {
-        put_int_member(out, ",\"version\":", v->version);
-        put_identity(out, st, v->content);
-        put_schema_members(out, st, v->content);
-        buf_put_str(out, ",\"schema\":");
-        json_text_print_string(out, v->content->text);
-        if (stored)
-            put_state(out, v);
-    }
-    buf_put_str(out, "}");
-}
-
 /* --- registering --- */
+
+/* The answer, with the schema in the format asked for. */
+static enum err answer_registered(struct change *c, const struct store *s, const struct api_settings *st,
+                                  const struct version *v, bool stored)
+{
+    struct reason why = {0};
+    struct model *m = NULL;
+    struct buf text;
+    enum err e = ERR_OK;
+    buf_init(&text, 0);
+    if (c->format.n)
+        e = work_model(st->models, s, c->subject, v->content, &m, &why);
+    if (!e && c->format.n)
+        e = schema_format(m->schema, c->format, &text);
+    if (e)
+        e = answer_error(c->answer, API_INVALID_SCHEMA, "%s", why.text[0] ? why.text : err_text(e));
+    else
+        put_registered(&c->answer->body, st, v, c->format.n ? buf_slice(&text) : SLICE_NULL, stored);
+    c->answer->id = v->id;
+    c->answer->version = v->version;
+    model_unref(m);
+    buf_free(&text);
+    return e;
+}
 
 static enum err check_mode(struct change *c, struct decision *d, enum mode mode)
 {
@@ -201,7 +148,7 @@ static enum err fill_up(struct registration *r, struct change *c)
 {
     bool import = mode_is_import(r->scope.mode);
     r->draft = c->draft;
-    if (is_blank(c->draft.text)) {
+    if (draft_is_blank(&c->draft)) {
         if (!r->previous || import)
             return answer_error(c->answer, API_INVALID_SCHEMA, "Empty schema");
         const struct content *p = r->previous->content;
@@ -296,12 +243,6 @@ static void emit_registration(struct registration *r, struct change *c, struct d
     emit_version(d, c->subject, v, false);
 }
 
-static void note_ids(struct change *c, const struct version *v)
-{
-    c->answer->id = v->id;
-    c->answer->version = v->version;
-}
-
 static enum err register_prepared(struct registration *r, struct change *c, struct decision *d)
 {
     struct slice context = subject_parse(c->subject).context;
@@ -314,16 +255,15 @@ static enum err register_prepared(struct registration *r, struct change *c, stru
         id = known;
     }
     if (!same && c->draft.version == 0) {
-        same = version_alike(r->u, r->work.content, false, false);
+        struct search f = {.store = d->store, .settings = d->settings, .subject = c->subject};
+        same = version_alike(&f, r->u, &r->work);
         if (same && id >= 0 && same->id != id)
             same = NULL;
     }
     if (same) {
-        put_registered(&c->answer->body, d->settings, same, true);
-        note_ids(c, same);
-        return ERR_OK;
+        return answer_registered(c, d->store, d->settings, same, false);
     }
-    enum err e = import || c->force ? ERR_OK : check_compatible(r, c, d);
+    enum err e = import ? ERR_OK : check_compatible(r, c, d);
     if (e)
         return e;
     struct version v = {.content = r->work.content,
@@ -334,9 +274,7 @@ static enum err register_prepared(struct registration *r, struct change *c, stru
     if (e)
         return e;
     emit_registration(r, c, d, &v);
-    put_registered(&c->answer->body, d->settings, &v, false);
-    note_ids(c, &v);
-    return ERR_OK;
+    return answer_registered(c, d->store, d->settings, &v, false);
 }
 
 enum err decide_register(struct change *c, struct decision *d)
@@ -354,9 +292,10 @@ enum err decide_register(struct change *c, struct decision *d)
     if (!e)
         e = fill_up(&r, c);
     if (!e) {
-        bool fresh = !mode_is_import(r.scope.mode);
-        bool normalize = fresh && (c->normalize || scope_flag(&r.scope, "normalize"));
-        e = work_prepare(&r.work, d->store, c->subject, &r.draft, r.metadata, r.rules, normalize, fresh, c->answer);
+        bool fresh = c->draft.id < 0 && scope_flag_or(&r.scope, "validateNewSchemas", true);
+        bool normalize = c->normalize || scope_flag(&r.scope, "normalize");
+        e = work_prepare(&r.work, d->settings->shape, d->store, c->subject, &r.draft, r.metadata, r.rules, normalize,
+                         fresh, c->answer);
     }
     if (!e)
         e = register_prepared(&r, c, d);
@@ -364,27 +303,45 @@ enum err decide_register(struct change *c, struct decision *d)
     return e;
 }
 
-/* Already there, so that nothing need be written? Serializers ask for the same schema again and again. */
-bool change_is_settled(struct change *c, const struct store *s, const struct api_settings *settings)
+/* The version a request means that was found registered; NULL: none, so that there is something to write. A request
+ * with an id and a version (an import) means exactly those. */
+static const struct version *settled_version(const struct draft *d, const struct found *f)
 {
-    const struct subject *u;
-    const struct version *v;
+    const struct version *v = f->v;
+    if (v && (d->version == 0 || d->version == -1))
+        return d->id < 0 || d->id == v->id ? v : NULL;
+    if (!v || d->id != v->id || d->version == v->version)
+        return v && d->id == v->id ? v : NULL;
+    const struct version *other = subject_version(f->u, d->version);
+    return other && !other->deleted && other->id == v->id && content_same(other->content, v->content) ? other : NULL;
+}
+
+enum err change_settle(struct change *c, const struct store *s, const struct api_settings *settings, bool *settled)
+{
+    struct found found = {0};
     struct scope scope;
-    struct answer scratch;
-    if (c->kind != CHANGE_REGISTER || c->draft.propagate_tags || (c->draft.version != 0 && c->draft.version != -1))
-        return false;
+    *settled = false;
+    if (c->kind != CHANGE_REGISTER || c->draft.propagate_tags)
+        return ERR_OK;
+    enum err e = ERR_OK;
     scope_read(&scope, s, c->subject);
-    bool settled = false;
     if (!config_has_contract(scope.config)) {
-        answer_init(&scratch);
-        bool normalize = c->normalize || scope_flag(&scope, "normalize");
-        settled = !find_draft(s, settings, c->subject, &c->draft, normalize, false, c->draft.version == -1, &u, &v,
-                              &scratch) &&
-                  v && (c->draft.id < 0 || c->draft.id == v->id);
-        if (settled)
-            put_registered(&c->answer->body, settings, v, true);
-        answer_free(&scratch);
+        const struct subject *u = store_subject(s, c->subject);
+        bool latest = c->draft.version == -1;
+        struct lookup_wish w = {
+            .subject = c->subject,
+            .draft = &c->draft,
+            .normalize = c->normalize || scope_flag(&scope, "normalize"),
+            .latest_only = latest,
+            /* what registering would find, once it may register at all */
+            .fill = u && !latest && scope.mode == MODE_READWRITE ? u->versions[u->n - 1].version + 1 : -1,
+        };
+        e = find_draft(s, settings, &w, &found, c->answer);
+        const struct version *v = e ? NULL : settled_version(&c->draft, &found);
+        *settled = v != NULL;
+        if (v)
+            e = answer_registered(c, s, settings, v, found.stored);
     }
     scope_free(&scope);
-    return settled;
+    return e;
 }

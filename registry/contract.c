@@ -9,7 +9,7 @@
 
 #define CONFLUENT_VERSION "confluent:version"
 
-enum { RULE_NAME_MAX = 64 };
+enum { RULE_NAME_MAX = 256 };
 
 static int cmp_text(const void *a, const void *b)
 {
@@ -29,8 +29,8 @@ static const char **sorted_keys(const json_t *object, size_t *n)
     return keys;
 }
 
-/* A sorted set of strings; NULL for an empty one. */
-static enum err canonical_set(json_t **out, const json_t *in, const char *what, struct reason *why)
+/* A sorted set of strings; NULL for an empty one, unless it is to be kept. */
+static enum err canonical_set(json_t **out, const json_t *in, bool keep_empty, const char *what, struct reason *why)
 {
     *out = NULL;
     if (!in || json_is_null(in))
@@ -53,7 +53,7 @@ static enum err canonical_set(json_t **out, const json_t *in, const char *what, 
         for (size_t i = 0; i < n; i++)
             if (i == 0 || strcmp(items[i], items[i - 1]))
                 json_array_append_new(set, json_string(items[i]));
-        if (json_array_size(set))
+        if (json_array_size(set) || keep_empty)
             *out = set;
         else
             json_decref(set);
@@ -88,7 +88,7 @@ static enum err canonical_map(json_t **out, const json_t *in, bool of_sets, cons
         const json_t *v = json_object_get(in, keys[i]);
         json_t *set = NULL;
         if (of_sets)
-            e = canonical_set(&set, v, what, why);
+            e = canonical_set(&set, v, true, what, why);
         else if (json_is_string(v))
             set = json_string(json_string_value(v));
         else if (json_is_integer(v) || json_is_real(v) || json_is_boolean(v))
@@ -124,7 +124,7 @@ enum err contract_metadata(json_t **out, const json_t *in, struct reason *why)
     if (!e)
         e = canonical_map(&properties, json_object_get(in, "properties"), false, "metadata.properties", why);
     if (!e)
-        e = canonical_set(&sensitive, json_object_get(in, "sensitive"), "metadata.sensitive", why);
+        e = canonical_set(&sensitive, json_object_get(in, "sensitive"), false, "metadata.sensitive", why);
     if (e) {
         json_decref(tags);
         json_decref(properties);
@@ -156,15 +156,27 @@ static enum err copy_texts(json_t *rule, const json_t *in, const char *const *na
     return ERR_OK;
 }
 
+/* A rule without kind or mode has these; they stand where a given one would. */
+static json_t *with_defaults(const json_t *in)
+{
+    json_t *copy = json_copy((json_t *)in);
+    if (!json_is_string(json_object_get(copy, "kind")))
+        json_object_set_new(copy, "kind", json_string("TRANSFORM"));
+    if (!json_is_string(json_object_get(copy, "mode")))
+        json_object_set_new(copy, "mode", json_string("WRITEREAD"));
+    return copy;
+}
+
 static enum err canonical_rule(json_t **out, const json_t *in, struct reason *why)
 {
     json_t *tags = NULL, *params = NULL;
     if (!json_is_object(in))
         return reason_set(why, ERR_MALFORMED, "a rule must be an object");
-    json_t *rule = json_object();
-    enum err e = copy_texts(rule, in, rule_text, why);
+    json_t *rule = json_object(), *filled = with_defaults(in);
+    enum err e = copy_texts(rule, filled, rule_text, why);
+    json_decref(filled);
     if (!e)
-        e = canonical_set(&tags, json_object_get(in, "tags"), "rule tags", why);
+        e = canonical_set(&tags, json_object_get(in, "tags"), false, "rule tags", why);
     if (!e)
         e = canonical_map(&params, json_object_get(in, "params"), false, "rule params", why);
     put_member(rule, "tags", tags);

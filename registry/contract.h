@@ -32,6 +32,9 @@ void contract_metadata_hash(const json_t *metadata, contract_hash_fn fn, void *c
 void contract_rules_hash(const json_t *rules, contract_hash_fn fn, void *ctx);
 
 void contract_put(struct buf *out, const json_t *v); /* compact text */
-json_t *contract_parse(struct slice text);           /* NULL when null or broken */
+/* As the reference prints them in refusals; NULL is "null". */
+void contract_show_metadata(struct buf *out, const json_t *metadata);
+void contract_show_rules(struct buf *out, const json_t *rules);
+json_t *contract_parse(struct slice text); /* NULL when null or broken */
 
 #endif

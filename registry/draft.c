@@ -10,51 +10,23 @@ static struct slice text_of(const json_t *v)
     return json_is_string(v) ? slice_of(json_string_value(v), json_string_length(v)) : SLICE_NULL;
 }
 
-static enum err bad_member(struct answer *a, const char *name)
+static int32_t int_of(const json_t *v, int32_t fallback)
 {
-    return answer_error(a, 400, "Unrecognized value for field \"%s\"", name);
+    return json_is_integer(v) ? (int32_t)json_integer_value(v) : fallback;
 }
 
-static enum err read_text(struct answer *a, const json_t *request, const char *name, struct slice *out)
-{
-    const json_t *v = json_object_get(request, name);
-    if (v && !json_is_null(v) && !json_is_string(v))
-        return bad_member(a, name);
-    *out = text_of(v);
-    return ERR_OK;
-}
-
-static enum err read_int(struct answer *a, const json_t *request, const char *name, int32_t *out)
-{
-    const json_t *v = json_object_get(request, name);
-    if (!v || json_is_null(v))
-        return ERR_OK;
-    json_int_t i = json_integer_value(v);
-    if (!json_is_integer(v) || i < INT32_MIN || i > INT32_MAX)
-        return bad_member(a, name);
-    *out = (int32_t)i;
-    return ERR_OK;
-}
-
-static enum err read_references(struct draft *d, struct answer *a)
+static enum err read_references(struct draft *d)
 {
     const json_t *list = json_object_get(d->request, "references");
-    if (list && !json_is_null(list) && !json_is_array(list))
-        return bad_member(a, "references");
     d->reference_count = json_array_size(list);
     d->references = calloc(d->reference_count + 1, sizeof *d->references);
     if (!d->references)
-        return answer_error(a, 500, "out of memory");
+        return ERR_NO_MEMORY;
     for (size_t i = 0; i < d->reference_count; i++) {
         const json_t *r = json_array_get(list, i);
-        struct schema_ref *ref = &d->references[i];
-        ref->name = text_of(json_object_get(r, "name"));
-        ref->subject = text_of(json_object_get(r, "subject"));
-        const json_t *v = json_object_get(r, "version");
-        ref->version = (int32_t)json_integer_value(v);
-        if (slice_is_null(ref->name) || slice_is_null(ref->subject) || !json_is_integer(v))
-            return answer_error(a, API_INVALID_SCHEMA, "Invalid reference: {name='%.*s', subject='%.*s', version=%d}",
-                                SLICE_FMT(ref->name), SLICE_FMT(ref->subject), (int)ref->version);
+        d->references[i] =
+            (struct schema_ref){text_of(json_object_get(r, "name")), text_of(json_object_get(r, "subject")),
+                                int_of(json_object_get(r, "version"), DRAFT_NO_VERSION)};
     }
     return ERR_OK;
 }
@@ -63,23 +35,25 @@ enum err draft_read(struct draft *d, const json_t *request, struct answer *a)
 {
     struct reason why = {0};
     *d = (struct draft){.id = -1, .request = json_incref((json_t *)request)};
-    if (!json_is_object(request))
-        return answer_error(a, 400, "Unable to parse the request: a JSON object is expected");
-    enum err e = read_text(a, request, "schema", &d->text);
-    if (!e)
-        e = read_text(a, request, "schemaType", &d->type);
-    if (!e)
-        e = read_int(a, request, "version", &d->version);
-    if (!e)
-        e = read_int(a, request, "id", &d->id);
-    if (!e)
-        e = read_references(d, a);
-    if (!e && contract_metadata(&d->metadata, json_object_get(request, "metadata"), &why))
-        e = answer_error(a, 400, "%s", why.text);
-    if (!e && contract_rules(&d->rules, json_object_get(request, "ruleSet"), &why))
-        e = answer_error(a, 400, "%s", why.text);
+    d->text = text_of(json_object_get(request, "schema"));
+    d->type = text_of(json_object_get(request, "schemaType"));
+    d->version = int_of(json_object_get(request, "version"), 0);
+    d->id = int_of(json_object_get(request, "id"), -1);
     d->propagate_tags = json_is_true(json_object_get(request, "propagateSchemaTags"));
-    return e;
+    if (read_references(d))
+        return answer_error(a, 500, "out of memory");
+    enum err e = contract_metadata(&d->metadata, json_object_get(request, "metadata"), &why);
+    if (!e)
+        e = contract_rules(&d->rules, json_object_get(request, "ruleSet"), &why);
+    return e ? answer_error(a, 400, "%s", why.text) : ERR_OK;
+}
+
+bool draft_is_blank(const struct draft *d)
+{
+    for (size_t i = 0; i < d->text.n; i++)
+        if (d->text.p[i] > ' ')
+            return false;
+    return true;
 }
 
 void draft_free(struct draft *d)
@@ -124,16 +98,8 @@ json_t *scope_config(const struct store *s, struct slice subject, bool inherit)
 {
     bool global = slice_is_null(subject) || subject.n == 0;
     const json_t *own = store_config(s, subject);
-    if (own && (global || !inherit))
+    if (own)
         return with_level(s, own);
-    if (own) {
-        const json_t *top = store_config(s, SLICE_NULL);
-        json_t *merged = top ? json_copy((json_t *)top) : json_object();
-        json_t *mine = with_level(s, own);
-        json_object_update(merged, mine);
-        json_decref(mine);
-        return merged;
-    }
     if (!inherit)
         return global || slice_eq_str(subject_parse(subject).context, SUBJECT_GLOBAL_CONTEXT) ? default_config(s)
                                                                                               : NULL;
@@ -186,6 +152,12 @@ const char *scope_level(const struct scope *c)
 bool scope_flag(const struct scope *c, const char *name)
 {
     return json_is_true(json_object_get(c->config, name));
+}
+
+bool scope_flag_or(const struct scope *c, const char *name, bool unset)
+{
+    const json_t *v = json_object_get(c->config, name);
+    return v ? json_is_true(v) : unset;
 }
 
 bool mode_is_import(enum mode m)

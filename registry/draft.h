@@ -18,8 +18,12 @@ struct draft {
     int32_t id;      /* -1: not given */
 };
 
-/* Reads a RegisterSchemaRequest; answers 422 (or 400) itself. Takes a reference to `request`. */
+enum { DRAFT_NO_VERSION = INT32_MIN }; /* a reference that names none */
+
+/* Reads a RegisterSchemaRequest (bound: members are of the right type or null); answers 400 itself. Takes a reference
+ * to `request`. */
 enum err draft_read(struct draft *d, const json_t *request, struct answer *a) MUST_CHECK;
+bool draft_is_blank(const struct draft *d); /* no text but blanks */
 void draft_free(struct draft *d);
 
 /* The model of a stored version of `subject`; one reference for the caller. */
@@ -32,7 +36,8 @@ struct work {
     struct content *content;
 };
 void work_free(struct work *w);
-enum err work_prepare(struct work *w, const struct store *s, struct slice subject, const struct draft *d,
+/* `shape` is whose words a refusal is in. */
+enum err work_prepare(struct work *w, int shape, const struct store *s, struct slice subject, const struct draft *d,
                       const json_t *metadata, const json_t *rules, bool normalize, bool fresh,
                       struct answer *a) MUST_CHECK;
 
@@ -43,6 +48,7 @@ struct scope {
 };
 const char *scope_level(const struct scope *c); /* "BACKWARD" */
 bool scope_flag(const struct scope *c, const char *name);
+bool scope_flag_or(const struct scope *c, const char *name, bool unset);
 const char *scope_text(const struct scope *c, const char *name); /* NULL when unset */
 bool mode_is_import(enum mode m);                                /* IMPORT or FORWARD */
 void scope_read(struct scope *c, const struct store *s, struct slice subject);
@@ -54,8 +60,10 @@ enum mode scope_mode(const struct store *s, struct slice subject, bool inherit);
 void work_contract(const struct scope *c, const struct draft *d, const struct content *previous, int32_t new_version,
                    json_t **metadata, json_t **rules);
 
-/* May `text` of request be found as `stored`, apart from confluent:version? */
-bool work_alike(const struct content *asked, const struct content *stored);
+/* May what was asked for be found as `stored` of `subject`: the same schema and contract, apart from
+ * confluent:version? */
+bool work_alike(struct model_cache *cache, const struct store *s, struct slice subject, const struct work *asked,
+                const struct version *stored);
 
 /* Checks against the versions given (ascending) by the level in scope; messages as 409 lists them. */
 enum err work_compatible(struct model_cache *cache, const struct store *s, struct slice subject, const struct scope *c,

@@ -294,14 +294,16 @@ static enum err check_types(struct request *r)
 {
     const char *accept = header(r, MHD_HTTP_HEADER_ACCEPT);
     const char *type = header(r, MHD_HTTP_HEADER_CONTENT_TYPE);
-    bool has_body = announced(r) || header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING);
     const char *best = http_answer_type(accept);
     bool picky = !rest_route_is_public(r->route) && strcmp(rest_route_name(r->route), "metrics") != 0;
+    int status = picky ? http_type_status(type) : 200;
+    r->content_type = best && status != 400 ? best : HTTP_TYPE_JSON;
+    if (status == 400)
+        return answer_error(&r->answer, 400, "Bad Request");
+    if (status == 415)
+        return answer_error(&r->answer, 415, "HTTP 415 Unsupported Media Type");
     if (picky && !best)
         return answer_error(&r->answer, 406, "HTTP 406 Not Acceptable");
-    r->content_type = best ? best : HTTP_TYPE_JSON;
-    if (picky && has_body && !http_accepts_body(type))
-        return answer_error(&r->answer, 415, "HTTP 415 Unsupported Media Type");
     return ERR_OK;
 }
 

@@ -88,7 +88,7 @@ const char *http_answer_type(const char *accept)
     while (rest.n) {
         struct range r = read_range(next_part(&rest, ','));
         for (int i = 0; i < TYPES && r.quality >= 0; i++) {
-            int fit = fitness(r.type, types[i]), s = r.quality * ours[i];
+            int fit = fitness(r.type, types[i]), s = r.quality ? r.quality * 16 + ours[i] : 0;
             if (fit > best_fit[i] || (fit && fit == best_fit[i] && s > score[i])) {
                 best_fit[i] = fit;
                 score[i] = s;
@@ -104,20 +104,23 @@ const char *http_answer_type(const char *accept)
     return best;
 }
 
-bool http_accepts_body(const char *type)
+int http_type_status(const char *type)
 {
     struct slice rest = slice_str(type ? type : "");
     struct slice name = next_part(&rest, ';');
+    if (!type || is_text(name, "application/octet-stream"))
+        return 200;
     for (int i = 0; i < TYPES; i++)
         if (is_text(name, types[i]))
-            return true;
-    return !name.n || is_text(name, "application/octet-stream");
+            return 200;
+    return name.n && memchr(name.p, '/', name.n) ? 415 : 400;
 }
 
 static const struct {
     const char *name;
     enum rest_method method;
-} methods[] = {{"GET", REST_GET}, {"HEAD", REST_GET}, {"POST", REST_POST}, {"PUT", REST_PUT}, {"DELETE", REST_DELETE}};
+} methods[] = {{"GET", REST_GET}, {"HEAD", REST_GET},      {"POST", REST_POST},
+               {"PUT", REST_PUT}, {"DELETE", REST_DELETE}, {"OPTIONS", REST_OPTIONS}};
 
 enum rest_method http_method(const char *name)
 {

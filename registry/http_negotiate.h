@@ -10,12 +10,14 @@
 #define HTTP_TYPE_PLAIN "application/vnd.schemaregistry+json"
 #define HTTP_TYPE_JSON  "application/json"
 
-/* The type to answer with: the client's quality values (RFC 9110, 12.5.1; of several ranges that fit, the most specific
- * one counts) times ours (1 for v1, 0.9, 0.5). NULL: none of ours is accepted. `accept` may be NULL (anything). */
+/* The type to answer with: by the client's quality values (RFC 9110, 12.5.1; of several ranges that fit, the most
+ * specific one counts), then by ours (v1, the plain one, JSON). NULL: none of ours is accepted. `accept` may be NULL
+ * (anything). */
 const char *http_answer_type(const char *accept);
 
-/* May a body come as this Content-Type (NULL: none given)? */
-bool http_accepts_body(const char *type);
+/* 200, or the status for a request of this Content-Type (NULL: none given): 415, 400 when it is no media type. As in
+ * the reference it counts whether or not there is a body. */
+int http_type_status(const char *type);
 
 /* HEAD is a GET whose body is not sent; what is not known is REST_OTHER. Methods are case-sensitive. */
 enum rest_method http_method(const char *name);

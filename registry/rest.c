@@ -19,7 +19,7 @@ struct rest_route {
 
 static const struct rest_route routes[] = {
     {REST_GET, "", get_root, 0},
-    {REST_POST, "", get_root, 0},
+    {REST_POST, "", post_root, 0},
     {REST_GET, "schemas", get_schemas, 0},
     {REST_GET, "schemas/types", get_types, 0},
     {REST_GET, "schemas/ids/*", get_id, SUBJECT_IN_QUERY},
@@ -147,14 +147,22 @@ static enum err add_params(struct rest_request *r, struct slice query, struct an
     return ERR_OK;
 }
 
+/* /contexts/NAME is about the context; what follows NAME is about things in it. NAME may lack its dot, or come with its
+ * delimiters. */
 static void take_context(struct rest_request *r)
 {
-    if (r->segment_count < 3 || !slice_eq_str(r->segments[0], "contexts"))
+    if (r->segment_count < 2 || !slice_eq_str(r->segments[0], "contexts"))
         return;
     struct slice name = r->segments[1];
-    if (name.n && name.p[0] == ':') /* given with its delimiters */
+    if (name.n && name.p[0] == ':')
         name = subject_parse(name).context;
-    r->context = slice_str(arena_printf(&r->arena, ":%.*s:", SLICE_FMT(name)));
+    const char *dot = name.n && name.p[0] == '.' ? "" : ".";
+    struct slice qualified = slice_str(arena_printf(&r->arena, ":%s%.*s:", dot, SLICE_FMT(name)));
+    if (r->segment_count == 2 && !subject_is_default_context(subject_parse(qualified).context)) {
+        r->segments[1] = qualified;
+        return;
+    }
+    r->context = qualified;
     r->segment_count -= 2;
     memmove(r->segments, r->segments + 2, r->segment_count * sizeof *r->segments);
 }
@@ -200,7 +208,7 @@ static bool pattern_fits(const char *pattern, const struct rest_request *r)
         if (i == r->segment_count)
             return false;
         struct slice s = r->segments[i++];
-        if (!(n == 1 && *pattern == '*') && !(s.n == n && strncasecmp((const char *)s.p, pattern, n) == 0))
+        if (!(n == 1 && *pattern == '*') && !(s.n == n && memcmp(s.p, pattern, n) == 0))
             return false;
         pattern = *end ? end + 1 : end;
     }
@@ -218,7 +226,9 @@ const struct rest_route *rest_route(const struct rest_request *r, struct answer 
             return &routes[i];
     }
     a->allow = methods;
-    if (methods)
+    if (methods && r->method == REST_OPTIONS)
+        a->allow |= 1u << REST_OPTIONS;
+    else if (methods)
         (void)!answer_error(a, 405, "HTTP 405 Method Not Allowed");
     else
         (void)!answer_error(a, 404, "HTTP 404 Not Found");
@@ -313,11 +323,11 @@ enum err rest_not_found(struct rest_call *c)
     return answer_error(c->answer, 404, "HTTP 404 Not Found");
 }
 
-static bool parse_int(struct slice s, int32_t *out)
+bool rest_parse_int(struct slice s, int32_t *out)
 {
     char text[16];
     char *end;
-    if (!s.n || s.n >= sizeof text)
+    if (!s.n || s.n >= sizeof text || s.p[0] <= ' ')
         return false;
     memcpy(text, s.p, s.n);
     text[s.n] = 0;
@@ -334,7 +344,7 @@ enum err rest_int(struct rest_call *c, const char *name, int32_t fallback, int32
     *out = fallback;
     if (!s.n)
         return ERR_OK;
-    return parse_int(s, out) ? ERR_OK : rest_not_found(c);
+    return rest_parse_int(s, out) ? ERR_OK : rest_not_found(c);
 }
 
 enum err rest_page(struct rest_call *c, int limit_default, int limit_max, int32_t *offset, int32_t *limit)
@@ -391,22 +401,12 @@ enum err rest_require(struct rest_call *c, enum rest_right right, struct slice s
                         SLICE_FMT(slice_is_null(subject) || !subject.n ? slice_str("__GLOBAL") : subject));
 }
 
-enum err rest_body(struct rest_call *c, json_t **out)
+enum err rest_body(struct rest_call *c, const struct bind_type *type, const char *parameter, json_t **out)
 {
-    json_error_t at;
-    *out = NULL;
-    if (!c->request->body.n)
-        return answer_error(c->answer, 422, "The request body must not be empty");
-    *out = json_loadb((const char *)c->request->body.p, c->request->body.n, JSON_ALLOW_NUL, &at);
-    if (!*out)
-        return answer_error(c->answer, 400, "Unable to parse the request body: %s (line %d, column %d)", at.text,
-                            at.line, at.column);
-    if (!json_is_object(*out)) {
-        json_decref(*out);
-        *out = NULL;
-        return answer_error(c->answer, 400, "Unable to parse the request body: a JSON object is expected");
-    }
-    return ERR_OK;
+    enum err e = bind_body(type, c->request->body, out, c->answer);
+    if (!e && !*out)
+        e = answer_error(c->answer, 422, "%s must not be null (was null)", parameter);
+    return e;
 }
 
 enum err rest_version(struct rest_call *c, struct slice text, int32_t *out)
@@ -420,7 +420,7 @@ enum err rest_version(struct rest_call *c, struct slice text, int32_t *out)
         *out = -1;
         return ERR_OK;
     }
-    if (parse_int(s, out) && (*out == -1 || *out >= 1))
+    if (rest_parse_int(s, out) && (*out == -1 || *out >= 1))
         return ERR_OK;
     return answer_error(
         c->answer, API_INVALID_VERSION,

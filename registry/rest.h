@@ -7,7 +7,7 @@
 
 /* The REST interface apart from HTTP: a parsed request in, an answer or a change out. Reads run against the store as it
  * is (the caller holds its lock); changes go through the ledger and are answered when committed. */
-enum rest_method { REST_GET, REST_POST, REST_PUT, REST_DELETE, REST_OTHER };
+enum rest_method { REST_GET, REST_POST, REST_PUT, REST_DELETE, REST_OPTIONS, REST_OTHER };
 
 enum { REST_SEGMENTS_MAX = 12, REST_PARAMS_MAX = 64, REST_BODY_MAX = 16 * 1024 * 1024 };
 
@@ -58,7 +58,7 @@ void rest_request_free(struct rest_request *r);
 /* `target` is the request's path and query as sent. ERR_CONFLICT: answered (bad escapes, too many segments). */
 enum err rest_request_target(struct rest_request *r, struct slice target, struct answer *a) MUST_CHECK;
 
-/* Is there such a path and method? Answers 404 and 405 itself; `writes` tells whether a change will come of it. */
+/* Is there such a path and method? Answers 404, 405 and OPTIONS itself. */
 struct rest_route;
 const struct rest_route *rest_route(const struct rest_request *r, struct answer *a);
 const char *rest_route_name(const struct rest_route *route); /* for metrics and logs */

@@ -3,6 +3,7 @@
 #define CASTELLAN_REGISTRY_REST_INTERNAL_H
 
 #include "registry/rest.h"
+#include "registry/rest_bind.h"
 
 /* One request being served. */
 struct rest_call {
@@ -35,11 +36,31 @@ enum err rest_require_modes_below(struct rest_call *c) MUST_CHECK;
 enum err rest_require_deleted_below(struct rest_call *c) MUST_CHECK;
 /* The contexts, apart from the default one, with a subject whose name may be known. */
 void rest_seen_contexts(const struct rest_call *c, struct map *out);
-enum err rest_body(struct rest_call *c, json_t **out) MUST_CHECK;                       /* answers 400 */
+/* The body, bound to `type`; answers 400, and 422 when there is none: `parameter` is what it is called then. */
+enum err rest_body(struct rest_call *c, const struct bind_type *type, const char *parameter, json_t **out) MUST_CHECK;
+bool rest_parse_int(struct slice s, int32_t *out); /* 32 bits, decimal, a sign, nothing else */
 enum err rest_version(struct rest_call *c, struct slice text, int32_t *out) MUST_CHECK; /* answers 42202 */
-enum err rest_not_found(struct rest_call *c) MUST_CHECK;                                /* the framework's plain 404 */
+/* The text in the `format` asked for; null when that is the stored one. `out` holds it; answers 42201. */
+enum err rest_formatted(struct rest_call *c, struct slice subject, const struct content *content, struct buf *out,
+                        struct slice *text) MUST_CHECK;
+/* The version a path names, also in other contexts when the subject is unqualified; answers 404 and 422. */
+enum err rest_find_version(struct rest_call *c, struct slice text, bool deleted, const struct subject **u,
+                           const struct version **v) MUST_CHECK;
+struct content *rest_qualified_references(struct rest_call *c, struct slice subject, const struct content *k);
+enum err rest_not_found(struct rest_call *c) MUST_CHECK; /* the framework's plain 404 */
+
+/* A JSON array being written, with offset and limit. */
+struct page {
+    struct buf *out;
+    int32_t skip, left;
+    bool any;
+};
+/* Opens the array; `schemas`: the limits for schemas apply. */
+enum err page_open(struct rest_call *c, bool schemas, struct page *p) MUST_CHECK;
+bool page_takes(struct page *p); /* is the next element to be written? */
 
 enum err get_root(struct rest_call *c);
+enum err post_root(struct rest_call *c);
 enum err get_schemas(struct rest_call *c);
 enum err get_types(struct rest_call *c);
 enum err get_id(struct rest_call *c);

@@ -15,6 +15,14 @@ enum err get_root(struct rest_call *c)
     return ERR_OK;
 }
 
+enum err post_root(struct rest_call *c)
+{
+    json_t *body = NULL;
+    enum err e = bind_body(&bind_texts, c->request->body, &body, c->answer);
+    json_decref(body);
+    return e ? e : get_root(c);
+}
+
 enum err get_types(struct rest_call *c)
 {
     buf_put_str(&c->answer->body, "[\"JSON\",\"PROTOBUF\",\"AVRO\"]");
@@ -23,11 +31,11 @@ enum err get_types(struct rest_call *c)
 
 /* --- requests that bring a schema --- */
 
-static enum err read_draft(struct rest_call *c, struct draft *d)
+static enum err read_draft(struct rest_call *c, const char *parameter, struct draft *d)
 {
     json_t *body = NULL;
     *d = (struct draft){.id = -1};
-    enum err e = rest_body(c, &body);
+    enum err e = rest_body(c, &bind_register, parameter, &body);
     if (!e)
         e = draft_read(d, body, c->answer);
     json_decref(body);
@@ -47,15 +55,14 @@ static bool wants_normal(struct rest_call *c)
 
 struct lookup {
     struct rest_call *c;
-    const struct draft *d;
-    bool normal, deleted;
-    const struct subject *u;
-    const struct version *v;
+    struct lookup_wish wish;
+    struct found found;
 };
 
 static bool lookup_in_context(void *ctx, struct slice context, bool declared)
 {
     struct lookup *l = ctx;
+    struct lookup_wish wish = l->wish;
     struct answer scratch;
     struct buf b;
     if (!declared)
@@ -63,33 +70,49 @@ static bool lookup_in_context(void *ctx, struct slice context, bool declared)
     buf_init(&b, 0);
     answer_init(&scratch);
     subject_put(&b, context, l->c->subject);
-    if (store_subject(l->c->store, buf_slice(&b)) && rest_allowed(l->c, RIGHT_READ, buf_slice(&b)) &&
-        find_draft(l->c->store, l->c->settings, buf_slice(&b), l->d, l->normal, l->deleted, false, &l->u, &l->v,
-                   &scratch))
-        l->v = NULL; /* not a schema there: go on */
+    wish.subject = buf_slice(&b);
+    if (store_subject(l->c->store, wish.subject) && rest_allowed(l->c, RIGHT_READ, wish.subject) &&
+        find_draft(l->c->store, l->c->settings, &wish, &l->found, &scratch))
+        l->found.v = NULL; /* not a schema there: go on */
     answer_free(&scratch);
     buf_free(&b);
-    return l->v == NULL;
+    return l->found.v == NULL;
+}
+
+/* With the text in the format asked for. */
+static enum err put_found(struct rest_call *c, const struct found *f)
+{
+    struct slice text;
+    struct buf b;
+    buf_init(&b, 0);
+    enum err e = rest_formatted(c, f->u->name, f->v->content, &b, &text);
+    if (!e)
+        put_schema_entity(&c->answer->body, c->settings, f->u->name, f->v, text, f->stored);
+    buf_free(&b);
+    return e;
 }
 
 enum err post_lookup(struct rest_call *c)
 {
     struct draft d;
-    struct lookup l = {.c = c, .d = &d, .deleted = rest_flag(c->request, "deleted")};
-    enum err e = read_draft(c, &d);
+    struct lookup l = {
+        .c = c,
+        .wish = {.subject = c->subject, .draft = &d, .deleted = rest_flag(c->request, "deleted")},
+    };
+    enum err e = read_draft(c, "lookUpSchemaUnderSubject.arg5", &d);
     if (!e)
         e = rest_require(c, RIGHT_READ, c->subject);
     if (!e)
         e = rest_require_references(c, c->subject, d.references, d.reference_count, false);
     if (!e) {
-        l.normal = wants_normal(c);
-        e = find_draft(c->store, c->settings, c->subject, &d, l.normal, l.deleted, false, &l.u, &l.v, c->answer);
+        l.wish.normalize = wants_normal(c);
+        e = find_draft(c->store, c->settings, &l.wish, &l.found, c->answer);
     }
-    if (!e && !l.v && subject_is_default_context(subject_parse(c->subject).context))
+    if (!e && !l.found.v && subject_is_default_context(subject_parse(c->subject).context))
         store_each_context(c->store, lookup_in_context, &l);
-    if (!e && l.v)
-        put_schema_entity(&c->answer->body, c->settings, l.u->name, l.v, SLICE_NULL);
-    else if (!e && !subject_has(store_subject(c->store, c->subject), l.deleted))
+    if (!e && l.found.v)
+        e = put_found(c, &l.found);
+    else if (!e && !subject_has(store_subject(c->store, c->subject), l.wish.deleted))
         e = answer_error(c->answer, API_SUBJECT_NOT_FOUND, "Subject '%.*s' not found.", SLICE_FMT(c->subject));
     else if (!e)
         e = answer_error(c->answer, API_SCHEMA_NOT_FOUND, "Schema not found");
@@ -145,10 +168,11 @@ static enum err judge(struct rest_call *c, const struct draft *d, const struct v
     enum err e = ERR_OK;
     scope_read(&scope, c->store, c->subject);
     bool normal = rest_flag(c->request, "normalize") || scope_flag(&scope, "normalize");
-    if (!d->text.n)
+    if (draft_is_blank(d))
         e = answer_error(c->answer, API_INVALID_SCHEMA, "Empty schema");
     if (!e)
-        e = work_prepare(&w, c->store, c->subject, d, d->metadata, d->rules, normal, true, c->answer);
+        e = work_prepare(&w, c->settings->shape, c->store, c->subject, d, d->metadata, d->rules, normal,
+                         scope_flag_or(&scope, "validateNewSchemas", true), c->answer);
     if (!e)
         e = work_compatible(c->settings->models, c->store, c->subject, &scope, &w, versions, n, m, c->answer);
     work_free(&w);
@@ -177,7 +201,8 @@ enum err post_compatibility(struct rest_call *c)
     size_t n = 0;
     bool verbose = rest_flag(c->request, "verbose");
     compat_result_init(&m);
-    enum err e = read_draft(c, &d);
+    bool one = c->request->segment_count == 5;
+    enum err e = read_draft(c, one ? "testCompatibilityBySubjectName.arg4" : "testCompatibilityForSubject.arg3", &d);
     if (!e)
         e = rest_require(c, RIGHT_READ, c->subject);
     if (!e)
@@ -299,7 +324,8 @@ enum err get_contexts(struct rest_call *c)
 enum err get_metadata_id(struct rest_call *c)
 {
     struct buf *out = &c->answer->body;
-    buf_put_str(out, "{\"id\":\"\",\"scope\":{\"path\":[],\"clusters\":{\"kafka-cluster\":");
+    buf_printf(out, "{%s\"scope\":{\"path\":[],\"clusters\":{\"kafka-cluster\":",
+               c->settings->shape < 80 ? "\"id\":\"\"," : "");
     json_text_print_string(out, c->server->cluster_id);
     buf_put_str(out, ",\"schema-registry-cluster\":");
     json_text_print_string(out, c->server->group_id);
@@ -319,7 +345,7 @@ enum err get_metadata_deployment(struct rest_call *c)
 {
     if (c->settings->shape < 81)
         return rest_not_found(c);
-    buf_put_str(&c->answer->body, "{\"attributes\":[\"deployment.mode:castellan\"]}");
+    buf_put_str(&c->answer->body, "{\"attributes\":[]}");
     return ERR_OK;
 }
 

@@ -59,37 +59,46 @@ struct below {
     enum err e;
 };
 
-static enum err each_below(struct rest_call *c, bool (*fn)(void *ctx, const struct subject *u))
+static struct below below(struct rest_call *c)
 {
     struct slice subject = slice_is_null(c->subject) ? slice_str("") : c->subject;
-    struct below b = {c, subject, subject_parse(subject).context, subject_is_context(subject), ERR_OK};
+    return (struct below){c, subject, subject_parse(subject).context, subject_is_context(subject), ERR_OK};
+}
+
+static enum err each_below(struct rest_call *c, bool (*fn)(void *ctx, const struct subject *u))
+{
+    struct below b = below(c);
     if (c->request->allowed)
         store_each_subject(c->store, fn, &b);
     return b.e;
 }
 
-static bool is_below(const struct below *b, const struct subject *u)
+static bool is_below(const struct below *b, struct slice name)
 {
-    return b->whole ? slice_eq(subject_parse(u->name).context, b->context) : slice_eq(u->name, b->subject);
+    return b->whole ? slice_eq(subject_parse(name).context, b->context) : slice_eq(name, b->subject);
 }
 
-static bool require_mode(void *ctx, const struct subject *u)
+/* Also of names that have a mode but no schema. */
+static bool require_mode(void *ctx, struct slice name)
 {
     struct below *b = ctx;
-    if (is_below(b, u) && store_mode(b->c->store, u->name) != MODE_NONE)
-        b->e = rest_require(b->c, RIGHT_ALTER_CONFIG, u->name);
+    if (is_below(b, name))
+        b->e = rest_require(b->c, RIGHT_ALTER_CONFIG, name);
     return !b->e;
 }
 
 enum err rest_require_modes_below(struct rest_call *c)
 {
-    return each_below(c, require_mode);
+    struct below b = below(c);
+    if (c->request->allowed)
+        store_each_mode(c->store, require_mode, &b);
+    return b.e;
 }
 
 static bool require_delete(void *ctx, const struct subject *u)
 {
     struct below *b = ctx;
-    if (is_below(b, u) && !subject_has(u, false))
+    if (is_below(b, u->name) && !subject_has(u, false))
         b->e = rest_require(b->c, RIGHT_DELETE, u->name);
     return !b->e;
 }

@@ -12,7 +12,6 @@ static struct change *new_change(struct rest_call *c, enum change_kind kind)
         return NULL;
     n->kind = kind;
     n->subject = c->subject;
-    n->shown = c->subject;
     n->draft.id = -1;
     n->answer = c->answer;
     c->change = n;
@@ -48,8 +47,8 @@ enum err post_version(struct rest_call *c)
     if (!n)
         return ERR_NO_MEMORY;
     n->normalize = rest_flag(c->request, "normalize");
-    n->force = rest_flag(c->request, "force");
-    enum err e = rest_body(c, &body);
+    n->format = rest_param(c->request, "format");
+    enum err e = rest_body(c, &bind_register, "register.arg5", &body);
     if (!e)
         e = draft_read(&n->draft, body, c->answer);
     json_decref(body);
@@ -60,9 +59,14 @@ enum err post_version(struct rest_call *c)
     if (!e)
         e = rest_require(c, RIGHT_WRITE, c->subject);
     if (!e)
-        e = rest_require_references(c, c->subject, n->draft.references, n->draft.reference_count, false);
+        e = rest_require_references(c, c->subject, n->draft.references, n->draft.reference_count, n->format.n != 0);
+    if (!e && n->format.n) /* what is shown may be an earlier version's */
+        e = rest_require(c, RIGHT_READ, c->subject);
     n->blind = !rest_allowed(c, RIGHT_READ, c->subject);
-    if (!e && change_is_settled(n, c->store, c->settings)) {
+    bool settled = false;
+    if (!e)
+        e = change_settle(n, c->store, c->settings, &settled);
+    if (settled) {
         rest_change_free(n);
         c->change = NULL;
     }
@@ -74,12 +78,14 @@ enum err post_version(struct rest_call *c)
 enum err post_tags(struct rest_call *c)
 {
     json_t *body = NULL;
-    int32_t version;
-    enum err e = rest_version(c, c->request->segments[3], &version);
+    int32_t version = 0;
+    enum err e = rest_body(c, &bind_tags, "modifyTags.arg4", &body);
+    if (!e && !subject_is_valid(c->subject, true))
+        e = invalid_subject(c);
+    if (!e)
+        e = rest_version(c, c->request->segments[3], &version);
     if (!e)
         e = rest_require(c, RIGHT_WRITE, c->subject);
-    if (!e)
-        e = rest_body(c, &body);
     const struct subject *u = store_subject(c->store, c->subject);
     const struct version *v = e ? NULL : version == -1 ? subject_latest(u, false) : subject_version(u, version);
     if (!e && !subject_has(u, false))
@@ -159,11 +165,17 @@ enum err delete_version(struct rest_call *c)
 enum err put_config_route(struct rest_call *c)
 {
     json_t *body = NULL;
-    enum err e = rest_body(c, &body);
+    bool global = c->request->segment_count == 1;
+    enum err e =
+        rest_body(c, &bind_config, global ? "updateTopLevelConfig.arg1" : "updateSubjectLevelConfig.arg2", &body);
+    if (!e)
+        e = config_update_check(body, c->answer);
     if (!e && c->subject.n && !subject_is_valid(c->subject, true))
         e = invalid_subject(c);
     if (!e)
         e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
+    if (c->settings->shape < 82)
+        json_object_del(body, "compatibilityPolicy");
     struct change *n = e ? NULL : new_change(c, CHANGE_SET_CONFIG);
     if (n)
         n->config = body;
@@ -180,30 +192,29 @@ enum err delete_config(struct rest_call *c)
     return new_change(c, CHANGE_DELETE_CONFIG) ? ERR_OK : ERR_NO_MEMORY;
 }
 
-static enum err read_mode(struct rest_call *c, enum mode *m)
+/* *body: the request, NULL when there is none. */
+static enum err read_mode(struct rest_call *c, enum mode *m, json_t **body)
 {
-    json_t *body = NULL;
-    enum err e = rest_body(c, &body);
-    const json_t *v = json_object_get(body, "mode");
+    bool global = c->request->segment_count == 1;
+    enum err e = rest_body(c, &bind_mode, global ? "updateTopLevelMode.arg1" : "updateMode.arg2", body);
+    if (!e && c->subject.n && !subject_is_valid(c->subject, true))
+        e = invalid_subject(c);
+    const json_t *v = json_object_get(*body, "mode");
     *m = MODE_NONE;
-    if (!e && json_is_string(v) && !mode_parse(slice_of(json_string_value(v), json_string_length(v)), m))
+    bool known = json_is_null(v) || (json_is_string(v) && mode_parse(slice_str(json_string_value(v)), m));
+    if (!e && !known)
         e = answer_error(c->answer, API_INVALID_MODE,
-                         "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT, FORWARD");
-    if (!e && !v)
-        e = answer_error(c->answer, API_INVALID_MODE,
-                         "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT, FORWARD");
-    json_decref(body);
+                         "Invalid mode. Valid values are READWRITE, READONLY, IMPORT and FORWARD.");
     return e;
 }
 
 enum err put_mode(struct rest_call *c)
 {
     enum mode m;
-    enum err e = read_mode(c, &m);
-    if (!e && c->subject.n && !subject_is_valid(c->subject, true))
-        e = invalid_subject(c);
-    bool global = !c->subject.n || slice_eq_str(subject_parse(c->subject).context, SUBJECT_GLOBAL_CONTEXT);
-    if (!e && m == MODE_FORWARD && !global)
+    json_t *body = NULL;
+    enum err e = read_mode(c, &m, &body);
+    struct slice context = subject_parse(slice_is_null(c->subject) ? slice_str("") : c->subject).context;
+    if (!e && m == MODE_FORWARD && !slice_eq_str(context, SUBJECT_GLOBAL_CONTEXT))
         e = answer_error(c->answer, API_INVALID_MODE, "Forward mode only supported on global level");
     if (!e)
         e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
@@ -212,8 +223,10 @@ enum err put_mode(struct rest_call *c)
     struct change *n = e ? NULL : new_change(c, CHANGE_SET_MODE);
     if (n) {
         n->mode = m;
+        n->config = json_incref(body);
         n->force = rest_flag(c->request, "force");
     }
+    json_decref(body);
     return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
 }
 
@@ -230,15 +243,7 @@ enum err delete_mode(struct rest_call *c)
 
 enum err delete_context(struct rest_call *c)
 {
-    struct slice name = c->request->segments[1];
-    const char *qualified =
-        arena_printf(&c->request->arena, name.n && name.p[0] == ':' ? "%.*s" : ":%.*s:", SLICE_FMT(name));
-    if (!qualified)
-        return ERR_NO_MEMORY;
-    c->subject = slice_str(qualified);
     enum err e = rest_require(c, RIGHT_DELETE, c->subject);
     struct change *n = e ? NULL : new_change(c, CHANGE_DELETE_CONTEXT);
-    if (n)
-        n->shown = name;
     return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
 }

@@ -201,7 +201,8 @@ bool guid_parse(struct slice text, uint8_t guid[GUID_SIZE])
 struct content_key content_key(const struct content *c)
 {
     struct content_key k;
-    k.bytes[0] = (uint8_t)c->type;
+    /* the guid does not tell empty metadata from an empty rule set */
+    k.bytes[0] = (uint8_t)(c->type | slice_is_null(c->metadata) << 4 | slice_is_null(c->rules) << 5);
     memcpy(k.bytes + 1, c->guid, GUID_SIZE);
     return k;
 }
@@ -671,8 +672,10 @@ const struct content *store_by_guid(const struct store *s, struct slice context,
 {
     struct content probe = {0};
     memcpy(probe.guid, guid, GUID_SIZE);
-    for (int t = 0; t < SCHEMA_TYPES; t++) {
-        probe.type = (enum schema_type)t;
+    for (int t = 0; t < SCHEMA_TYPES * 4; t++) { /* each type, with and without metadata and rules */
+        probe.type = (enum schema_type)(t / 4);
+        probe.metadata = t & 1 ? slice_str("") : SLICE_NULL;
+        probe.rules = t & 2 ? slice_str("") : SLICE_NULL;
         *id = store_id_of(s, context, &probe);
         if (*id >= 0)
             return store_by_id(s, context, *id);
@@ -763,16 +766,42 @@ bool store_has_context(const struct store *s, struct slice context)
     return false;
 }
 
+static int cmp_names(const void *a, const void *b)
+{
+    return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+/* The keys of one map of the store and of those below it, each once, sorted; the caller frees. `at` is the map's place
+ * in the struct. */
+static struct slice *all_keys(const struct store *s, size_t at, size_t *n)
+{
+    size_t cap = 0;
+    for (const struct store *b = s; b; b = b->base)
+        cap += map_count((const struct map *)((const char *)b + at));
+    struct slice *keys = calloc(cap + 1, sizeof *keys);
+    *n = 0;
+    for (const struct store *b = s; b && keys; b = b->base) {
+        const struct map *m = (const struct map *)((const char *)b + at);
+        for (struct map_entry *e = map_first(m); e; e = map_next(m, e)) {
+            bool told = false;
+            for (const struct store *up = s; up != b; up = up->base)
+                told |= map_has((const struct map *)((const char *)up + at), map_key(e));
+            if (!told)
+                keys[(*n)++] = map_key(e);
+        }
+    }
+    if (keys)
+        qsort(keys, *n, sizeof *keys, cmp_names);
+    return keys;
+}
+
 void store_each_context(const struct store *s, bool (*fn)(void *ctx, struct slice context, bool declared), void *ctx)
 {
-    for (const struct store *at = s; at; at = at->base)
-        for (struct map_entry *e = map_first(&at->contexts); e; e = map_next(&at->contexts, e)) {
-            bool told = false;
-            for (const struct store *up = s; up != at; up = up->base)
-                told |= map_has(&up->contexts, map_key(e));
-            if (!told && !fn(ctx, map_key(e), store_has_context(s, map_key(e))))
-                return;
-        }
+    size_t n;
+    struct slice *names = all_keys(s, offsetof(struct store, contexts), &n);
+    for (size_t i = 0; i < n && fn(ctx, names[i], store_has_context(s, names[i])); i++)
+        ;
+    free(names);
 }
 
 static struct slice scope_key(struct slice qualified)
@@ -796,4 +825,24 @@ enum mode store_mode(const struct store *s, struct slice qualified)
         if (map_has(&s->modes, scope_key(qualified)))
             return (enum mode)(intptr_t)map_get(&s->modes, scope_key(qualified));
     return MODE_NONE;
+}
+
+void store_each_config(const struct store *s, bool (*fn)(void *ctx, struct slice qualified), void *ctx)
+{
+    size_t n;
+    struct slice *names = all_keys(s, offsetof(struct store, configs), &n);
+    for (size_t i = 0; i < n; i++)
+        if (store_config(s, names[i]) && !fn(ctx, names[i]))
+            break;
+    free(names);
+}
+
+void store_each_mode(const struct store *s, bool (*fn)(void *ctx, struct slice qualified), void *ctx)
+{
+    size_t n;
+    struct slice *names = all_keys(s, offsetof(struct store, modes), &n);
+    for (size_t i = 0; i < n; i++)
+        if (store_mode(s, names[i]) != MODE_NONE && !fn(ctx, names[i]))
+            break;
+    free(names);
 }

@@ -110,7 +110,7 @@ void store_each_referrer(const struct store *s, struct slice qualified, int32_t 
 const char *store_default_level(const struct store *s);
 bool store_is_referenced(const struct store *s, struct slice qualified, int32_t version, bool deleted,
                          struct slice except_subject);
-/* Every context with a guid. */
+/* Every context, by name. */
 void store_each_context(const struct store *s, bool (*fn)(void *ctx, struct slice context, bool declared), void *ctx);
 const struct content *store_by_guid(const struct store *s, struct slice context, const uint8_t guid[GUID_SIZE],
                                     int32_t *id);
@@ -119,6 +119,9 @@ bool store_has_context(const struct store *s, struct slice context); /* a CONTEX
 /* The value set at exactly that scope (null or empty: global); NULL / MODE_NONE when unset. */
 const json_t *store_config(const struct store *s, struct slice qualified);
 enum mode store_mode(const struct store *s, struct slice qualified);
+/* Every scope with a configuration (or a mode) of its own, by name; "" is the global one. */
+void store_each_config(const struct store *s, bool (*fn)(void *ctx, struct slice qualified), void *ctx);
+void store_each_mode(const struct store *s, bool (*fn)(void *ctx, struct slice qualified), void *ctx);
 
 /* --- records --- */
 void record_schema_key(struct buf *out, struct slice subject, int32_t version);
@@ -144,8 +147,8 @@ void store_repair(const struct store *s, void (*emit)(void *ctx, struct slice ke
 int32_t store_reserved(const struct store *s, struct slice subject);
 
 /* A configuration's members in the reference's order; `level` names compatibilityLevel ("compatibility" in updates).
- * With subject, that comes first. No braces. */
-void config_put_members(struct buf *out, const json_t *config, const char *level);
+ * No braces. `empty`: empty texts too; they are answered once but never kept. */
+void config_put_members(struct buf *out, const json_t *config, const char *level, bool empty);
 extern const char *const config_members[];
 
 #endif

@@ -90,12 +90,12 @@ void record_config_key(struct buf *out, struct slice subject)
     put_key(out, "CONFIG", subject);
 }
 
-void config_put_members(struct buf *out, const json_t *config, const char *level)
+void config_put_members(struct buf *out, const json_t *config, const char *level, bool empty)
 {
     bool any = false;
     for (size_t i = 0; config_members[i]; i++) {
         const json_t *v = json_object_get(config, config_members[i]);
-        if (!v)
+        if (!v || (!empty && json_is_string(v) && !json_string_length(v)))
             continue;
         buf_printf(out, "%s\"%s\":", any ? "," : "",
                    strcmp(config_members[i], "compatibilityLevel") ? config_members[i] : level);
@@ -113,7 +113,7 @@ void record_config_value(struct buf *out, struct slice subject, const json_t *co
     size_t at = out->n;
     put_subject_member(out, subject);
     size_t after = out->n;
-    config_put_members(out, config, "compatibilityLevel");
+    config_put_members(out, config, "compatibilityLevel", false);
     if (after != at && out->n == after)
         out->n--; /* only the subject: no comma after it */
     buf_put_str(out, "}");

@@ -5,11 +5,14 @@
 struct qsubject subject_parse(struct slice q)
 {
     struct qsubject out = {slice_str(SUBJECT_DEFAULT_CONTEXT), q};
-    if (q.n < 3 || q.p[0] != ':' || (q.p[1] != '.' && q.p[1] != '*'))
+    if (q.n < 2 || q.p[0] != ':' || (q.p[1] != '.' && q.p[1] != '*'))
         return out;
     const uint8_t *end = memchr(q.p + 1, ':', q.n - 1);
-    if (!end)
+    if (!end) { /* ":.ctx" is the context itself */
+        out.context = slice_of(q.p + 1, q.n - 1);
+        out.name = slice_of(q.p + q.n, 0);
         return out;
+    }
     out.context = slice_of(q.p + 1, (size_t)(end - q.p - 1));
     out.name = slice_of(end + 1, q.n - (size_t)(end - q.p) - 1);
     return out;

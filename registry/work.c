@@ -42,6 +42,32 @@ static enum err sources_add(struct sources *r, struct slice name, const struct s
     return ERR_OK;
 }
 
+static void put_reference(struct buf *out, const struct schema_ref *r)
+{
+    buf_printf(
+        out, "{name='%.*s', subject='%.*s', version=", SLICE_FMT(slice_is_null(r->name) ? slice_str("null") : r->name),
+        SLICE_FMT(slice_is_null(r->subject) ? slice_str("null") : r->subject));
+    if (r->version == DRAFT_NO_VERSION)
+        buf_put_str(out, "null}");
+    else
+        buf_printf(out, "%d}", (int)r->version);
+}
+
+static enum err check_reference(const struct schema_ref *r, struct reason *why)
+{
+    struct buf b;
+    enum err e = ERR_OK;
+    buf_init(&b, 0);
+    put_reference(&b, r);
+    if (slice_is_null(r->name) || slice_is_null(r->subject) || r->version == DRAFT_NO_VERSION)
+        e = reason_set(why, ERR_INVALID_RECORD, "Invalid reference: %s", buf_cstr(&b));
+    else if (r->version < -1 || r->version == 0)
+        e = reason_set(why, ERR_INVALID_RECORD,
+                       "io.confluent.kafka.schemaregistry.exceptions.InvalidVersionException: %d", (int)r->version);
+    buf_free(&b);
+    return e;
+}
+
 static enum err resolve(struct sources *out, const struct store *s, struct slice parent, struct schema_ref *refs,
                         size_t n, bool live, bool pin, int depth, struct reason *why)
 {
@@ -52,6 +78,9 @@ static enum err resolve(struct sources *out, const struct store *s, struct slice
         e = reason_set(why, ERR_LIMIT_EXCEEDED, "references are nested deeper than %d", REFERENCE_DEPTH_MAX);
     for (size_t i = 0; i < n && !e; i++) {
         buf_clear(&target);
+        e = check_reference(&refs[i], why);
+        if (e)
+            break;
         subject_put_from_parent(&target, parent, refs[i].subject);
         const struct subject *u = store_subject(s, buf_slice(&target));
         const struct version *v =
@@ -112,41 +141,59 @@ void work_free(struct work *w)
     *w = (struct work){0};
 }
 
-static void put_nullable(struct buf *out, const json_t *v)
+static void put_references_text(struct buf *out, const struct draft *d)
 {
-    if (v)
-        contract_put(out, v);
-    else
-        buf_put_str(out, "null");
+    buf_put_str(out, "[");
+    for (size_t i = 0; i < d->reference_count; i++) {
+        buf_put_str(out, i ? ", " : "");
+        put_reference(out, &d->references[i]);
+    }
+    buf_put_str(out, "]");
 }
 
-/* The reference's words: it prints the whole schema entity. */
-static enum err refuse_schema(struct answer *a, struct slice subject, const struct draft *d, const char *details)
+/* The draft as the reference prints a schema entity. */
+static void put_entity(struct buf *out, int shape, struct slice subject, const struct draft *d, enum schema_type type)
 {
-    struct buf b, refs;
+    buf_printf(out, "{subject=%.*s,version=", SLICE_FMT(subject));
+    if (shape < 80) {
+        buf_printf(out, "%d,id=%d", (int)d->version, (int)d->id);
+    } else {
+        struct content *c = content_new(type, d->text, d->references, d->reference_count, d->metadata, d->rules);
+        buf_put_str(out, "null,id=null,guid=");
+        if (c)
+            guid_put(out, c->guid);
+        content_unref(c);
+    }
+    buf_printf(out, ",schemaType=%s,references=", schema_type_name(type));
+    put_references_text(out, d);
+    buf_put_str(out, ",metadata=");
+    contract_show_metadata(out, d->metadata);
+    buf_put_str(out, ",ruleSet=");
+    contract_show_rules(out, d->rules);
+    buf_put_str(out, ",schema=");
+    buf_put_slice(out, d->text);
+    buf_put_str(out, shape < 80 ? ",schemaTags=null}" : ",schemaTags=null,ts=null,deleted=null}");
+}
+
+/* The reference's words: it prints the whole schema entity, as far as it was made ready. */
+static enum err refuse_schema(struct answer *a, int shape, struct slice subject, const struct draft *d,
+                              enum schema_type type, const char *details)
+{
+    struct buf b;
     buf_init(&b, 0);
-    buf_init(&refs, 0);
-    for (size_t i = 0; i < d->reference_count; i++)
-        buf_printf(&refs, "%s{name='%.*s', subject='%.*s', version=%d}", i ? ", " : "",
-                   SLICE_FMT(d->references[i].name), SLICE_FMT(d->references[i].subject),
-                   (int)d->references[i].version);
-    struct slice type = slice_is_null(d->type) ? slice_str("AVRO") : d->type;
-    buf_printf(&b, "Invalid schema {subject=%.*s,version=%d,id=%d,schemaType=%.*s,references=[%.*s],metadata=",
-               SLICE_FMT(subject), (int)d->version, (int)d->id, SLICE_FMT(type), SLICE_FMT(buf_slice(&refs)));
-    put_nullable(&b, d->metadata);
-    buf_put_str(&b, ",ruleSet=");
-    put_nullable(&b, d->rules);
-    buf_put_str(&b, ",schema=");
-    buf_put_slice(&b, d->text);
-    buf_printf(&b, "} with refs [%.*s] of type %.*s, details: %s", SLICE_FMT(buf_slice(&refs)), SLICE_FMT(type),
-               details);
+    if (shape >= 80)
+        buf_printf(&b, "Invalid schema of type %s, details: ", schema_type_name(type));
+    buf_put_str(&b, "Invalid schema ");
+    put_entity(&b, shape, subject, d, type);
+    buf_put_str(&b, " with refs ");
+    put_references_text(&b, d);
+    buf_printf(&b, " of type %s, details: %s", schema_type_name(type), details);
     enum err e = answer_error_text(a, API_INVALID_SCHEMA, buf_slice(&b));
     buf_free(&b);
-    buf_free(&refs);
     return e;
 }
 
-enum err work_prepare(struct work *w, const struct store *s, struct slice subject, const struct draft *d,
+enum err work_prepare(struct work *w, int shape, const struct store *s, struct slice subject, const struct draft *d,
                       const json_t *metadata, const json_t *rules, bool normalize, bool fresh, struct answer *a)
 {
     struct sources r = {0};
@@ -172,8 +219,13 @@ enum err work_prepare(struct work *w, const struct store *s, struct slice subjec
         w->content = content_new(type, buf_slice(&text), refs, d->reference_count, metadata, rules);
         e = w->content ? ERR_OK : ERR_NO_MEMORY;
     }
-    if (e)
-        e = refuse_schema(a, subject, d, why.text[0] ? why.text : err_text(e));
+    if (e) {
+        struct draft ready = *d; /* with what stands for it by now: pinned references, the contract in force */
+        ready.references = refs ? refs : d->references;
+        ready.metadata = (json_t *)metadata;
+        ready.rules = (json_t *)rules;
+        e = refuse_schema(a, shape, subject, &ready, type, why.text[0] ? why.text : err_text(e));
+    }
     free(refs);
     sources_free(&r);
     buf_free(&text);
@@ -202,22 +254,87 @@ void work_contract(const struct scope *c, const struct draft *d, const struct co
     }
 }
 
-bool work_alike(const struct content *asked, const struct content *stored)
+static int32_t version_in(const json_t *metadata)
 {
-    if (asked->type != stored->type || !slice_eq(asked->text, stored->text))
-        return false;
-    if (asked->reference_count && asked->reference_count != stored->reference_count)
-        return false;
-    for (size_t i = 0; i < asked->reference_count; i++) {
-        const struct schema_ref *x = &asked->references[i], *y = &stored->references[i];
-        if (x->version != y->version || !slice_eq(x->name, y->name) || !slice_eq(x->subject, y->subject))
-            return false;
-    }
-    json_t *m = contract_parse(asked->metadata), *n = contract_parse(stored->metadata);
-    bool alike = contract_metadata_alike(m, n) && slice_eq(asked->rules, stored->rules);
+    const char *text = contract_property(metadata, "confluent:version");
+    char *end = NULL;
+    long n = text ? strtol(text, &end, 10) : 0;
+    return text && end != text && !*end && n > 0 && n <= INT32_MAX ? (int32_t)n : 0;
+}
+
+/* One side may lack confluent:version: what was asked for without it finds what has it, and the other way round when
+ * it is the stored version's number. */
+static bool metadata_alike(const struct content *asked, const struct version *stored)
+{
+    json_t *m = contract_parse(asked->metadata), *n = contract_parse(stored->content->metadata);
+    int32_t mine = version_in(m), theirs = version_in(n);
+    bool alike = slice_eq(asked->metadata, stored->content->metadata) &&
+                 slice_is_null(asked->metadata) == slice_is_null(stored->content->metadata);
+    if (!mine != !theirs)
+        alike = (theirs || mine == stored->version) && contract_metadata_alike(m, n);
     json_decref(m);
     json_decref(n);
     return alike;
+}
+
+static bool references_same(const struct content *a, const struct content *b)
+{
+    bool same = a->reference_count == b->reference_count;
+    for (size_t i = 0; same && i < a->reference_count; i++) {
+        const struct schema_ref *x = &a->references[i], *y = &b->references[i];
+        same = x->version == y->version && slice_eq(x->name, y->name) && slice_eq(x->subject, y->subject);
+    }
+    return same;
+}
+
+/* Could one be the other in another order? Cheap, and nearly always no. */
+static bool same_letters(struct slice a, struct slice b)
+{
+    uint64_t sum = 0, squares = 0; /* of a, less those of b */
+    if (a.n != b.n)
+        return false;
+    for (size_t i = 0; i < a.n; i++) {
+        sum += a.p[i] - (uint64_t)b.p[i];
+        squares += (uint64_t)a.p[i] * a.p[i] - (uint64_t)b.p[i] * b.p[i];
+    }
+    return !sum && !squares;
+}
+
+/* Avro texts that differ may still be one schema: aliases in another order, or references written out. */
+static bool schema_alike(struct model_cache *cache, const struct store *s, struct slice subject,
+                         const struct work *asked, const struct content *stored)
+{
+    struct model *m = NULL;
+    struct reason why;
+    struct buf a, b;
+    bool resolve = !references_same(asked->content, stored);
+    if (resolve && (asked->content->reference_count || stored->type != SCHEMA_AVRO))
+        return false;
+    if (!resolve && slice_eq(asked->content->text, stored->text))
+        return true;
+    if (stored->type != SCHEMA_AVRO || (!resolve && !same_letters(asked->content->text, stored->text)) ||
+        work_model(cache, s, subject, stored, &m, &why))
+        return false;
+    buf_init(&a, 0);
+    buf_init(&b, 0);
+    struct slice format = slice_str("resolved");
+    enum err e =
+        resolve ? schema_format(asked->model->schema, format, &a) : schema_normalized(asked->model->schema, &a);
+    if (!e)
+        e = resolve ? schema_format(m->schema, format, &b) : schema_normalized(m->schema, &b);
+    bool alike = !e && slice_eq(buf_slice(&a), buf_slice(&b));
+    buf_free(&a);
+    buf_free(&b);
+    model_unref(m);
+    return alike;
+}
+
+bool work_alike(struct model_cache *cache, const struct store *s, struct slice subject, const struct work *asked,
+                const struct version *stored)
+{
+    const struct content *c = stored->content;
+    return asked->content->type == c->type && slice_eq(asked->content->rules, c->rules) &&
+           metadata_alike(asked->content, stored) && schema_alike(cache, s, subject, asked, c);
 }
 
 /* --- compatibility --- */

@@ -367,7 +367,7 @@ def test_wrong_subjects(registry, subject):
     assert b"\n" not in ask(registry, "GET", "/subjects")[1]
 
 
-@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PATCH", "CONNECT", "FOO", "get", "A" * 5000])
+@pytest.mark.parametrize("method", ["TRACE", "PATCH", "CONNECT", "FOO", "get", "A" * 5000])
 def test_methods(registry, method):
     answer = raw(registry, head(method, "/subjects"))
     assert status_of(answer) == 405 and b"\r\nAllow: GET, HEAD\r\n" in answer

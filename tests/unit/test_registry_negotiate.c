@@ -25,6 +25,7 @@ static void test_answer_types(void **state)
         {"application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, application/json", HTTP_TYPE_V1},
         {"application/json, */*;q=0.1", HTTP_TYPE_JSON},
         {"application/json;q=0.9,application/vnd.schemaregistry.v1+json;q=0.4", HTTP_TYPE_JSON},
+        {"application/json;q=0.5, application/vnd.schemaregistry+json;q=0.4", HTTP_TYPE_JSON}, /* theirs before ours */
         {"application/vnd.schemaregistry.v1+json;q=0, */*", HTTP_TYPE_PLAIN},
         {"*/*, application/vnd.schemaregistry.v1+json;q=0", HTTP_TYPE_PLAIN},
         {"application/json\t;\tq=0.2 , text/html", HTTP_TYPE_JSON},
@@ -54,7 +55,6 @@ static void test_answer_types(void **state)
 static void test_body_types(void **state)
 {
     static const char *const good[] = {NULL,
-                                       "",
                                        "application/json",
                                        "application/JSON ; charset=UTF-8",
                                        "application/vnd.schemaregistry.v1+json",
@@ -62,11 +62,14 @@ static void test_body_types(void **state)
                                        "application/octet-stream"};
     static const char *const bad[] = {"text/plain", "application/xml", "*/*", "application/json, text/plain",
                                       "application/x-www-form-urlencoded"};
+    static const char *const none[] = {"", "garbage", " ;a/b"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        assert_true(http_accepts_body(good[i]));
+        assert_int_equal(http_type_status(good[i]), 200);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_false(http_accepts_body(bad[i]));
+        assert_int_equal(http_type_status(bad[i]), 415);
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(http_type_status(none[i]), 400);
 }
 
 static void test_methods(void **state)
@@ -76,7 +79,7 @@ static void test_methods(void **state)
     assert_int_equal(http_method("HEAD"), REST_GET);
     assert_int_equal(http_method("DELETE"), REST_DELETE);
     assert_int_equal(http_method("get"), REST_OTHER);
-    assert_int_equal(http_method("OPTIONS"), REST_OTHER);
+    assert_int_equal(http_method("OPTIONS"), REST_OPTIONS);
     assert_int_equal(http_method(""), REST_OTHER);
 }
 
@@ -89,7 +92,7 @@ static void test_allow(void **state)
     http_allow(text, 1u << REST_POST);
     assert_string_equal(text, "POST");
     http_allow(text, ~0u);
-    assert_string_equal(text, "GET, HEAD, POST, PUT, DELETE");
+    assert_string_equal(text, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
 }
 
 static void test_listeners(void **state)
