@@ -141,11 +141,6 @@ static struct use choose_use(struct rest_call *c, struct slice context, int32_t 
     return p.best;
 }
 
-static bool use_is_of(struct use use, struct slice subject)
-{
-    return use.u && slice_eq(use.u->name, subject);
-}
-
 /* Whoever may read one subject that uses the id. */
 static bool may_see_id(const struct rest_call *c, struct slice context, int32_t id)
 {
@@ -156,11 +151,17 @@ static bool may_see_id(const struct rest_call *c, struct slice context, int32_t 
 }
 
 /* A subject in a context of its own must itself have the id; one in the default context is only a hint. */
-static bool is_used_as_asked(struct rest_call *c, struct slice context, int32_t id)
+static bool is_used_as_asked(const struct rest_call *c, int32_t id)
 {
     struct slice subject = slice_is_null(c->subject) ? slice_str("") : c->subject;
     struct qsubject q = subject_parse(subject);
-    return !q.name.n || subject_is_default_context(q.context) || use_is_of(choose_use(c, context, id), subject);
+    if (!q.name.n || subject_is_default_context(q.context))
+        return true;
+    const struct subject *u = store_subject(c->store, subject);
+    for (size_t i = 0; u && i < u->n; i++)
+        if (u->versions[i].id == id)
+            return true;
+    return false;
 }
 
 static enum err find_id(struct rest_call *c, int32_t *id, struct slice *context, const struct content **content)
@@ -169,7 +170,7 @@ static enum err find_id(struct rest_call *c, int32_t *id, struct slice *context,
         return rest_not_found(c);
     *context = context_of_id(c, *id);
     *content = store_by_id(c->store, *context, *id);
-    if (*content && !is_used_as_asked(c, *context, *id))
+    if (*content && !is_used_as_asked(c, *id))
         *content = NULL;
     if (*content && !may_see_id(c, *context, *id)) {
         c->request->denied_right = RIGHT_READ;

@@ -349,7 +349,7 @@ static void the_rules_decide(void **state)
         {"b", REST_GET, "/schemas/ids/6", NULL, "200"},
         {"b", REST_GET, "/schemas/ids/6/subjects", NULL, "200 [\"shared-b\"]"},
         {"b", REST_GET, "/schemas/ids/6/versions", NULL, "200 [{\"subject\":\"shared-b\",\"version\":1}]"},
-        {"ctx", REST_GET, "/contexts/.ctx/schemas/ids/1", NULL, "200 {\"schemaType\":\"AVRO\",\"schema\":\"\\\"double"},
+        {"ctx", REST_GET, "/contexts/.ctx/schemas/ids/1", NULL, "200 {\"subject\":\":.ctx:c\",\"version\":1"},
         {"any", REST_GET, "/contexts/.dark/schemas/ids/1", NULL, "40301"},
         {"any", REST_GET, "/schemas/ids/1?subject=:.dark:d", NULL, "40301"},
         /* lookups find nothing that may not be read, also where a name is looked for in other contexts */
