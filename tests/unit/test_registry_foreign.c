@@ -229,7 +229,7 @@ static void test_contexts_come_and_go(void **state)
     assert_true(store_has_context(&s, slice_str(".x")));
     apply_ok(&s, "{\"magic\":0,\"keytype\":\"CONTEXT\",\"tenant\":\"default\",\"context\":\".x\"}",
              "{\"tenant\":\"default\",\"context\":\".x\"}");
-    struct change c = {.kind = CHANGE_DELETE_CONTEXT, .subject = slice_str(":.x:"), .shown = slice_str(":.x:")};
+    struct change c = {.kind = CHANGE_DELETE_CONTEXT, .subject = slice_str(":.x:")};
     assert_int_equal(decide(&s, &c), 0);
     assert_false(store_has_context(&s, slice_str(".x")));
     repair_is(&s, ""); /* both forms were tombstoned */
