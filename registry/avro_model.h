@@ -128,6 +128,10 @@ struct slice avro_strip_comments(struct arena *a, struct slice text);
 enum err avro_compatible(const struct parsed_schema *reader, const struct parsed_schema *writer,
                          const struct compat_question *q, struct compat_result *out, struct reason *why) MUST_CHECK;
 
+enum err avro_tagged(const struct parsed_schema *s, schema_entity_visit visit, void *context) MUST_CHECK;
+enum err avro_edit_tags(const struct parsed_schema *s, const struct schema_tag_edit *edits, size_t n, bool *missing,
+                        struct buf *out, struct reason *why) MUST_CHECK;
+
 enum avro_print_style {
     AVRO_PRINT_CANONICAL, /* Schema.toString() */
     AVRO_PRINT_PARSING,   /* Parsing Canonical Form */

@@ -243,5 +243,7 @@ const struct schema_type_ops schema_type_avro = {
     .compatible = avro_compatible,
     .validate = avro_validate,
     .tags = avro_tags,
+    .tagged = avro_tagged,
+    .edit_tags = avro_edit_tags,
     .record_name = avro_record_name,
 };

@@ -3,6 +3,7 @@
  * schema's fields are visited once per path, not into the recursion, and the walk is limited in steps. */
 #include "registry/json_compat.h"
 #include "registry/json_schema_graph.h"
+#include "registry/json_tags.h"
 #include "registry/schema_type.h"
 
 #include <stdlib.h>
@@ -212,6 +213,17 @@ static enum err tags(const struct parsed_schema *s, schema_tag_visit visit, void
     return e;
 }
 
+static enum err tagged(const struct parsed_schema *s, schema_entity_visit visit, void *context)
+{
+    return json_tagged(schema_in(s), visit, context);
+}
+
+static enum err edit_tags(const struct parsed_schema *s, const struct schema_tag_edit *edits, size_t n, bool *missing,
+                          struct buf *out, struct reason *why)
+{
+    return json_edit_tags(schema_in(s), edits, n, missing, out, why);
+}
+
 static struct slice record_name(const struct parsed_schema *s)
 {
     const struct jvalue *title = json_text_get_str(json_schema_root(schema_in(s)), "title");
@@ -229,5 +241,7 @@ const struct schema_type_ops schema_type_json = {
     .compatible = compatible,
     .validate = validate,
     .tags = tags,
+    .tagged = tagged,
+    .edit_tags = edit_tags,
     .record_name = record_name,
 };

@@ -287,6 +287,9 @@ enum err proto_print(const struct proto_schema *s, enum proto_style style, struc
 enum err proto_encode_descriptor(const struct proto_schema *s, struct buf *out) MUST_CHECK; /* FileDescriptorProto */
 enum err proto_compatible(const struct parsed_schema *reader, const struct parsed_schema *writer,
                           const struct compat_question *q, struct compat_result *out, struct reason *why) MUST_CHECK;
+enum err proto_tagged(const struct parsed_schema *s, schema_entity_visit visit, void *context) MUST_CHECK;
+enum err proto_edit_tags(const struct parsed_schema *s, const struct schema_tag_edit *edits, size_t n, bool *missing,
+                         struct buf *out, struct reason *why) MUST_CHECK;
 /* Options as normalization has them: names qualified, sorted, those of one name merged. In arena `a`. */
 struct proto_options proto_normal_options(const struct proto_schema *s, const struct proto_options *o,
                                           struct slice scope, struct arena *a);

@@ -394,7 +394,8 @@ static void put_types(struct writing *w, const struct proto_types *types)
                 continue;
             if (w->out->n > PROTOBUF_PRINT_MAX)
                 w->error = ERR_LIMIT_EXCEEDED;
-            w->scope = slice_of(m->full.p + package, m->full.n - package);
+            if (m->full.n) /* a file read only to be printed again is not linked; canonically nothing is resolved */
+                w->scope = slice_of(m->full.p + package, m->full.n - package);
             if (m->is_enum)
                 put_enum(w, m);
             else

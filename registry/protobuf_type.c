@@ -310,5 +310,7 @@ const struct schema_type_ops schema_type_protobuf = {
     .compatible = proto_compatible,
     .validate = proto_validate,
     .tags = proto_tags,
+    .tagged = proto_tagged,
+    .edit_tags = proto_edit_tags,
     .record_name = proto_record_name,
 };

@@ -73,6 +73,19 @@ enum err schema_tags(const struct parsed_schema *s, schema_tag_visit visit, void
     return s->ops->tags ? s->ops->tags(s, visit, context) : ERR_OK;
 }
 
+enum err schema_tagged(const struct parsed_schema *s, schema_entity_visit visit, void *context)
+{
+    return s->ops->tagged ? s->ops->tagged(s, visit, context) : ERR_OK;
+}
+
+enum err schema_edit_tags(const struct parsed_schema *s, const struct schema_tag_edit *edits, size_t n, bool *missing,
+                          struct buf *out, struct reason *why)
+{
+    if (!s->ops->edit_tags)
+        return reason_set(why, ERR_UNSUPPORTED, "%s schemas have no tags", s->ops->name);
+    return s->ops->edit_tags(s, edits, n, missing, out, why);
+}
+
 void compat_result_init(struct compat_result *r)
 {
     *r = (struct compat_result){0};

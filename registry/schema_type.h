@@ -56,6 +56,26 @@ struct parsed_schema {
  * a record's own tags have the path of the record. Return false to stop. */
 typedef bool (*schema_tag_visit)(void *context, struct slice path, struct slice tag);
 
+/* What tags are put on from outside, by a path. Avro: a record's full name, for a field with ".field" after it. JSON
+ * Schema: the kinds of schema gone through and the names between them ("object.address.object.street"). Protobuf: names
+ * of messages within one another, without the package, then the field's. */
+enum schema_entity_kind { SCHEMA_ENTITY_RECORD, SCHEMA_ENTITY_FIELD };
+
+struct schema_entity {
+    enum schema_entity_kind kind;
+    struct slice path; /* as given; a leading dot means nothing */
+};
+
+/* What becomes of one entity's tags: those to add come first, then those to remove go. */
+struct schema_tag_edit {
+    struct schema_entity entity;
+    const struct slice *add, *remove; /* each without repeats */
+    size_t add_n, remove_n;
+};
+
+/* Called per entity that has tags, in the reference's order. Return false to stop. */
+typedef bool (*schema_entity_visit)(void *context, const struct schema_entity *e, const struct slice *tags, size_t n);
+
 struct schema_type_ops {
     const char *name; /* "AVRO", "JSON", "PROTOBUF" */
     enum err (*parse)(struct parsed_schema **out, struct slice text, const struct schema_ref_text *refs, size_t refs_n,
@@ -70,6 +90,9 @@ struct schema_type_ops {
                            const struct compat_question *q, struct compat_result *out, struct reason *why);
     enum err (*validate)(const struct parsed_schema *s, struct slice payload, struct reason *why);
     enum err (*tags)(const struct parsed_schema *s, schema_tag_visit visit, void *context);
+    enum err (*tagged)(const struct parsed_schema *s, schema_entity_visit visit, void *context);
+    enum err (*edit_tags)(const struct parsed_schema *s, const struct schema_tag_edit *edits, size_t n, bool *missing,
+                          struct buf *out, struct reason *why);
     struct slice (*record_name)(const struct parsed_schema *s); /* full name for RecordNameStrategy; may be null */
 };
 
@@ -101,6 +124,14 @@ enum err schema_validate(const struct parsed_schema *s, struct slice payload, st
  * listed once, at its outermost place; avro_program_locate_tag() finds tagged values at any depth. ERR_LIMIT_EXCEEDED:
  * the list is not complete. */
 enum err schema_tags(const struct parsed_schema *s, schema_tag_visit visit, void *context) MUST_CHECK;
+
+/* Entities with tags of their own, each once, at the place the reference names them by. ERR_LIMIT_EXCEEDED as above. */
+enum err schema_tagged(const struct parsed_schema *s, schema_entity_visit visit, void *context) MUST_CHECK;
+/* The canonical text with those tags changed, appended. ERR_INVALID_RECORD with the reference's words when an entity is
+ * not in the schema itself (those of its references are not), unless `missing` is there to be told, per edit;
+ * ERR_LIMIT_EXCEEDED. `out` NULL: only look for them. */
+enum err schema_edit_tags(const struct parsed_schema *s, const struct schema_tag_edit *edits, size_t n, bool *missing,
+                          struct buf *out, struct reason *why) MUST_CHECK;
 
 void compat_result_init(struct compat_result *r);
 void compat_result_free(struct compat_result *r);
