@@ -6,6 +6,7 @@
  * for each version. Back pointers (id -> subjects, version -> referrers) are only ever hints: every reader looks the
  * version up again, so deletions need not hunt them down and an overlay may shadow what they point to. */
 #include "registry/store.h"
+#include "registry/association.h"
 #include "registry/store_internal.h"
 
 #include <ctype.h>
@@ -235,6 +236,8 @@ void store_init(struct store *s, const struct store *base)
     map_init(&s->referrers);
     map_init(&s->configs);
     map_init(&s->modes);
+    map_init(&s->associations);
+    map_init(&s->association_index);
     map_init(&s->raw_keys);
     map_init(&s->repairs);
     map_init(&s->reserved);
@@ -299,6 +302,7 @@ void store_free(struct store *s)
     map_free(&s->referrers, free_referrers);
     map_free(&s->configs, free_json);
     map_free(&s->modes, NULL);
+    association_store_free(s);
     map_free(&s->raw_keys, free_json);
     map_free(&s->repairs, free);
     map_free(&s->reserved, NULL);
@@ -318,7 +322,9 @@ struct subject *store_subject_for_write(struct store *s, struct slice name)
     struct subject *u = map_get(&s->subjects, name);
     if (u)
         return u;
-    const struct subject *below = s->base ? map_get(&s->base->subjects, name) : NULL;
+    const struct subject *below = NULL;
+    for (const struct store *at = s->base; at && !below; at = at->base)
+        below = map_get(&at->subjects, name);
     u = calloc(1, sizeof *u + name.n + 1);
     if (!u)
         return NULL;

@@ -62,20 +62,22 @@ const char *mode_name(enum mode m);
 bool mode_parse(struct slice s, enum mode *out); /* any case */
 
 struct store {
-    const struct store *base;  /* overlays only */
-    struct map subjects;       /* struct subject, by qualified name */
-    struct map contexts;       /* struct context, by name with its dot */
-    struct map contents;       /* struct content, by type and guid */
-    struct map referrers;      /* struct referrers, by qualified subject and version */
-    struct map configs;        /* json_t, by qualified subject; "" is the global one; JSON null hides the base's */
-    struct map modes;          /* int as pointer */
-    struct map raw_keys;       /* canonical key -> json_t, a list: other bytes seen for the same key */
-    struct map repairs;        /* raw key -> canonical key: whose record in the topic is not what the store holds */
-    struct map reserved;       /* qualified subject -> highest version that is there and was not understood */
-    struct arena scratch;      /* of the record being applied */
-    struct store_order *order; /* subjects by name; made on demand, not in overlays */
-    const char *default_level; /* compatibility where nothing is set; NULL: BACKWARD */
-    uint64_t skipped;          /* records not understood */
+    const struct store *base;     /* overlays only */
+    struct map subjects;          /* struct subject, by qualified name */
+    struct map contexts;          /* struct context, by name with its dot */
+    struct map contents;          /* struct content, by type and guid */
+    struct map referrers;         /* struct referrers, by qualified subject and version */
+    struct map configs;           /* json_t, by qualified subject; "" is the global one; JSON null hides the base's */
+    struct map modes;             /* int as pointer */
+    struct map associations;      /* struct association, by canonical key */
+    struct map association_index; /* by subject, by resource id -> struct map of such keys */
+    struct map raw_keys;          /* canonical key -> json_t, a list: other bytes seen for the same key */
+    struct map repairs;           /* raw key -> canonical key: whose record in the topic is not what the store holds */
+    struct map reserved;          /* qualified subject -> highest version that is there and was not understood */
+    struct arena scratch;         /* of the record being applied */
+    struct store_order *order;    /* subjects by name; made on demand, not in overlays */
+    const char *default_level;    /* compatibility where nothing is set; NULL: BACKWARD */
+    uint64_t skipped;             /* records not understood */
 };
 
 void store_init(struct store *s, const struct store *base);

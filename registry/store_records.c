@@ -2,6 +2,7 @@
  * Records of `_schemas`, both directions. Writing follows the reference byte for byte (compaction compares keys as
  * bytes); reading is lenient: older members missing, foreign members present, magic 0 or 1, members in any order.
  * What other writers leave behind is in store_foreign.c. */
+#include "registry/association.h"
 #include "registry/compatibility.h"
 #include "registry/json_text.h"
 #include "registry/store_internal.h"
@@ -475,6 +476,7 @@ enum key_kind {
     KEY_DELETE_SUBJECT,
     KEY_CLEAR_SUBJECT,
     KEY_CONTEXT,
+    KEY_ASSOC,
     KEY_OTHER,
     KEY_UNKNOWN
 };
@@ -486,7 +488,7 @@ static enum key_kind kind_of(const struct jvalue *key)
         enum key_kind kind;
     } kinds[] = {
         {"SCHEMA", KEY_SCHEMA},   {"CONFIG", KEY_CONFIG}, {"MODE", KEY_MODE},   {"DELETE_SUBJECT", KEY_DELETE_SUBJECT},
-        {"CONTEXT", KEY_CONTEXT}, {"NOOP", KEY_OTHER},    {"ASSOC", KEY_OTHER}, {"CLEAR_SUBJECT", KEY_CLEAR_SUBJECT}};
+        {"CONTEXT", KEY_CONTEXT}, {"NOOP", KEY_OTHER},    {"ASSOC", KEY_ASSOC}, {"CLEAR_SUBJECT", KEY_CLEAR_SUBJECT}};
     struct slice name = text_member(key, "keytype");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (slice_eq_str(name, kinds[i].name))
@@ -506,6 +508,8 @@ static void canonical_key(struct buf *out, enum key_kind kind, const struct jval
         record_mode_key(out, subject);
     else if (kind == KEY_CONTEXT && json_text_is_str(json_text_get_str(key, "tenant"), "default"))
         record_context_key(out, text_member(key, "context"));
+    else if (kind == KEY_ASSOC)
+        association_put_key(out, key);
 }
 
 static enum err apply_parsed(struct store *s, enum key_kind kind, const struct jvalue *key, const struct jvalue *value,
@@ -526,6 +530,8 @@ static enum err apply_parsed(struct store *s, enum key_kind kind, const struct j
         return apply_clear_subject(s, key, value);
     case KEY_CONTEXT:
         return apply_context(s, key, value, why);
+    case KEY_ASSOC:
+        return association_apply(s, key, value, timestamp_ms, why);
     case KEY_OTHER:
         return ERR_OK;
     case KEY_UNKNOWN:
