@@ -2,6 +2,7 @@
  * Decisions: deleting, configuration, modes, contexts. Registration has a file of its own.
  * Order of checks and words of refusals are the reference's, because clients match on them. */
 #include "registry/change.h"
+#include "registry/change_associations.h"
 #include "registry/change_internal.h"
 
 #include <stdlib.h>
@@ -11,6 +12,8 @@ void change_free(struct change *c)
     draft_free(&c->draft);
     json_decref(c->config);
     c->config = NULL;
+    association_change_free(c->associations);
+    c->associations = NULL;
 }
 
 /* --- emitting --- */
@@ -113,7 +116,7 @@ static enum err refuse_referenced(struct answer *a, struct slice subject, int32_
 
 /* --- deleting --- */
 
-static enum err decide_delete_subject(struct change *c, struct decision *d)
+enum err decide_delete_subject(struct change *c, struct decision *d)
 {
     struct answer *a = c->answer;
     const struct subject *u = store_subject(d->store, c->subject);
@@ -124,6 +127,8 @@ static enum err decide_delete_subject(struct change *c, struct decision *d)
                             "Subject '%.*s' was soft deleted.Set permanent=true to delete permanently",
                             SLICE_FMT(c->subject));
     enum err e = refuse_read_only(a, d->store, c->subject);
+    if (!e)
+        e = refuse_associated(a, d, c->subject, 0);
     int32_t highest = 0;
     if (!e)
         buf_put_str(&a->body, "[");
@@ -173,6 +178,8 @@ static enum err decide_delete_version(struct change *c, struct decision *d)
                             "Subject '%.*s' Version %d was soft deleted.Set permanent=true to delete permanently",
                             SLICE_FMT(c->subject), (int)v->version);
     enum err e = refuse_read_only(a, d->store, c->subject);
+    if (!e && !c->permanent)
+        e = refuse_associated(a, d, c->subject, v->version);
     if (e)
         return e;
     if (store_is_referenced(d->store, c->subject, v->version, c->permanent, SLICE_NULL))
@@ -471,6 +478,12 @@ enum err change_decide(struct change *c, const struct store *s, const struct api
         return decide_delete_mode(c, &d);
     case CHANGE_DELETE_CONTEXT:
         return decide_delete_context(c, &d);
+    case CHANGE_ASSOCIATE:
+        return decide_associate(c, &d);
+    case CHANGE_DISSOCIATE:
+        return decide_dissociate(c, &d);
+    case CHANGE_ASSOCIATION_BATCH:
+        return decide_association_batch(c, &d);
     }
     return ERR_UNSUPPORTED;
 }

@@ -4,6 +4,8 @@
 
 #include "registry/draft.h"
 
+struct association_change;
+
 /* A wish to change the registry, and the pure decision about it: given the state, which records to write, or which
  * error to answer. A decision may be taken several times (the log may have moved on); it leaves no trace but its answer
  * and what it emits. */
@@ -16,6 +18,20 @@ enum change_kind {
     CHANGE_SET_MODE,
     CHANGE_DELETE_MODE,
     CHANGE_DELETE_CONTEXT,
+    CHANGE_ASSOCIATE,
+    CHANGE_DISSOCIATE,
+    CHANGE_ASSOCIATION_BATCH,
+};
+
+/* What a request does to a subject, for authorization. */
+enum rest_right {
+    RIGHT_NONE,
+    RIGHT_DESCRIBE,
+    RIGHT_READ,
+    RIGHT_WRITE,
+    RIGHT_DELETE,
+    RIGHT_SEE_CONFIG,
+    RIGHT_ALTER_CONFIG
 };
 
 struct api_settings {
@@ -31,11 +47,15 @@ struct change {
     enum change_kind kind;
     struct slice subject; /* qualified, normal; null or empty: global */
     struct slice format;  /* REGISTER: of the schema in the answer; null: as stored */
-    int32_t version;      /* DELETE_VERSION; -1 latest */
+    int32_t version;      /* DELETE_VERSION; -1 latest. REGISTER: told by the decision */
     bool permanent, recursive, normalize;
-    bool force;            /* SET_MODE */
-    bool blind;            /* REGISTER: who asks may not read the subject, so a refusal shows nothing of it */
-    struct draft draft;    /* REGISTER; owned */
+    bool force;         /* SET_MODE */
+    bool blind;         /* REGISTER: who asks may not read the subject, so a refusal shows nothing of it */
+    struct draft draft; /* REGISTER; owned */
+    struct association_change *associations; /* owned */
+    /* May the client? NULL: everything. Asked where only the decision knows which subjects are meant. */
+    bool (*allowed)(void *ctx, enum rest_right right, struct slice subject);
+    void *allowed_ctx;
     json_t *config;        /* SET_CONFIG, SET_MODE: the request; owned */
     enum mode mode;        /* SET_MODE; MODE_NONE unsets */
     struct answer *answer; /* filled by the decision */
@@ -77,11 +97,13 @@ enum err config_update_check(const json_t *update, struct answer *a) MUST_CHECK;
 bool config_has_contract(const json_t *config); /* defaults or overrides are set */
 
 /* --- rendering --- */
-/* `text` null: as stored. `stored`: with time and deletion. */
+/* `text` null: as stored. `tags`: its member "schemaTags", with a comma before it, or null. `stored`: with time and
+ * deletion. */
 void put_schema_entity(struct buf *out, const struct api_settings *st, struct slice subject, const struct version *v,
                        struct slice text, bool stored);
 void put_schema_entity_open(struct buf *out, const struct api_settings *st, struct slice subject,
-                            const struct version *v, struct slice text, bool stored); /* members may follow */
+                            const struct version *v, struct slice text, struct slice tags,
+                            bool stored); /* members may follow */
 void put_schema_entity_close(struct buf *out, const struct version *v);
 void put_references(struct buf *out, const struct schema_ref *refs, size_t n);
 void put_contract(struct buf *out, const char *before, struct slice json); /* nothing when null */

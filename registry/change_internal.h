@@ -11,6 +11,13 @@ struct decision {
     void *emit_ctx;
 };
 
+enum err decide_delete_subject(struct change *c, struct decision *d) MUST_CHECK;
+enum err decide_associate(struct change *c, struct decision *d) MUST_CHECK;
+enum err decide_dissociate(struct change *c, struct decision *d) MUST_CHECK;
+enum err decide_association_batch(struct change *c, struct decision *d) MUST_CHECK;
+/* Refuses to delete what an association needs; `version` 0: the whole subject. */
+enum err refuse_associated(struct answer *a, const struct decision *d, struct slice subject,
+                           int32_t version) MUST_CHECK;
 enum err decide_register(struct change *c, struct decision *d) MUST_CHECK;
 /* Both buffers are taken over. */
 void decision_emit(struct decision *d, struct buf *key, struct buf *value);

@@ -132,6 +132,7 @@ struct registration {
     const struct subject *u;
     const struct version *previous; /* the latest live one */
     int32_t new_version;
+    struct buf tagged; /* the text with other tags; draft.text when it is not empty */
     json_t *metadata, *rules;
     struct work work;
 };
@@ -139,16 +140,63 @@ struct registration {
 static void registration_free(struct registration *r)
 {
     scope_free(&r->scope);
+    buf_free(&r->tagged);
     json_decref(r->metadata);
     json_decref(r->rules);
     work_free(&r->work);
 }
 
-static enum err fill_up(struct registration *r, struct change *c)
+/* The draft's text with its tags edited. */
+static enum err edit_tags(struct registration *r, struct change *c, struct decision *d, const struct tag_edits *edits)
+{
+    struct work w;
+    struct reason why = {0};
+    struct buf text;
+    enum err e = work_prepare(&w, d->settings->shape, d->store, c->subject, &r->draft, r->draft.metadata,
+                              r->draft.rules, false, false, c->answer);
+    buf_init(&text, 0);
+    if (!e) {
+        e = schema_edit_tags(w.model->schema, edits->list, edits->n, NULL, &text, &why);
+        if (e)
+            e = answer_error(c->answer, API_INVALID_SCHEMA, "%s", why.text[0] ? why.text : err_text(e));
+    }
+    work_free(&w);
+    if (e) {
+        buf_free(&text);
+        return e;
+    }
+    buf_free(&r->tagged);
+    r->tagged = text;
+    r->draft.text = buf_slice(&r->tagged);
+    return ERR_OK;
+}
+
+/* The tags of the previous version on what the new one has of it. */
+static enum err propagate_tags(struct registration *r, struct change *c, struct decision *d)
+{
+    struct model *m = NULL;
+    struct reason why = {0};
+    struct tag_edits edits;
+    tag_edits_init(&edits);
+    enum err e = work_model(d->settings->models, d->store, c->subject, r->previous->content, &m, &why);
+    if (!e)
+        e = tag_edits_from(&edits, m->schema);
+    if (e)
+        e = answer_error(c->answer, API_INVALID_SCHEMA, "%s",
+                         why.text[0]               ? why.text
+                         : e == ERR_LIMIT_EXCEEDED ? "the previous version has too many tags to take over"
+                                                   : err_text(e));
+    else if (edits.n)
+        e = edit_tags(r, c, d, &edits);
+    tag_edits_free(&edits);
+    model_unref(m);
+    return e;
+}
+
+static enum err fill_up(struct registration *r, struct change *c, struct decision *d)
 {
     bool import = mode_is_import(r->scope.mode);
-    r->draft = c->draft;
-    if (draft_is_blank(&c->draft)) {
+    if (draft_is_blank(&r->draft)) {
         if (!r->previous || import)
             return answer_error(c->answer, API_INVALID_SCHEMA, "Empty schema");
         const struct content *p = r->previous->content;
@@ -156,6 +204,11 @@ static enum err fill_up(struct registration *r, struct change *c)
         r->draft.type = slice_str(schema_type_name(p->type));
         r->draft.references = (struct schema_ref *)p->references;
         r->draft.reference_count = p->reference_count;
+    }
+    if (!import && c->draft.propagate_tags && r->previous) {
+        enum err e = propagate_tags(r, c, d);
+        if (e)
+            return e;
     }
     if (import) {
         r->metadata = json_incref(c->draft.metadata);
@@ -261,6 +314,7 @@ static enum err register_prepared(struct registration *r, struct change *c, stru
             same = NULL;
     }
     if (same) {
+        c->version = same->version;
         return answer_registered(c, d->store, d->settings, same, false);
     }
     enum err e = import ? ERR_OK : check_compatible(r, c, d);
@@ -273,24 +327,28 @@ static enum err register_prepared(struct registration *r, struct change *c, stru
     e = choose_id(r, c, d, id, &v.id);
     if (e)
         return e;
+    c->version = v.version;
     emit_registration(r, c, d, &v);
     return answer_registered(c, d->store, d->settings, &v, false);
 }
 
 enum err decide_register(struct change *c, struct decision *d)
 {
-    struct registration r = {.u = store_subject(d->store, c->subject), .new_version = 1};
+    struct registration r = {.u = store_subject(d->store, c->subject), .new_version = 1, .draft = c->draft};
+    buf_init(&r.tagged, 0);
     scope_read(&r.scope, d->store, c->subject);
     r.previous = subject_latest(r.u, false);
     int32_t highest = store_reserved(d->store, c->subject);
     if (r.u && r.u->versions[r.u->n - 1].version > highest)
         highest = r.u->versions[r.u->n - 1].version;
     r.new_version = highest < INT32_MAX ? highest + 1 : INT32_MAX;
-    enum err e = check_mode(c, d, r.scope.mode);
+    enum err e = c->draft.tags.n ? edit_tags(&r, c, d, &c->draft.tags) : ERR_OK;
+    if (!e)
+        e = check_mode(c, d, r.scope.mode);
     if (!e && highest == INT32_MAX)
         e = answer_error(c->answer, API_STORE, "no versions are left in the subject");
     if (!e)
-        e = fill_up(&r, c);
+        e = fill_up(&r, c, d);
     if (!e) {
         bool fresh = c->draft.id < 0 && scope_flag_or(&r.scope, "validateNewSchemas", true);
         bool normalize = c->normalize || scope_flag(&r.scope, "normalize");
@@ -321,7 +379,7 @@ enum err change_settle(struct change *c, const struct store *s, const struct api
     struct found found = {0};
     struct scope scope;
     *settled = false;
-    if (c->kind != CHANGE_REGISTER || c->draft.propagate_tags)
+    if (c->kind != CHANGE_REGISTER || c->draft.propagate_tags || c->draft.tags.n)
         return ERR_OK;
     enum err e = ERR_OK;
     scope_read(&scope, s, c->subject);

@@ -35,6 +35,7 @@ enum err draft_read(struct draft *d, const json_t *request, struct answer *a)
 {
     struct reason why = {0};
     *d = (struct draft){.id = -1, .request = json_incref((json_t *)request)};
+    tag_edits_init(&d->tags);
     d->text = text_of(json_object_get(request, "schema"));
     d->type = text_of(json_object_get(request, "schemaType"));
     d->version = int_of(json_object_get(request, "version"), 0);
@@ -45,6 +46,9 @@ enum err draft_read(struct draft *d, const json_t *request, struct answer *a)
     enum err e = contract_metadata(&d->metadata, json_object_get(request, "metadata"), &why);
     if (!e)
         e = contract_rules(&d->rules, json_object_get(request, "ruleSet"), &why);
+    if (!e)
+        e = tag_edits_read(&d->tags, json_object_get(request, "schemaTagsToAdd"),
+                           json_object_get(request, "schemaTagsToRemove"), &why);
     return e ? answer_error(a, 400, "%s", why.text) : ERR_OK;
 }
 
@@ -62,6 +66,7 @@ void draft_free(struct draft *d)
     json_decref(d->metadata);
     json_decref(d->rules);
     free(d->references);
+    tag_edits_free(&d->tags);
     *d = (struct draft){.id = -1};
 }
 

@@ -4,6 +4,7 @@
 
 #include "registry/answer.h"
 #include "registry/model.h"
+#include "registry/tags.h"
 
 /* A schema as a request brings it, and what is made of it: parsed, canonical, with its contract. */
 struct draft {
@@ -13,6 +14,7 @@ struct draft {
     struct schema_ref *references; /* owned */
     size_t reference_count;
     json_t *metadata, *rules; /* canonical; owned */
+    struct tag_edits tags;    /* schemaTagsToAdd, schemaTagsToRemove */
     bool propagate_tags;
     int32_t version; /* 0: not given */
     int32_t id;      /* -1: not given */

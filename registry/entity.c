@@ -51,7 +51,7 @@ static void put_identity(struct buf *out, const struct api_settings *st, const s
 }
 
 void put_schema_entity_open(struct buf *out, const struct api_settings *st, struct slice subject,
-                            const struct version *v, struct slice text, bool stored)
+                            const struct version *v, struct slice text, struct slice tags, bool stored)
 {
     buf_put_str(out, "{\"subject\":");
     json_text_print_string(out, subject);
@@ -62,6 +62,7 @@ void put_schema_entity_open(struct buf *out, const struct api_settings *st, stru
     put_contract(out, ",\"metadata\":", v->content->metadata);
     buf_put_str(out, ",\"schema\":");
     json_text_print_string(out, slice_is_null(text) ? v->content->text : text);
+    buf_put_slice(out, tags);
     if (st->shape >= 80 && stored)
         put_time(out, v);
 }
@@ -76,7 +77,7 @@ void put_schema_entity_close(struct buf *out, const struct version *v)
 void put_schema_entity(struct buf *out, const struct api_settings *st, struct slice subject, const struct version *v,
                        struct slice text, bool stored)
 {
-    put_schema_entity_open(out, st, subject, v, text, stored);
+    put_schema_entity_open(out, st, subject, v, text, SLICE_NULL, stored);
     put_schema_entity_close(out, v);
 }
 

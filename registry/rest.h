@@ -11,17 +11,6 @@ enum rest_method { REST_GET, REST_POST, REST_PUT, REST_DELETE, REST_OPTIONS, RES
 
 enum { REST_SEGMENTS_MAX = 12, REST_PARAMS_MAX = 64, REST_BODY_MAX = 16 * 1024 * 1024 };
 
-/* What a request does to a subject, for authorization. */
-enum rest_right {
-    RIGHT_NONE,
-    RIGHT_DESCRIBE,
-    RIGHT_READ,
-    RIGHT_WRITE,
-    RIGHT_DELETE,
-    RIGHT_SEE_CONFIG,
-    RIGHT_ALTER_CONFIG
-};
-
 const char *rest_right_name(enum rest_right r); /* "WRITE"; NULL for none */
 
 struct rest_param {

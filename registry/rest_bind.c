@@ -140,6 +140,50 @@ static const struct bind_member tags_members[] = {{"newVersion", &integer},
                                                   {NULL, NULL}};
 const struct bind_type bind_tags = {.kind = BIND_ENTITY, .name = "TagSchemaRequest", .members = tags_members};
 
+static const char *const lifecycles[] = {"STRONG", "WEAK", NULL};
+static const struct bind_type lifecycle = {
+    .kind = BIND_WORD, .name = "LifecyclePolicy", .words = lifecycles, .shown = "[WEAK, STRONG]"};
+static const struct bind_member association_members[] = {
+    {"subject", &text}, {"associationType", &text},  {"lifecycle", &lifecycle},
+    {"frozen", &flag},  {"schema", &bind_register},  {"normalize", &flag},
+    {"opType", &text},  {"cascadeLifecycle", &flag}, {NULL, NULL}};
+static const struct bind_type association = {
+    .kind = BIND_ENTITY, .name = "AssociationCreateOrUpdateInfo", .members = association_members};
+static const struct bind_type association_list = {
+    .kind = BIND_LIST, .name = "AssociationCreateOrUpdateInfo>", .element = &association, .no_null = true};
+static const struct bind_type operation = {
+    .kind = BIND_ENTITY, .name = "AssociationOp", .members = association_members};
+static const struct bind_type operation_list = {
+    .kind = BIND_LIST, .name = "AssociationOp>", .element = &operation, .no_null = true};
+
+static const struct bind_member associate_members[] = {
+    {"resourceName", &text}, {"resourceNamespace", &text},        {"resourceId", &text},
+    {"resourceType", &text}, {"associations", &association_list}, {NULL, NULL}};
+const struct bind_type bind_associate = {
+    .kind = BIND_ENTITY, .name = "AssociationCreateOrUpdateRequest", .members = associate_members};
+
+static const struct bind_member get_members[] = {
+    {"resourceName", &text},   {"resourceNamespace", &text},     {"resourceId", &text}, {"resourceType", &text},
+    {"lifecycle", &lifecycle}, {"associationTypes", &text_list}, {NULL, NULL}};
+static const struct bind_type get = {.kind = BIND_ENTITY, .name = "AssociationGetRequest", .members = get_members};
+static const struct bind_type get_list = {
+    .kind = BIND_LIST, .name = "AssociationGetRequest>", .element = &get, .no_null = true};
+static const struct bind_member gets_members[] = {{"requests", &get_list}, {NULL, NULL}};
+const struct bind_type bind_association_get = {
+    .kind = BIND_ENTITY, .name = "AssociationBatchGetRequest", .members = gets_members};
+
+static const struct bind_member error_members[] = {{"error_code", &integer}, {"message", &text}, {NULL, NULL}};
+static const struct bind_type error = {.kind = BIND_ENTITY, .name = "ErrorMessage", .members = error_members};
+static const struct bind_member change_members[] = {
+    {"resourceName", &text}, {"resourceNamespace", &text},      {"resourceId", &text}, {"resourceType", &text},
+    {"error", &error},       {"associations", &operation_list}, {NULL, NULL}};
+static const struct bind_type change = {.kind = BIND_ENTITY, .name = "AssociationOpRequest", .members = change_members};
+static const struct bind_type change_list = {
+    .kind = BIND_LIST, .name = "AssociationOpRequest>", .element = &change, .no_null = true};
+static const struct bind_member changes_members[] = {{"requests", &change_list}, {NULL, NULL}};
+const struct bind_type bind_association_batch = {
+    .kind = BIND_ENTITY, .name = "AssociationBatchRequest", .members = changes_members};
+
 const struct bind_type bind_texts = {.kind = BIND_MAP, .name = "String>", .made = "LinkedHashMap", .element = &text};
 
 /* --- refusals --- */

@@ -10,11 +10,14 @@
  * see members of the right type or null, nothing else. */
 struct bind_type;
 
-extern const struct bind_type bind_register; /* RegisterSchemaRequest */
-extern const struct bind_type bind_config;   /* ConfigUpdateRequest */
-extern const struct bind_type bind_mode;     /* ModeUpdateRequest; a bare JSON string is the mode */
-extern const struct bind_type bind_tags;     /* TagSchemaRequest */
-extern const struct bind_type bind_texts;    /* a map of strings */
+extern const struct bind_type bind_register;          /* RegisterSchemaRequest */
+extern const struct bind_type bind_config;            /* ConfigUpdateRequest */
+extern const struct bind_type bind_mode;              /* ModeUpdateRequest; a bare JSON string is the mode */
+extern const struct bind_type bind_tags;              /* TagSchemaRequest */
+extern const struct bind_type bind_associate;         /* AssociationCreateOrUpdateRequest */
+extern const struct bind_type bind_association_get;   /* AssociationBatchGetRequest */
+extern const struct bind_type bind_association_batch; /* AssociationBatchRequest; an operation's kind is a text */
+extern const struct bind_type bind_texts;             /* a map of strings */
 
 /* *out: a new reference, NULL for an absent body (empty, blanks, null). ERR_CONFLICT: answered 400. */
 enum err bind_body(const struct bind_type *type, struct slice body, json_t **out, struct answer *a) MUST_CHECK;

@@ -233,6 +233,8 @@ static enum err put_schema_string(struct rest_call *c, const struct shown *s)
         if (newer)
             put_found_as(c, s, &use);
         put_contents(c, s->content, qualified, text);
+        if (s->with_subject)
+            e = rest_put_tags(c, subject, s->content, out);
         if (s->with_subject && rest_flag(c->request, "fetchMaxId"))
             put_int_member(out, ",\"maxId\":", store_max_id(c->store, s->context));
         if (newer && use.u)

@@ -48,6 +48,22 @@ enum err rest_find_version(struct rest_call *c, struct slice text, bool deleted,
                            const struct version **v) MUST_CHECK;
 struct content *rest_qualified_references(struct rest_call *c, struct slice subject, const struct content *k);
 enum err rest_not_found(struct rest_call *c) MUST_CHECK; /* the framework's plain 404 */
+/* What ?findTags= asks for, with a comma before it; nothing when it asks for nothing. */
+enum err rest_put_tags(struct rest_call *c, struct slice subject, const struct content *content,
+                       struct buf *out) MUST_CHECK;
+struct change *rest_change_new(struct rest_call *c, enum change_kind kind); /* c->change; NULL: no memory */
+
+/* GET /schemas?resourceType=&associationType=&lifecycle= */
+struct association_filter {
+    struct slice resource_type, types[REST_PARAMS_MAX];
+    size_t types_n;
+    bool on, lifecycles, none, strong, weak, wrong;
+};
+/* false: a lifecycle that is none. */
+bool rest_filters_associations(const struct rest_call *c, struct association_filter *f);
+/* Does the subject belong in the list? Appends the member "associations", with a comma before it, when it has some. */
+bool rest_fits_associations(const struct rest_call *c, const struct association_filter *f, struct slice subject,
+                            struct buf *out);
 
 /* A JSON array being written, with offset and limit. */
 struct page {
@@ -88,6 +104,14 @@ enum err get_ready(struct rest_call *c);
 enum err get_metrics(struct rest_call *c);
 enum err get_openapi(struct rest_call *c);
 
+enum err get_associations_of_subject(struct rest_call *c);
+enum err get_associations_of_resource(struct rest_call *c);
+enum err post_associations_get(struct rest_call *c);
+
+enum err post_associations(struct rest_call *c);
+enum err put_associations(struct rest_call *c);
+enum err delete_associations(struct rest_call *c);
+enum err post_associations_change(struct rest_call *c);
 enum err post_version(struct rest_call *c);
 enum err post_tags(struct rest_call *c);
 enum err delete_subject(struct rest_call *c);

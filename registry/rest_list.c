@@ -109,6 +109,7 @@ struct alias {
 
 struct schema_page {
     struct prefix_search search;
+    struct association_filter associations;
     struct page page;
     struct alias *aliases;
     size_t alias_count;
@@ -158,18 +159,23 @@ static bool put_schemas(void *ctx, const struct subject *u)
     bool latest = rest_flag(c->request, "latestOnly");
     struct slice rule = rest_param(c->request, "ruleType");
     const struct version *last = subject_latest(u, f->deleted);
+    struct buf links;
     if (!(prefix_fits(f, u->name) || is_aliased(l, u->name)) || !rest_allowed(c, RIGHT_READ, u->name))
         return true;
-    for (size_t i = 0; i < u->n && l->page.left > 0; i++) {
+    buf_init(&links, 0);
+    bool fits = rest_fits_associations(c, &l->associations, u->name, &links);
+    for (size_t i = 0; i < u->n && l->page.left > 0 && fits; i++) {
         const struct version *v = &u->versions[i];
         if ((v->deleted && !f->deleted) || (latest && v != last) || (rule.n && !has_rule(v->content, rule)))
             continue;
         if (page_takes(&l->page)) {
-            put_schema_entity_open(l->page.out, c->settings, u->name, v, SLICE_NULL, true);
+            put_schema_entity_open(l->page.out, c->settings, u->name, v, SLICE_NULL, SLICE_NULL, true);
             put_aliases(l, u->name);
+            buf_put_slice(l->page.out, buf_slice(&links));
             put_schema_entity_close(l->page.out, v);
         }
     }
+    buf_free(&links);
     return l->page.left > 0;
 }
 
@@ -177,7 +183,9 @@ enum err get_schemas(struct rest_call *c)
 {
     struct schema_page l = {0};
     prefix_read(&l.search, c, "");
-    enum err e = page_open(c, true, &l.page);
+    enum err e = rest_filters_associations(c, &l.associations) ? ERR_OK : rest_not_found(c);
+    if (!e)
+        e = page_open(c, true, &l.page);
     if (e)
         return e;
     if (rest_flag(c->request, "aliases"))

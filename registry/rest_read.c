@@ -119,19 +119,24 @@ enum err get_version(struct rest_call *c)
     const struct subject *u;
     const struct version *v;
     struct slice text;
-    struct buf b;
+    struct buf b, tags;
     buf_init(&b, 0);
+    buf_init(&tags, 0);
     enum err e = rest_find_version(c, c->request->segments[3], rest_flag(c->request, "deleted"), &u, &v);
+    if (!e)
+        e = rest_put_tags(c, u->name, v->content, &tags);
     if (!e)
         e = rest_formatted(c, u->name, v->content, &b, &text);
     struct content *qualified = e ? NULL : rest_qualified_references(c, u->name, v->content);
     if (!e) {
         struct version shown = *v;
         shown.content = qualified ? qualified : v->content;
-        put_schema_entity(&c->answer->body, c->settings, u->name, &shown, text, true);
+        put_schema_entity_open(&c->answer->body, c->settings, u->name, &shown, text, buf_slice(&tags), true);
+        put_schema_entity_close(&c->answer->body, &shown);
     }
     content_unref(qualified);
     buf_free(&b);
+    buf_free(&tags);
     return e;
 }
 

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-static struct change *new_change(struct rest_call *c, enum change_kind kind)
+struct change *rest_change_new(struct rest_call *c, enum change_kind kind)
 {
     struct change *n = calloc(1, sizeof *n);
     if (!n)
@@ -43,7 +43,7 @@ static enum err check_rules(struct rest_call *c, const struct draft *d)
 enum err post_version(struct rest_call *c)
 {
     json_t *body = NULL;
-    struct change *n = new_change(c, CHANGE_REGISTER);
+    struct change *n = rest_change_new(c, CHANGE_REGISTER);
     if (!n)
         return ERR_NO_MEMORY;
     n->normalize = rest_flag(c->request, "normalize");
@@ -51,6 +51,9 @@ enum err post_version(struct rest_call *c)
     enum err e = rest_body(c, &bind_register, "register.arg5", &body);
     if (!e)
         e = draft_read(&n->draft, body, c->answer);
+    /* with edited tags it is a new version, whose number the metadata tell */
+    if (!e && n->draft.tags.n && !json_is_integer(json_object_get(body, "version")))
+        n->draft.version = -1;
     json_decref(body);
     if (!e)
         e = check_rules(c, &n->draft);
@@ -73,76 +76,10 @@ enum err post_version(struct rest_call *c)
     return e;
 }
 
-/* POST .../tags: the same schema again as a new version, with other metadata and rules. Tags inside the schema's text
- * are not edited. */
-enum err post_tags(struct rest_call *c)
-{
-    json_t *body = NULL;
-    int32_t version = 0;
-    enum err e = rest_body(c, &bind_tags, "modifyTags.arg4", &body);
-    if (!e && !subject_is_valid(c->subject, true))
-        e = invalid_subject(c);
-    if (!e)
-        e = rest_version(c, c->request->segments[3], &version);
-    if (!e)
-        e = rest_require(c, RIGHT_WRITE, c->subject);
-    const struct subject *u = store_subject(c->store, c->subject);
-    const struct version *v = e ? NULL : version == -1 ? subject_latest(u, false) : subject_version(u, version);
-    if (!e && !subject_has(u, false))
-        e = answer_error(c->answer, API_SUBJECT_NOT_FOUND, "Subject '%.*s' not found.", SLICE_FMT(c->subject));
-    if (!e && (!v || v->deleted))
-        e = answer_error(c->answer, API_VERSION_NOT_FOUND, "Version %d not found.", (int)version);
-    if (!e &&
-        (json_array_size(json_object_get(body, "tagsToAdd")) || json_array_size(json_object_get(body, "tagsToRemove"))))
-        e = answer_error(c->answer, API_INVALID_SCHEMA, "Editing tags inside a schema is not supported");
-    json_t *merge = json_object_get(body, "rulesToMerge"), *remove = json_object_get(body, "rulesToRemove");
-    if (!e && (merge || remove) && json_object_get(body, "ruleSet"))
-        e = answer_error(c->answer, API_INVALID_RULES,
-                         "ruleSet should be omitted if specifying rulesToMerge or rulesToRemove");
-    struct change *n = e ? NULL : new_change(c, CHANGE_REGISTER);
-    if (!e && n) {
-        n->blind = !rest_allowed(c, RIGHT_READ, c->subject);
-        json_t *request = json_object();
-        json_t *metadata = json_object_get(body, "metadata");
-        json_t *old = metadata ? json_incref(metadata) : contract_parse(v->content->metadata);
-        json_t *rules = contract_parse(v->content->rules);
-        json_t *merged =
-            merge || remove ? contract_rules_merge(rules, merge) : json_incref(json_object_get(body, "ruleSet"));
-        if (remove) {
-            json_t *left = contract_rules_without(merged, remove);
-            json_decref(merged);
-            merged = left;
-        }
-        json_t *newer = json_object_get(body, "newVersion");
-        json_object_set_new(request, "schema", json_stringn((const char *)v->content->text.p, v->content->text.n));
-        json_object_set_new(request, "schemaType", json_string(schema_type_name(v->content->type)));
-        json_object_set_new(request, "version", json_is_integer(newer) ? json_incref(newer) : json_integer(-1));
-        json_t *refs = json_array();
-        for (size_t i = 0; i < v->content->reference_count; i++) {
-            const struct schema_ref *r = &v->content->references[i];
-            json_array_append_new(refs,
-                                  json_pack("{s:s%,s:s%,s:i}", "name", (const char *)r->name.p, r->name.n, "subject",
-                                            (const char *)r->subject.p, r->subject.n, "version", (int)r->version));
-        }
-        json_object_set_new(request, "references", refs);
-        if (old)
-            json_object_set_new(request, "metadata", old);
-        if (merged)
-            json_object_set_new(request, "ruleSet", merged);
-        json_decref(rules);
-        e = draft_read(&n->draft, request, c->answer);
-        json_decref(request);
-        if (!e)
-            e = check_rules(c, &n->draft);
-    }
-    json_decref(body);
-    return e;
-}
-
 enum err delete_subject(struct rest_call *c)
 {
     enum err e = rest_require(c, RIGHT_DELETE, c->subject);
-    struct change *n = e ? NULL : new_change(c, CHANGE_DELETE_SUBJECT);
+    struct change *n = e ? NULL : rest_change_new(c, CHANGE_DELETE_SUBJECT);
     if (n)
         n->permanent = rest_flag(c->request, "permanent");
     return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
@@ -154,7 +91,7 @@ enum err delete_version(struct rest_call *c)
     enum err e = rest_version(c, c->request->segments[3], &version);
     if (!e)
         e = rest_require(c, RIGHT_DELETE, c->subject);
-    struct change *n = e ? NULL : new_change(c, CHANGE_DELETE_VERSION);
+    struct change *n = e ? NULL : rest_change_new(c, CHANGE_DELETE_VERSION);
     if (n) {
         n->version = version;
         n->permanent = rest_flag(c->request, "permanent");
@@ -176,7 +113,7 @@ enum err put_config_route(struct rest_call *c)
         e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
     if (c->settings->shape < 82)
         json_object_del(body, "compatibilityPolicy");
-    struct change *n = e ? NULL : new_change(c, CHANGE_SET_CONFIG);
+    struct change *n = e ? NULL : rest_change_new(c, CHANGE_SET_CONFIG);
     if (n)
         n->config = body;
     else
@@ -189,7 +126,7 @@ enum err delete_config(struct rest_call *c)
     enum err e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
     if (e)
         return e;
-    return new_change(c, CHANGE_DELETE_CONFIG) ? ERR_OK : ERR_NO_MEMORY;
+    return rest_change_new(c, CHANGE_DELETE_CONFIG) ? ERR_OK : ERR_NO_MEMORY;
 }
 
 /* *body: the request, NULL when there is none. */
@@ -220,7 +157,7 @@ enum err put_mode(struct rest_call *c)
         e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
     if (!e && m == MODE_IMPORT && !rest_flag(c->request, "force")) /* what is softly deleted goes for good */
         e = rest_require_deleted_below(c);
-    struct change *n = e ? NULL : new_change(c, CHANGE_SET_MODE);
+    struct change *n = e ? NULL : rest_change_new(c, CHANGE_SET_MODE);
     if (n) {
         n->mode = m;
         n->config = json_incref(body);
@@ -235,7 +172,7 @@ enum err delete_mode(struct rest_call *c)
     enum err e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
     if (!e && rest_flag(c->request, "recursive"))
         e = rest_require_modes_below(c);
-    struct change *n = e ? NULL : new_change(c, CHANGE_DELETE_MODE);
+    struct change *n = e ? NULL : rest_change_new(c, CHANGE_DELETE_MODE);
     if (n)
         n->recursive = rest_flag(c->request, "recursive");
     return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
@@ -244,6 +181,6 @@ enum err delete_mode(struct rest_call *c)
 enum err delete_context(struct rest_call *c)
 {
     enum err e = rest_require(c, RIGHT_DELETE, c->subject);
-    struct change *n = e ? NULL : new_change(c, CHANGE_DELETE_CONTEXT);
+    struct change *n = e ? NULL : rest_change_new(c, CHANGE_DELETE_CONTEXT);
     return e ? e : n ? ERR_OK : ERR_NO_MEMORY;
 }
