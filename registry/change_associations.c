@@ -188,6 +188,22 @@ static enum err choose_subject(struct linking *l, struct association_wish *w, co
     return linking_may(l, RIGHT_WRITE, w->subject) ? ERR_OK : linking_deny(l, "Subject", w->subject);
 }
 
+/* A schema takes the text of what it refers to: whoever brings it must be allowed to read that. */
+static enum err check_references(struct linking *l, const struct association_wish *w)
+{
+    struct buf target;
+    enum err e = ERR_OK;
+    buf_init(&target, 0);
+    for (size_t i = 0; i < w->draft.reference_count && !e; i++) {
+        buf_clear(&target);
+        subject_put_from_parent(&target, w->subject, w->draft.references[i].subject);
+        if (!linking_may(l, RIGHT_READ, buf_slice(&target)))
+            e = linking_deny(l, "Subject", w->draft.references[i].subject);
+    }
+    buf_free(&target);
+    return e;
+}
+
 static enum err check_against_resource(struct linking *l, size_t i)
 {
     struct association_wish *w = &l->wishes[i];
@@ -197,6 +213,8 @@ static enum err check_against_resource(struct linking *l, size_t i)
     enum err e = !old && !l->create ? linking_apply_defaults(l, w, false) : ERR_OK;
     if (!e)
         e = choose_subject(l, w, old);
+    if (!e)
+        e = check_references(l, w);
     if (e)
         return e;
     enum lifecycle lifecycle = w->lifecycle != LIFECYCLE_UNSET ? w->lifecycle : old ? old->lifecycle : LIFECYCLE_UNSET;
@@ -294,7 +312,10 @@ static enum err check_schema(struct linking *l, const struct association_wish *w
     if (!e && m.n) {
         struct buf b;
         buf_init(&b, 0);
-        compat_print(&m, &b);
+        if (linking_may(l, RIGHT_READ, w->subject))
+            compat_print(&m, &b);
+        else
+            buf_put_str(&b, "shown to those who may read it");
         e = answer_error_text(l->a, API_INCOMPATIBLE_82, buf_slice(&b));
         buf_free(&b);
     }

@@ -2,6 +2,7 @@
  * From a request and its answer to an audit entry. What is recorded is who, from where, what route on which subject,
  * and the outcome with its ids; never a schema's text, a password or a token. */
 #include "registry/http_audit.h"
+#include "registry/change_associations.h"
 
 #include <stdio.h>
 
@@ -47,6 +48,14 @@ static void put_detail(struct buf *out, const struct change *c)
         break;
     case CHANGE_DELETE_MODE:
         buf_put_str(out, c->recursive ? "recursive" : "");
+        break;
+    case CHANGE_ASSOCIATE:
+    case CHANGE_DISSOCIATE:
+        if (c->associations->n)
+            buf_printf(out, "associations of resource %.*s", SLICE_FMT(c->associations->requests[0].resource_id));
+        break;
+    case CHANGE_ASSOCIATION_BATCH:
+        buf_printf(out, "%zu requests about associations", c->associations->n);
         break;
     case CHANGE_DELETE_CONFIG:
     case CHANGE_DELETE_CONTEXT:

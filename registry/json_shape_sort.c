@@ -141,7 +141,7 @@ static int compare_kind(const struct shape_sorting *s, struct arena *a, struct s
     case SHAPE_OBJECT:
         return compare_objects(a, x, y);
     case SHAPE_ARRAY:
-        return compare_nodes(s, a, shape_items_of(n).every, shape_items_of(m).every, depth);
+        return compare_nodes(s, a, shape_items_of(s->shapes, x).every, shape_items_of(s->shapes, y).every, depth);
     case SHAPE_EMPTY:
     case SHAPE_FALSE:
     case SHAPE_NULL:

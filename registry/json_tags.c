@@ -219,7 +219,7 @@ static void walk_shape(struct walk *w, struct shape *s, struct slice scope, bool
     if (s->kind == SHAPE_COMBINED)
         walk_combined(w, s, scope);
     else if (s->kind == SHAPE_ARRAY)
-        walk_shape(w, shape_unfollowed(&w->shapes, shape_items_of(s->node).every),
+        walk_shape(w, shape_unfollowed(&w->shapes, shape_items_of(&w->shapes, s).every),
                    joined(w, scope, slice_str("array.")), false);
     else if (s->kind == SHAPE_OBJECT)
         walk_object(w, s, scope, in_field);

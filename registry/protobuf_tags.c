@@ -293,7 +293,7 @@ enum err proto_edit_tags(const struct parsed_schema *s, const struct schema_tag_
                              &edits[i]);
     }
     if (!e && out)
-        e = proto_print(&copy, PROTO_CANONICAL, out);
+        e = proto_print(&copy, PROTO_CANONICAL, out, why);
     buf_free(&text);
     map_free(&copy.types, NULL);
     map_free(&copy.extensions, NULL);

@@ -140,6 +140,7 @@ enum err post_tags(struct rest_call *c)
         e = read_contract(c, body, v->content, new_version, &metadata, &rules);
     struct change *n = e ? NULL : rest_change_new(c, CHANGE_REGISTER);
     if (n) {
+        n->blind = !rest_allowed(c, RIGHT_READ, c->subject);
         json_t *request = registration(body, v->content, new_version, metadata, rules);
         e = draft_read(&n->draft, request, c->answer);
         json_decref(request);
