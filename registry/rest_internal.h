@@ -47,7 +47,8 @@ enum err rest_formatted(struct rest_call *c, struct slice subject, const struct 
 enum err rest_find_version(struct rest_call *c, struct slice text, bool deleted, const struct subject **u,
                            const struct version **v) MUST_CHECK;
 struct content *rest_qualified_references(struct rest_call *c, struct slice subject, const struct content *k);
-enum err rest_not_found(struct rest_call *c) MUST_CHECK; /* the framework's plain 404 */
+enum err rest_invalid_subject(struct rest_call *c) MUST_CHECK; /* answers 42208 */
+enum err rest_not_found(struct rest_call *c) MUST_CHECK;       /* the framework's plain 404 */
 /* What ?findTags= asks for, with a comma before it; nothing when it asks for nothing. */
 enum err rest_put_tags(struct rest_call *c, struct slice subject, const struct content *content,
                        struct buf *out) MUST_CHECK;

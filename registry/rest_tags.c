@@ -130,11 +130,16 @@ enum err post_tags(struct rest_call *c)
     const struct subject *u;
     const struct version *v;
     int32_t new_version = 0;
-    enum err e = rest_require(c, RIGHT_WRITE, c->subject);
+    int32_t asked;
+    enum err e = rest_body(c, &bind_tags, "modifyTags.arg4", &body);
+    if (!e && !subject_is_valid(c->subject, true))
+        e = rest_invalid_subject(c);
+    if (!e)
+        e = rest_version(c, c->request->segments[3], &asked);
+    if (!e)
+        e = rest_require(c, RIGHT_WRITE, c->subject);
     if (!e)
         e = rest_find_version(c, c->request->segments[3], false, &u, &v);
-    if (!e)
-        e = rest_body(c, &bind_tags, "modifyTags.arg4", &body);
     new_version = (int32_t)json_integer_value(json_object_get(body, "newVersion"));
     if (!e)
         e = read_contract(c, body, v->content, new_version, &metadata, &rules);

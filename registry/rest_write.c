@@ -18,7 +18,7 @@ struct change *rest_change_new(struct rest_call *c, enum change_kind kind)
     return n;
 }
 
-static enum err invalid_subject(struct rest_call *c)
+enum err rest_invalid_subject(struct rest_call *c)
 {
     return answer_error(c->answer, API_INVALID_SUBJECT, "The specified subject '%.*s' is not a valid.",
                         SLICE_FMT(c->subject));
@@ -58,7 +58,7 @@ enum err post_version(struct rest_call *c)
     if (!e)
         e = check_rules(c, &n->draft);
     if (!e && !is_registrable(c))
-        e = invalid_subject(c);
+        e = rest_invalid_subject(c);
     if (!e)
         e = rest_require(c, RIGHT_WRITE, c->subject);
     if (!e)
@@ -108,7 +108,7 @@ enum err put_config_route(struct rest_call *c)
     if (!e)
         e = config_update_check(body, c->answer);
     if (!e && c->subject.n && !subject_is_valid(c->subject, true))
-        e = invalid_subject(c);
+        e = rest_invalid_subject(c);
     if (!e)
         e = rest_require(c, RIGHT_ALTER_CONFIG, c->subject);
     if (c->settings->shape < 82)
@@ -135,7 +135,7 @@ static enum err read_mode(struct rest_call *c, enum mode *m, json_t **body)
     bool global = c->request->segment_count == 1;
     enum err e = rest_body(c, &bind_mode, global ? "updateTopLevelMode.arg1" : "updateMode.arg2", body);
     if (!e && c->subject.n && !subject_is_valid(c->subject, true))
-        e = invalid_subject(c);
+        e = rest_invalid_subject(c);
     const json_t *v = json_object_get(*body, "mode");
     *m = MODE_NONE;
     bool known = json_is_null(v) || (json_is_string(v) && mode_parse(slice_str(json_string_value(v)), m));
