@@ -41,6 +41,7 @@ struct api_settings {
     int schema_limit_default, schema_limit_max;
     int list_limit_default, list_limit_max; /* subjects, versions, contexts */
     struct model_cache *models;
+    struct text_cache *texts; /* may be NULL */
 };
 
 struct change {
@@ -105,6 +106,8 @@ void put_schema_entity_open(struct buf *out, const struct api_settings *st, stru
                             const struct version *v, struct slice text, struct slice tags,
                             bool stored); /* members may follow */
 void put_schema_entity_close(struct buf *out, const struct version *v);
+/* The text, or else the content's own, as a JSON string. */
+void put_text(struct buf *out, const struct api_settings *st, const struct content *c, struct slice text);
 void put_references(struct buf *out, const struct schema_ref *refs, size_t n);
 void put_contract(struct buf *out, const char *before, struct slice json); /* nothing when null */
 void put_int_member(struct buf *out, const char *before, int64_t v);

@@ -3,6 +3,7 @@
  * without printf: these are the answers a registry gives all day. */
 #include "registry/change.h"
 #include "registry/json_text.h"
+#include "registry/text_cache.h"
 
 void put_int_member(struct buf *out, const char *before, int64_t v)
 {
@@ -28,6 +29,14 @@ void put_contract(struct buf *out, const char *before, struct slice json)
         return;
     buf_put_str(out, before);
     buf_put_slice(out, json);
+}
+
+void put_text(struct buf *out, const struct api_settings *st, const struct content *c, struct slice text)
+{
+    if (slice_is_null(text))
+        text_cache_put(st->texts, out, c);
+    else
+        json_text_print_string(out, text);
 }
 
 void put_time(struct buf *out, const struct version *v)
@@ -61,7 +70,7 @@ void put_schema_entity_open(struct buf *out, const struct api_settings *st, stru
     put_references(out, v->content->references, v->content->reference_count);
     put_contract(out, ",\"metadata\":", v->content->metadata);
     buf_put_str(out, ",\"schema\":");
-    json_text_print_string(out, slice_is_null(text) ? v->content->text : text);
+    put_text(out, st, v->content, text);
     buf_put_slice(out, tags);
     if (st->shape >= 80 && stored)
         put_time(out, v);
@@ -92,7 +101,7 @@ void put_registered(struct buf *out, const struct api_settings *st, const struct
         put_contract(out, ",\"metadata\":", v->content->metadata);
         put_contract(out, ",\"ruleSet\":", v->content->rules);
         buf_put_str(out, ",\"schema\":");
-        json_text_print_string(out, slice_is_null(text) ? v->content->text : text);
+        put_text(out, st, v->content, text);
         if (stored)
             put_time(out, v);
     }

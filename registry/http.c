@@ -50,6 +50,7 @@ struct http {
     struct buf key, trust;      /* PEM, NUL-terminated */
     struct buf priorities;      /* GnuTLS's */
     struct metric *requests[6]; /* by first digit of the status */
+    struct histogram **seconds; /* by route */
     atomic_size_t in_flight;
     atomic_bool draining;
 };
@@ -69,7 +70,7 @@ struct request {
     char *target;
     atomic_int phase;
     uint64_t body_n;    /* bytes received, kept or not */
-    int64_t started_ms; /* monotonic */
+    int64_t started_us; /* monotonic */
     struct auth_refusal refusal;
     bool has_certificate;
     bool seen, refused; /* refused: the answer stands, the body is dropped */
@@ -91,7 +92,7 @@ static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *connectio
     buf_init(&r->principal, 0);
     atomic_init(&r->phase, PHASE_BODY);
     r->content_type = HTTP_TYPE_V1;
-    r->started_ms = env_mono_ms(env_system());
+    r->started_us = env_system()->mono_us(env_system());
     r->target = strdup(uri);
     return r;
 }
@@ -163,6 +164,7 @@ static enum MHD_Result send_answer(struct request *r)
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                             a->content_type ? a->content_type : r->content_type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept");
+    cors_answer(&r->http->config.cors, r->connection, response);
     if (a->allow) {
         char text[HTTP_ALLOW_MAX];
         http_allow(text, a->allow);
@@ -177,6 +179,9 @@ static enum MHD_Result send_answer(struct request *r)
     int digit = a->status / 100;
     if (digit >= 1 && digit <= 5)
         metric_add(r->http->requests[digit], 1);
+    if (r->route)
+        histogram_observe_us(r->http->seconds[rest_route_index(r->route)],
+                             env_system()->mono_us(env_system()) - r->started_us);
     atomic_store(&r->phase, PHASE_ANSWERED);
     return result;
 }
@@ -370,7 +375,8 @@ static enum MHD_Result take_body(struct request *r, const char *p, size_t n)
     }
     if (!r->refused)
         buf_put(&r->body, p, n);
-    bool late = env_mono_ms(env_system()) - r->started_ms > r->http->config.body_ms;
+    int64_t took_us = env_system()->mono_us(env_system()) - r->started_us;
+    bool late = took_us > r->http->config.body_ms * INT64_C(1000);
     return late || r->body_n > HTTP_DRAIN_MAX || buf_error(&r->body) ? MHD_NO : MHD_YES;
 }
 
@@ -464,6 +470,7 @@ static enum err start_daemon(struct http *h, struct listener *l, int fd, struct 
         {h->config.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
          h->config.threads > 1 ? (intptr_t)h->config.threads : 1024, NULL},
         {l->tls ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0, l->tls ? buf_cstr(&h->key) : NULL},
+        {MHD_OPTION_HTTPS_KEY_PASSWORD, 0, (void *)h->config.key_password},
         {MHD_OPTION_HTTPS_MEM_CERT, 0, l->tls ? buf_cstr(&h->key) : NULL},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, buf_cstr(&h->priorities)},
         {h->trust.n && h->config.client_auth != CLIENT_AUTH_NONE ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
@@ -508,6 +515,23 @@ static enum err read_pem(struct buf *out, const char *path, struct reason *why)
     return path ? fs_read_file(path, out, why) : ERR_OK;
 }
 
+static bool measure_routes(struct http *h)
+{
+    const struct rest_route *route;
+    size_t n = 0;
+    while (rest_route_at(n))
+        n++;
+    h->seconds = calloc(n + 1, sizeof *h->seconds);
+    for (size_t i = 0; h->seconds && (route = rest_route_at(i)); i++) {
+        char labels[160];
+        snprintf(labels, sizeof labels, "method=\"%s\",route=\"/%s\"", http_method_name(rest_route_method(route)),
+                 rest_route_name(route));
+        h->seconds[i] =
+            metrics_histogram("castellan_registry_request_seconds", labels, "From the headers to the answer");
+    }
+    return h->seconds != NULL;
+}
+
 enum err http_start(struct http **out, const struct http_config *config, struct reason *why)
 {
     struct http *h = calloc(1, sizeof *h);
@@ -520,6 +544,10 @@ enum err http_start(struct http **out, const struct http_config *config, struct 
         char labels[32];
         snprintf(labels, sizeof labels, "status=\"%dxx\"", i);
         h->requests[i] = metrics_counter("castellan_registry_requests_total", labels, "Requests answered, by status");
+    }
+    if (!measure_routes(h)) {
+        free(h);
+        return reason_set(why, ERR_NO_MEMORY, "out of memory");
     }
     buf_init(&h->priorities, 0);
     enum err e = http_tls_priorities(config->protocols, &h->priorities, why);
@@ -572,6 +600,7 @@ void http_stop(struct http *h)
     buf_wipe_free(&h->key);
     buf_free(&h->trust);
     buf_free(&h->priorities);
+    free(h->seconds);
     free(h);
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/ledger/audit_log.h"
 #include "registry/auth.h"
+#include "registry/http_cors.h"
 #include "registry/http_tls.h"
 
 /* The HTTP side: listeners, TLS, content negotiation, who is asking; then rest.h decides. */
@@ -22,8 +23,10 @@ struct http_config {
     unsigned idle_seconds; /* a connection on which nothing moves is closed; >= 1 */
     unsigned body_ms;      /* a body has to have come by then, however busily it drips */
     const char *realm;
-    struct auth *auth;       /* NULL: everybody may do everything */
-    struct audit_log *audit; /* NULL: none */
+    struct cors cors;
+    const char *key_password; /* of an encrypted key in the keystore; may be NULL */
+    struct auth *auth;        /* NULL: everybody may do everything */
+    struct audit_log *audit;  /* NULL: none */
     const struct rest_server *rest;
     pthread_rwlock_t *lock; /* held for reading while a request reads the store */
     http_submit_fn submit;

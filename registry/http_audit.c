@@ -43,9 +43,6 @@ static void put_detail(struct buf *out, const struct change *c)
     case CHANGE_DELETE_VERSION:
         buf_put_str(out, c->permanent ? "permanent" : "soft");
         break;
-    case CHANGE_REGISTER:
-        buf_put_str(out, c->force ? "forced" : "");
-        break;
     case CHANGE_DELETE_MODE:
         buf_put_str(out, c->recursive ? "recursive" : "");
         break;
@@ -57,6 +54,7 @@ static void put_detail(struct buf *out, const struct change *c)
     case CHANGE_ASSOCIATION_BATCH:
         buf_printf(out, "%zu requests about associations", c->associations->n);
         break;
+    case CHANGE_REGISTER:
     case CHANGE_DELETE_CONFIG:
     case CHANGE_DELETE_CONTEXT:
         break;

@@ -130,6 +130,14 @@ enum rest_method http_method(const char *name)
     return REST_OTHER;
 }
 
+const char *http_method_name(enum rest_method method)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (methods[i].method == method)
+            return methods[i].name;
+    return "";
+}
+
 void http_allow(char out[HTTP_ALLOW_MAX], unsigned allowed)
 {
     size_t n = 0;

@@ -20,6 +20,7 @@ const char *http_answer_type(const char *accept);
 int http_type_status(const char *type);
 
 /* HEAD is a GET whose body is not sent; what is not known is REST_OTHER. Methods are case-sensitive. */
+const char *http_method_name(enum rest_method method);
 enum rest_method http_method(const char *name);
 
 /* The value of an Allow header: methods as bits, 1 << REST_GET and so on. "" when there are none. */

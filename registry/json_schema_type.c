@@ -20,6 +20,16 @@ static const struct json_schema *schema_in(const struct parsed_schema *s)
     return ((const struct json_parsed *)s)->schema;
 }
 
+/* Names that the reference keeps for itself, at the top level. */
+static enum err check_names(const struct json_schema *s, struct reason *why)
+{
+    const struct jvalue *properties = json_text_get_str(json_schema_root(s), "properties");
+    for (uint32_t i = 0; properties && properties->kind == J_OBJECT && i < properties->n; i++)
+        if (slice_starts(properties->u.object.members[i].name, slice_str("$$")))
+            return reason_set(why, ERR_MALFORMED, "#: Field names cannot start with $$ prefix");
+    return ERR_OK;
+}
+
 static enum err parse(struct parsed_schema **out, struct slice text, const struct schema_ref_text *refs, size_t refs_n,
                       const struct schema_options *options, struct reason *why)
 {
@@ -28,16 +38,19 @@ static enum err parse(struct parsed_schema **out, struct slice text, const struc
         .documents = documents, .documents_n = refs_n, .draft = JSON_DRAFT_7, .formats = JSON_FORMAT_REFERENCE};
     struct json_parsed *p = calloc(1, sizeof *p);
     enum err e = ERR_OK;
-    (void)options; /* a schema already stored is read as strictly as a new one */
     *out = NULL;
     if (!p || (refs_n && !documents))
         e = reason_set(why, ERR_NO_MEMORY, "out of memory reading a JSON schema");
     for (size_t i = 0; e == ERR_OK && i < refs_n; i++)
         documents[i] = (struct json_schema_document){.uri = refs[i].name, .text = refs[i].text};
     if (e == ERR_OK)
-        e = json_schema_compile(&p->schema, text, &o, why);
+        e = json_schema_compile(&p->schema, text, &o, why); /* one already stored is read as strictly as a new one */
+    if (e == ERR_OK && options && options->validate_fields)
+        e = check_names(p->schema, why);
     free(documents);
     if (e != ERR_OK) {
+        if (p)
+            json_schema_free(p->schema);
         free(p);
         return e;
     }

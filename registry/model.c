@@ -22,10 +22,9 @@ const struct schema_type_ops *model_ops(enum schema_type type)
 }
 
 enum err model_new(struct model **out, enum schema_type type, struct slice text, const struct schema_ref_text *refs,
-                   size_t n, bool fresh, struct reason *why)
+                   size_t n, const struct schema_options *options, struct reason *why)
 {
     const struct schema_type_ops *ops = model_ops(type);
-    struct schema_options options = {.fresh = fresh};
     *out = NULL;
     if (!ops)
         return reason_set(why, ERR_UNSUPPORTED, "Invalid schema type %s", schema_type_name(type));
@@ -36,7 +35,7 @@ enum err model_new(struct model **out, enum schema_type type, struct slice text,
     m->text_n = text.n;
     for (size_t i = 0; i < n; i++)
         m->text_n += refs[i].text.n;
-    enum err e = schema_parse(&m->schema, ops, text, refs, n, &options, why);
+    enum err e = schema_parse(&m->schema, ops, text, refs, n, options, why);
     if (e)
         free(m);
     else

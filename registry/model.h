@@ -17,7 +17,7 @@ const struct schema_type_ops *model_ops(enum schema_type type);
 
 /* ERR_OK, or the model's own code and words. */
 enum err model_new(struct model **out, enum schema_type type, struct slice text, const struct schema_ref_text *refs,
-                   size_t n, bool fresh, struct reason *why) MUST_CHECK;
+                   size_t n, const struct schema_options *options, struct reason *why) MUST_CHECK;
 struct model *model_ref(struct model *m);
 void model_unref(struct model *m); /* NULL is fine */
 

@@ -19,6 +19,7 @@
 #include "core/base/settings.h"
 #include "registry/auth_settings.h"
 #include "registry/http.h"
+#include "registry/text_cache.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -30,9 +31,10 @@
 enum {
     MODELS_CACHED = 2000,
     START_LOG_MS = 10000,
-    START_LOOK_MS = 200, /* how often start-up looks whether it is to stop */
-    DRAIN_MS = 3000,     /* what requests in flight get to end well */
-    FLUSH_MS = 2000,     /* what their answers get to go out */
+    CLUSTER_ID_MS = 1000, /* the brokers have told it by then */
+    START_LOOK_MS = 200,  /* how often start-up looks whether it is to stop */
+    DRAIN_MS = 3000,      /* what requests in flight get to end well */
+    FLUSH_MS = 2000,      /* what their answers get to go out */
 };
 
 static const struct setting_row rows[] = {
@@ -64,7 +66,15 @@ static const struct setting_row rows[] = {
     {"ssl.enabled.protocols", SETTING_STRING, "TLSv1.2,TLSv1.3", 0, 0, "TLS versions of the https listeners"},
     {"ssl.client.authentication", SETTING_STRING, NULL, 0, 0, "NONE (default), REQUESTED, REQUIRED"},
     {"ssl.client.auth", SETTING_BOOL, NULL, 0, 0, "its older form: true is REQUIRED"},
+    {"ssl.key.password", SETTING_PASSWORD, NULL, 0, 0, "password of that key"},
     AUTH_SETTING_ROWS,
+    {"access.control.allow.origin", SETTING_STRING, NULL, 0, 0, "origins of pages that may use the registry; * is any"},
+    {"access.control.allow.methods", SETTING_STRING, NULL, 0, 0, "what those may do (" CORS_METHODS ")"},
+    {"access.control.allow.headers", SETTING_STRING, NULL, 0, 0, "headers those may send (" CORS_HEADERS ")"},
+    {"access.control.expose.headers", SETTING_STRING, NULL, 0, 0, "headers of answers those may see"},
+    {"leader.eligibility", SETTING_BOOL, NULL, 0, 0, "accepted for compatibility; every instance writes"},
+    {"inter.instance.protocol", SETTING_STRING, NULL, 0, 0, "accepted for compatibility; instances do not talk"},
+    {"debug", SETTING_BOOL, NULL, 0, 0, "accepted for compatibility; see log.level"},
     {"schema.registry.group.id", SETTING_STRING, "schema-registry", 0, 0, "name of this registry cluster"},
     {"schema.compatibility.level", SETTING_STRING, "backward", 0, 0, "level where nothing is configured"},
     {"mode.mutability", SETTING_BOOL, "true", 0, 0, "may modes be changed"},
@@ -91,6 +101,7 @@ struct registry {
     struct settings *settings;
     struct api_settings api;
     struct rest_server rest;
+    struct buf cluster_id;
     struct store store, overlay;
     bool overlay_used;
     pthread_rwlock_t lock;
@@ -321,7 +332,8 @@ static enum err read_api(struct registry *g, struct reason *why)
                                     : INT32_MAX;
     g->api.list_limit_max = (int)settings_int(s, "subject.search.max.limit");
     g->api.models = model_cache_new(MODELS_CACHED);
-    return g->api.models ? read_level(g, why) : reason_set(why, ERR_NO_MEMORY, "out of memory");
+    g->api.texts = text_cache_new();
+    return g->api.models && g->api.texts ? read_level(g, why) : reason_set(why, ERR_NO_MEMORY, "out of memory");
 }
 
 static bool is_memory(const struct registry *g)
@@ -411,6 +423,10 @@ static enum err start_http(struct registry *g, struct reason *why)
         .idle_seconds = (unsigned)((settings_int(s, "idle.timeout.ms") + 999) / 1000),
         .body_ms = (unsigned)settings_int(s, "castellan.registry.body.timeout.ms"),
         .realm = settings_string(s, "authentication.realm"),
+        .key_password = settings_string(s, "ssl.key.password"),
+        .cors = {settings_string(s, "access.control.allow.origin"), settings_string(s, "access.control.allow.methods"),
+                 settings_string(s, "access.control.allow.headers"),
+                 settings_string(s, "access.control.expose.headers")},
         .auth = g->auth,
         .audit = g->audit,
         .rest = &g->rest,
@@ -418,8 +434,10 @@ static enum err start_http(struct registry *g, struct reason *why)
         .submit = submit,
         .submit_ctx = g,
     };
+    ledger_cluster_id(g->ledger, CLUSTER_ID_MS, &g->cluster_id);
     g->rest = (struct rest_server){
-        &g->store, &g->api, slice_str(""), slice_str(settings_string(s, "schema.registry.group.id")), is_ready, g};
+        &g->store, &g->api, buf_slice(&g->cluster_id), slice_str(settings_string(s, "schema.registry.group.id")),
+        is_ready,  g};
     enum err e = http_client_auth_parse(settings_string(s, "ssl.client.authentication"),
                                         settings_string(s, "ssl.client.auth"), &config.client_auth, why);
     if (!e && config.client_auth != CLIENT_AUTH_NONE && !config.truststore)
@@ -478,6 +496,8 @@ static void registry_stop(struct registry *g)
         store_free(&g->overlay);
     store_free(&g->store);
     model_cache_free(g->api.models);
+    text_cache_free(g->api.texts);
+    buf_free(&g->cluster_id);
     pthread_rwlock_destroy(&g->lock);
     pthread_rwlock_destroy(&g->submit_lock);
     settings_free(g->settings);

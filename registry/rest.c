@@ -248,6 +248,11 @@ const struct rest_route *rest_route_at(size_t i)
     return i < sizeof routes / sizeof *routes ? &routes[i] : NULL;
 }
 
+size_t rest_route_index(const struct rest_route *route)
+{
+    return (size_t)(route - routes);
+}
+
 enum rest_method rest_route_method(const struct rest_route *route)
 {
     return route->method;

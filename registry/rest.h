@@ -55,6 +55,7 @@ bool rest_route_is_public(const struct rest_route *route);   /* health: no authe
 /* The table, for those who hold something against it: the i-th route, NULL past the end. Names are path segments, '*'
  * for any one. */
 const struct rest_route *rest_route_at(size_t i);
+size_t rest_route_index(const struct rest_route *route); /* rest_route_at() gives it back */
 enum rest_method rest_route_method(const struct rest_route *route);
 
 /* Runs the route. Either the answer is filled, or *change is a new one to put through the ledger (freed with

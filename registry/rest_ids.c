@@ -198,7 +198,7 @@ static void put_contents(struct rest_call *c, const struct content *k, const str
         buf_put_str(out, "\",");
     }
     buf_put_str(out, "\"schema\":");
-    json_text_print_string(out, slice_is_null(text) ? k->text : text);
+    put_text(out, c->settings, k, text);
     put_references(out, refs->references, refs->reference_count);
     put_contract(out, ",\"metadata\":", k->metadata);
     put_contract(out, ",\"ruleSet\":", k->rules);

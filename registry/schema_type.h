@@ -19,7 +19,8 @@ struct schema_ref_text {
 
 struct schema_options {
     bool fresh; /* a schema being registered: stricter than one already stored (Avro: defaults must fit their types) */
-    bool validate_fields; /* the setting of that name. Protobuf: numbers and names are legal and given once */
+    bool validate_fields; /* the setting of that name. Protobuf: numbers and names are legal and given once; JSON:
+                           * no name begins with $$ */
 };
 
 /* LENIENT: adding to an open content model is allowed (JSON Schema); Avro and Protobuf judge alike. */

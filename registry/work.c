@@ -124,7 +124,7 @@ enum err work_model(struct model_cache *cache, const struct store *s, struct sli
     map_init(&r.seen);
     e = resolve(&r, s, subject, (struct schema_ref *)c->references, c->reference_count, false, false, 0, why);
     if (!e)
-        e = model_new(out, c->type, c->text, r.list, r.n, false, why);
+        e = model_new(out, c->type, c->text, r.list, r.n, NULL, why);
     if (!e)
         model_cache_put(cache, buf_slice(&key), *out);
     sources_free(&r);
@@ -193,6 +193,16 @@ static enum err refuse_schema(struct answer *a, int shape, struct slice subject,
     return e;
 }
 
+/* The setting of that name; what is imported is taken as it is. */
+static bool validates_fields(const struct store *s, struct slice subject)
+{
+    struct scope scope;
+    scope_read(&scope, s, subject);
+    bool yes = scope_flag(&scope, "validateFields") && !mode_is_import(scope.mode);
+    scope_free(&scope);
+    return yes;
+}
+
 enum err work_prepare(struct work *w, int shape, const struct store *s, struct slice subject, const struct draft *d,
                       const json_t *metadata, const json_t *rules, bool normalize, bool fresh, struct answer *a)
 {
@@ -200,6 +210,7 @@ enum err work_prepare(struct work *w, int shape, const struct store *s, struct s
     struct reason why = {0};
     struct buf text;
     enum schema_type type;
+    struct schema_options options = {.fresh = fresh};
     *w = (struct work){0};
     if (!schema_type_parse(d->type, &type))
         return answer_error(a, API_INVALID_SCHEMA, "Invalid schema type %.*s", SLICE_FMT(d->type));
@@ -207,12 +218,13 @@ enum err work_prepare(struct work *w, int shape, const struct store *s, struct s
     map_init(&r.seen);
     struct schema_ref *refs = calloc(d->reference_count + 1, sizeof *refs);
     enum err e = refs ? ERR_OK : ERR_NO_MEMORY;
+    options.validate_fields = type != SCHEMA_AVRO && validates_fields(s, subject);
     if (!e && d->reference_count)
         memcpy(refs, d->references, d->reference_count * sizeof *refs);
     if (!e)
         e = resolve(&r, s, subject, refs, d->reference_count, fresh, true, 0, &why);
     if (!e)
-        e = model_new(&w->model, type, d->text, r.list, r.n, fresh, &why);
+        e = model_new(&w->model, type, d->text, r.list, r.n, &options, &why);
     if (!e)
         e = normalize ? schema_normalized(w->model->schema, &text) : schema_canonical(w->model->schema, &text);
     if (!e) {

@@ -420,6 +420,12 @@ enum err ledger_sync(struct ledger *l, int timeout_ms, struct reason *why)
     return l->backend->sync(l, ledger_now_ms() + timeout_ms, why);
 }
 
+void ledger_cluster_id(struct ledger *l, int timeout_ms, struct buf *out)
+{
+    if (l->backend->cluster_id)
+        l->backend->cluster_id(l, timeout_ms, out);
+}
+
 enum err ledger_get(struct ledger *l, struct slice key, struct buf *out)
 {
     pthread_mutex_lock(&l->table_lock);

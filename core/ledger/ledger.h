@@ -91,6 +91,8 @@ enum err ledger_wait_ready(struct ledger *l, int timeout_ms, struct reason *why)
 enum err ledger_sync(struct ledger *l, int timeout_ms, struct reason *why) MUST_CHECK;
 /* The offset after the last applied record of partition 0 (for cheap "has anything changed" checks). */
 int64_t ledger_position(const struct ledger *l);
+/* Appends the id of the Kafka cluster behind; nothing when there is none, or it was not told in time. */
+void ledger_cluster_id(struct ledger *l, int timeout_ms, struct buf *out);
 
 /* --- writing --- */
 

@@ -64,7 +64,8 @@ struct ledger_backend {
     /* After a doubtful commit and a new fence: did the batch land? */
     bool (*landed)(struct ledger *l, const struct ledger_batch *b);
     enum err (*sync)(struct ledger *l, int64_t deadline_ms, struct reason *why);
-    void (*wake)(struct ledger *l); /* closing: leave blocking calls soon */
+    void (*cluster_id)(struct ledger *l, int timeout_ms, struct buf *out); /* NULL: no cluster */
+    void (*wake)(struct ledger *l);                                        /* closing: leave blocking calls soon */
 };
 
 struct ledger {

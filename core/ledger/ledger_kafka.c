@@ -754,6 +754,15 @@ static enum err kafka_start(struct ledger *l, struct reason *why)
     return e;
 }
 
+static void kafka_cluster_id(struct ledger *l, int timeout_ms, struct buf *out)
+{
+    struct kafka_side *k = l->side;
+    char *id = rd_kafka_clusterid(k->consumer, timeout_ms);
+    if (id)
+        buf_put_str(out, id);
+    rd_kafka_mem_free(k->consumer, id);
+}
+
 static const struct ledger_backend backend = {
     .start = kafka_start,
     .stop = kafka_stop,
@@ -761,6 +770,7 @@ static const struct ledger_backend backend = {
     .commit = kafka_commit,
     .landed = kafka_landed,
     .sync = kafka_sync,
+    .cluster_id = kafka_cluster_id,
     .wake = kafka_wake,
 };
 

@@ -29,7 +29,7 @@ static int kept(size_t max, size_t text_n, int n)
     while (text.n < text_n)
         buf_put_str(&text, "x");
     buf_put_str(&text, "\"}");
-    assert_int_equal(model_new(&m, SCHEMA_AVRO, buf_slice(&text), NULL, 0, true, &why), ERR_OK);
+    assert_int_equal(model_new(&m, SCHEMA_AVRO, buf_slice(&text), NULL, 0, NULL, &why), ERR_OK);
     for (int i = 0; i < n; i++)
         model_cache_put(c, key_of(i), m);
     assert_true(n == 0 || model_cache_get(c, key_of(n - 1)) == m); /* the last is always there */
@@ -72,8 +72,8 @@ static void test_again(void **state)
     (void)state;
     buf_init(&text, 0);
     buf_printf(&text, "{\"type\":\"string\",\"doc\":\"%0*d\"}", 1024 * 1024, 0);
-    assert_int_equal(model_new(&light, SCHEMA_AVRO, slice_str("\"int\""), NULL, 0, true, &why), ERR_OK);
-    assert_int_equal(model_new(&m, SCHEMA_AVRO, buf_slice(&text), NULL, 0, true, &why), ERR_OK);
+    assert_int_equal(model_new(&light, SCHEMA_AVRO, slice_str("\"int\""), NULL, 0, NULL, &why), ERR_OK);
+    assert_int_equal(model_new(&m, SCHEMA_AVRO, buf_slice(&text), NULL, 0, NULL, &why), ERR_OK);
     model_cache_put(c, slice_str("light"), light);
     for (int i = 0; i < 100; i++)
         model_cache_put(c, slice_str("again"), m);
