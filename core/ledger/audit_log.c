@@ -218,23 +218,12 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
 
 static enum err producer_new(struct audit_log *l, rd_kafka_t **out, struct reason *why)
 {
-    static const char *const fixed[] = {"client.id",
-                                        "castellan-audit",
-                                        "acks",
-                                        "all",
-                                        "enable.idempotence",
-                                        "true",
-                                        "linger.ms",
-                                        "0",
-                                        "message.timeout.ms",
-                                        "0",
-                                        "reconnect.backoff.max.ms",
-                                        "1000",
-                                        "topic.metadata.refresh.sparse",
-                                        "true",
-                                        "log.connection.close",
-                                        "false",
-                                        NULL};
+    static const char *const fixed[] = {
+        "client.id", "castellan-audit", "acks", "all", "enable.idempotence", "true",
+        /* what follows a refused record must not be taken before it: a chain has no gaps */
+        "enable.gapless.guarantee", "true", "max.in.flight", "1", "linger.ms", "0", "message.timeout.ms", "0",
+        "reconnect.backoff.max.ms", "1000", "topic.metadata.refresh.sparse", "true", "log.connection.close", "false",
+        NULL};
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     const char *const *lists[] = {fixed, (const char *const *)l->kafka};
