@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The registry's figures: requests a second beside a server doing nothing, registrations a second, and what 100,000
 schemas cost. Part of tests/bench/run; alone: tests/bench/registry_figures.py [--quick] [--build DIR]."""
-import contextlib
-import http.client
 import json
 import os
 import pathlib
-import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -16,6 +12,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+from registry import Registry  # noqa: E402
+
 SCHEMA_BYTES = 1024
 SCHEMAS = 100000
 
@@ -30,49 +28,15 @@ def schema_text(name):
     return text
 
 
-class Registry:
-    """`castellan registry` on a free port over plain HTTP; ready_after: seconds from its start."""
-
-    def __init__(self, folder, program, cpu=None, **settings):
-        addresses = pathlib.Path(folder) / "addresses"
-        config = pathlib.Path(folder) / "registry.properties"
-        lines = {"listeners": "http://127.0.0.1:0", "castellan.registry.authentication": "none",
-                 "castellan.registry.threads": 1, "castellan.registry.address.file": addresses, "log.level": "error",
-                 **settings}
-        config.write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
-        read_end, write_end = os.pipe()
-        words = (["taskset", "-c", str(cpu)] if cpu is not None else []) + [str(program), "registry", "-c", str(config)]
-        started = time.monotonic()
-        self.process = subprocess.Popen(words, stderr=open(pathlib.Path(folder) / "registry.log", "a"),
-                                        pass_fds=[write_end], env={**os.environ, "CASTELLAN_READY_FD": str(write_end)})
-        os.close(write_end)
-        ready = os.read(read_end, 16)
-        self.ready_after = time.monotonic() - started
-        os.close(read_end)
-        assert ready.startswith(b"READY"), (pathlib.Path(folder) / "registry.log").read_text()
-        self.port = int(addresses.read_text().split()[0].rsplit(":", 1)[1])
-
-    def call(self, method, path, body=None):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        c.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
-        answer = c.getresponse()
-        text = answer.read()
-        assert answer.status == 200, text
-        return text
-
-    def resident_mib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
-
-    def close(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+def quiet(folder, program, **more):
+    """One of a single thread that logs nothing."""
+    return Registry(folder, {"castellan.registry.threads": 1, "log.level": "error"}, program=program, **more)
 
 
 def load(bench, registry, connections, seconds, method, path, body="", cpu=None):
     """(requests a second, median microseconds)."""
     words = (["taskset", "-c", str(cpu)] if cpu is not None else []) + \
-        [str(bench / "bench_http"), str(registry.port), str(connections), str(seconds), method, path, body]
+        [str(bench / "bench_http"), str(registry.address[1]), str(connections), str(seconds), method, path, body]
     done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + 60)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -85,10 +49,9 @@ def read_figures(row, program, bench, quick):
              "GET /subjects/{s}/versions/latest": "/subjects/bench-1/versions/latest"}
     rates = {name: [] for name in paths}
     with tempfile.TemporaryDirectory() as folder:
-        registry = Registry(folder, program, cpu=1, **{"castellan.ledger": "memory"})
-        with contextlib.closing(registry):
+        with quiet(folder, program, cpu=1) as registry:
             for i in range(1, 101):
-                registry.call("POST", f"/subjects/bench-{i}/versions", {"schema": schema_text(f"Bench{i}")})
+                registry.must("POST", f"/subjects/bench-{i}/versions", {"schema": schema_text(f"Bench{i}")})
             for _ in range(3 if quick else 9):
                 for name, path in paths.items():
                     rates[name].append(load(bench, registry, 16, 1, "GET", path, cpu=0)[0])
@@ -126,25 +89,24 @@ def state_figures(row, program, bench, quick):
         cluster = Cluster(folder)
         cluster.start()
         try:
-            settings = {"kafkastore.bootstrap.servers": cluster.bootstrap}
             fill_topic(cluster, schemas)
             starts, memory, lists = [], [], []
             for _ in range(3 if quick else 5):
-                registry = Registry(folder, program, **settings)
-                with contextlib.closing(registry):
+                with quiet(folder, program, bootstrap=cluster.bootstrap) as registry:
                     starts.append(registry.ready_after)
-                    begun = time.monotonic()
-                    text = registry.call("GET", f"/subjects?limit={schemas}")
+                    begun, connection = time.monotonic(), registry.connect()
+                    connection.request("GET", f"/subjects?limit={schemas}")
+                    text = connection.getresponse().read()
+                    connection.close()
                     lists.append(1000 * (time.monotonic() - begun))
                     assert text.count(b"subject-") >= min(schemas, 20000)
-                    memory.append(registry.resident_mib())
+                    memory.append(registry.rss_mib())
             what = f"{schemas} schemas of 1 KiB"
             row(f"{what}: ready after", f"{statistics.median(starts):.2f} s", "", "< 1 s", statistics.median(starts) < 1)
             row(f"{what}: resident memory", f"{max(memory):.0f} MiB", f"{schemas * SCHEMA_BYTES >> 20} MiB of text",
                 "< 200 MiB", max(memory) < 200)
             row(f"{what}: first GET /subjects", f"{max(lists):.0f} ms", "", "< 100 ms", max(lists) < 100)
-            registry = Registry(folder, program, **settings)
-            with contextlib.closing(registry):
+            with quiet(folder, program, bootstrap=cluster.bootstrap) as registry:
                 body = json.dumps({"schema": schema_text("Registered").replace("Registered", "R#")})
                 rate, median = load(bench, registry, 32, 3 if quick else 10, "POST", "/subjects/new-#/versions", body)
             row("register a new schema, 32 in flight", f"{rate:.0f}/s", f"median {median / 1000:.1f} ms", ">= 1000/s",

@@ -2,13 +2,12 @@
 """What the registry makes of bad input, over real sockets: broken and huge bodies, hostile schemas, HTTP that is wrong
 or slow. Each gets the documented answer, in a stated time and memory, and the registry goes on serving."""
 import contextlib
-import http.client
 import json
 import socket
 import time
 
 import pytest
-import registry_memory
+from registry import Registry
 
 BODY_MAX = 16 * 1024 * 1024
 SECONDS = 15  # for one request; most take milliseconds, the machine may be busy
@@ -19,12 +18,13 @@ REGISTER = "/subjects/s/versions"
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
-    with registry_memory.running(tmp_path_factory.mktemp("registry"), idle_timeout_ms=1000, castellan_registry_body_timeout_ms=3000) as r:
+    settings = {"idle.timeout.ms": 1000, "castellan.registry.body.timeout.ms": 3000}
+    with Registry(tmp_path_factory.mktemp("registry"), settings) as r:
         yield r
 
 
 def ask(registry, method, path, body=None, headers=None):
-    connection = http.client.HTTPConnection(*registry.address, timeout=SECONDS)
+    connection = registry.connect(timeout=SECONDS)
     try:
         given = {"Content-Type": "application/json"} if body is not None else {}
         connection.request(method, path, body, given if headers is None else headers)
@@ -83,7 +83,7 @@ def status_of(answer):
 
 
 def still_serves(registry):
-    assert registry.process.poll() is None, registry.log.read_text()
+    assert registry.process.poll() is None, registry.log()
     status, text, _ = ask(registry, "GET", "/schemas/types")
     assert status == 200 and sorted(json.loads(text)) == ["AVRO", "JSON", "PROTOBUF"]
 
@@ -154,7 +154,7 @@ def test_large_body(registry):
 
 def test_nobody_is_kept_for(tmp_path):
     """Who is not known is refused before the body: it costs no memory. What is public says so."""
-    with registry_memory.running(tmp_path, castellan_registry_authentication=None) as r:
+    with Registry(tmp_path, {"castellan.registry.authentication": None}) as r:
         before = r.rss_mib()
         headers = expect(r, 401, 401, "POST", REGISTER, b"x" * BODY_MAX)
         assert headers["WWW-Authenticate"].startswith("Basic ")

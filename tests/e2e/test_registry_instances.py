@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from registry_role import NoAnswer, Registry, avro, quoted
+from registry import NoAnswer, Registry, avro, quoted
 
 INSTANCES = 4
 SETTLE_SECONDS = 15
@@ -25,15 +25,15 @@ def seed():
     return value
 
 
-def start_all(folder, cluster, n=INSTANCES, **settings):
-    group = [Registry(folder, f"registry{i}", cluster.bootstrap, **settings).launch() for i in range(n)]
+def start_all(folder, cluster, settings=None):
+    group = [Registry(folder, settings, cluster.bootstrap, f"registry{i}").launch() for i in range(INSTANCES)]
     return [r.wait_ready() for r in group]
 
 
 @pytest.fixture
 def four(tmp_path, cluster, request):
     """Over the shared cluster, in a topic of this test's own."""
-    group = start_all(tmp_path, cluster, kafkastore__topic=f"_schemas-{request.node.name}-{os.getpid()}")
+    group = start_all(tmp_path, cluster, {"kafkastore.topic": f"_schemas-{request.node.name}-{os.getpid()}"})
     yield group
     for r in group:
         r.close()

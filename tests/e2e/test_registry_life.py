@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A registry's life beside its cluster: a topic it must not use, a cluster that is away, stopping while clients wait."""
-import http.client
 import json
 import os
 import pathlib
-import signal
 import socket
 import time
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from registry_role import Registry, avro
+from registry import Registry, avro
 
 
 def make_topic(cluster, name, partitions=1, **config):
@@ -28,21 +26,20 @@ def make_topic(cluster, name, partitions=1, **config):
 def test_a_topic_that_would_lose_schemas_is_refused(cluster, tmp_path, partitions, config, words):
     topic = f"_wrong-{os.getpid()}-{partitions}-{len(config['cleanup.policy'])}"
     make_topic(cluster, topic, partitions, **config)
-    r = Registry(tmp_path, "r", cluster.bootstrap, kafkastore__topic=topic).launch()
-    assert r.process.wait(20) == 2
-    os.close(r.ready_fd)
+    r = Registry(tmp_path, {"kafkastore.topic": topic}, cluster.bootstrap).launch()
+    assert r.wait() == 2
     assert words in r.log() and topic in r.log()
 
 
 def test_the_topic_has_a_replica_on_every_broker_it_can(cluster, tmp_path):
     topic = f"_replicated-{os.getpid()}"
-    r = Registry(tmp_path, "r", cluster.bootstrap, kafkastore__topic=topic).start()
+    r = Registry(tmp_path, {"kafkastore.topic": topic}, cluster.bootstrap).start()
     r.close()
     found = AdminClient({"bootstrap.servers": cluster.bootstrap}).list_topics(topic, timeout=20).topics[topic]
     assert [len(p.replicas) for p in found.partitions.values()] == [3] or "the cluster takes no 3 replicas" in r.log()
     again = f"_single-{os.getpid()}"
-    r = Registry(tmp_path, "s", cluster.bootstrap, kafkastore__topic=again,
-                 kafkastore__topic__replication__factor=1).start()
+    r = Registry(tmp_path, {"kafkastore.topic": again, "kafkastore.topic.replication.factor": 1}, cluster.bootstrap,
+                 "again").start()
     r.close()
     found = AdminClient({"bootstrap.servers": cluster.bootstrap}).list_topics(again, timeout=20).topics[again]
     assert [len(p.replicas) for p in found.partitions.values()] == [1]
@@ -52,24 +49,22 @@ def test_a_cluster_that_is_away_at_start(tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # taken, and nobody listens
         nowhere = f"127.0.0.1:{closed.getsockname()[1]}"
-        r = Registry(tmp_path, "patience", nowhere, kafkastore__init__timeout__ms=1500).launch()
-        assert r.process.wait(20) == 1
-        os.close(r.ready_fd)
+        r = Registry(tmp_path, {"kafkastore.init.timeout.ms": 1500}, nowhere, "patience").launch()
+        assert r.wait() == 1
         assert "kafkastore.init.timeout.ms=1500" in r.log()
-        r = Registry(tmp_path, "forever", nowhere).launch()
+        r = Registry(tmp_path, bootstrap=nowhere, name="forever").launch()
         deadline = time.monotonic() + 10
         while "cannot read yet, trying for ever" not in r.log():
             assert time.monotonic() < deadline, r.log()
             time.sleep(0.05)
         r.stop(seconds=10)  # SIGTERM ends the waiting, too
-        os.close(r.ready_fd)
 
 
 class Waiting:
     """A request that was sent, of which the server has read every byte, and whose answer is still to come."""
 
     def __init__(self, registry, method, path, body):
-        self.connection = http.client.HTTPConnection(registry.address, timeout=40)
+        self.connection = registry.connect()
         self.connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
         here, there = self.connection.sock.getsockname()[1], self.connection.sock.getpeername()[1]
         deadline = time.monotonic() + 10
@@ -93,7 +88,7 @@ class Waiting:
 
 
 def test_a_change_that_cannot_be_committed_times_out(own_cluster, tmp_path):
-    r = Registry(tmp_path, "r", own_cluster.bootstrap, kafkastore__timeout__ms=1500).start()
+    r = Registry(tmp_path, {"kafkastore.timeout.ms": 1500}, own_cluster.bootstrap).start()
     registered = r.must("POST", "/subjects/s/versions", {"schema": avro("A")})
     own_cluster.kill(*own_cluster.ids)
     asked = [("POST", "/subjects/s/versions", {"schema": avro("A", ())}, 50002, "Register operation timed out"),
@@ -118,28 +113,28 @@ def test_a_change_that_cannot_be_committed_times_out(own_cluster, tmp_path):
         if status == 200:
             break
         assert answer["error_code"] == 50002 and time.monotonic() < deadline, answer
-    other = Registry(tmp_path, "other", own_cluster.bootstrap).start()
+    other = Registry(tmp_path, bootstrap=own_cluster.bootstrap, name="other").start()
     assert other.get("/schemas?deleted=true") == r.get("/schemas?deleted=true")
     other.close()
     r.close()
 
 
 def test_stopping_answers_who_waits(own_cluster, tmp_path):
-    r = Registry(tmp_path, "r", own_cluster.bootstrap).start()
+    r = Registry(tmp_path, bootstrap=own_cluster.bootstrap).start()
     r.must("POST", "/subjects/s/versions", {"schema": avro("A")})
     own_cluster.kill(*own_cluster.ids)
     waiting = [Waiting(r, "POST", f"/subjects/s{n}/versions", {"schema": avro(f"W{n}")}) for n in range(8)]
-    r.process.send_signal(signal.SIGTERM)
+    r.terminate()
     for w in waiting:
         status, answer = w.answer()
         assert status == 500 and answer["error_code"] in (50001, 50002), answer
-    assert r.process.wait(20) == 0, r.log()
+    assert r.wait() == 0, r.log()
     own_cluster.start()
 
 
 def test_stopping_lets_what_is_being_written_end_well(cluster, tmp_path):
-    r = Registry(tmp_path, "r", cluster.bootstrap, kafkastore__topic=f"_stopping-{os.getpid()}").start()
+    r = Registry(tmp_path, {"kafkastore.topic": f"_stopping-{os.getpid()}"}, cluster.bootstrap).start()
     waiting = [Waiting(r, "POST", f"/subjects/s{n}/versions", {"schema": avro(f"W{n}")}) for n in range(40)]
-    r.process.send_signal(signal.SIGTERM)
+    r.terminate()
     assert [w.answer()[0] for w in waiting] == [200] * 40
-    assert r.process.wait(20) == 0, r.log()
+    assert r.wait() == 0, r.log()

@@ -6,7 +6,8 @@ import warnings
 
 import pytest
 
-from registry_process import Authority, Registry, basic
+from authority import Authority, basic
+from registry import Registry
 
 RULES = "RULE:^CN=([^,]+),OU=apps.*$/$1/L,RULE:^CN=([a-z]+)$/$1/,RULE:^CN=both$/x/"
 
@@ -31,6 +32,7 @@ def pki(tmp_path_factory):
 def settings(pki, **more):
     return {
         "listeners": "https://127.0.0.1:0",
+        "castellan.registry.authentication": None,
         "ssl.keystore.location": pki["server"],
         "ssl.truststore.location": pki["authority"].ca,
         "ssl.principal.mapping.rules": RULES,
@@ -41,11 +43,11 @@ def settings(pki, **more):
 
 def ask(r, pki, certificate=None, headers=None, path="/subjects", version=None):
     context = pki["authority"].context(pki[certificate] if certificate else None, version)
-    return r.ask("GET", path, headers=headers, tls=context)
+    return r.exchange("GET", path, headers=headers, tls=context)
 
 
 def start(tmp_path_factory, pki, **more):
-    return Registry(tmp_path_factory.mktemp("registry"), **settings(pki, **more))
+    return Registry(tmp_path_factory.mktemp("registry"), settings(pki, **more))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def test_mapping_rules(requested, pki):
     """User:orders is known, and may do nothing."""
     body = {"schema": '"string"'}
     context = pki["authority"].context(pki["app"])
-    status, _, answer = requested.ask("POST", "/subjects/s/versions", body, tls=context)
+    status, answer = requested.ask("POST", "/subjects/s/versions", body, tls=context)
     assert (status, answer["error_code"]) == (403, 40301)
     status, headers, _ = ask(requested, pki, "unmapped")
     assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="castellan"')

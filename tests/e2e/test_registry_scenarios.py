@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-import registry_memory
+from registry import Registry
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHARED = pathlib.Path(os.environ.get("CASTELLAN_SHARED", ROOT.parent / "shared"))
@@ -22,7 +22,7 @@ KNOWN = {}
 
 @pytest.fixture
 def registry(tmp_path):
-    with registry_memory.running(tmp_path) as r:
+    with Registry(tmp_path) as r:
         yield r.url
 
 

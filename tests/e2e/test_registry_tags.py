@@ -3,34 +3,19 @@
 that Confluent's registry gave to them (8.1.5 for tags, 8.2.3 for associations). Ids, times and associations' guids are
 masked. Only what is meant to be the same is in the tables."""
 import json
-import os
 import pathlib
 import re
-import sys
 
 import pytest
+from test_registry_rest import memory  # noqa: F401
 
 HERE = pathlib.Path(__file__).parent
-sys.path.insert(0, str(HERE))
-from test_registry_rest import PROGRAM, Registry  # noqa: E402
-
 STRING = {"schema": '"string"'}
 
 
 @pytest.fixture
-def start(tmp_path):
-    if not os.access(PROGRAM, os.X_OK):
-        pytest.skip(f"{PROGRAM} is not built")
-    started = []
-
-    def one(version):
-        settings = {"castellan.ledger": "memory", "castellan.registry.compat.version": version}
-        started.append(Registry(tmp_path, **settings))
-        return started[-1]
-
-    yield one
-    for r in started:
-        r.stop()
+def start(memory):  # noqa: F811
+    return lambda version: memory({"castellan.registry.compat.version": version})
 
 
 def masked(text, guids):

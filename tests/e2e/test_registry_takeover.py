@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
-from registry_role import Registry, avro, quoted
+from registry import Registry, avro, quoted
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHARED = pathlib.Path(os.environ.get("CASTELLAN_SHARED", ROOT.parent / "shared"))
@@ -34,7 +34,7 @@ def topic(cluster, request):
 @pytest.fixture
 def registry(cluster, tmp_path, topic):
     """Not started."""
-    r = Registry(tmp_path, "r", cluster.bootstrap, kafkastore__topic=topic)
+    r = Registry(tmp_path, {"kafkastore.topic": topic}, cluster.bootstrap)
     yield r
     r.close()
 
@@ -227,7 +227,7 @@ def test_a_topic_with_every_trap(cluster, topic, registry):
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
     admin.create_topics([NewTopic(again, 1, 1, config={"cleanup.policy": "compact"})])[again].result(timeout=20)
     produce(cluster, again, list(left.items()))
-    other = Registry(registry.folder, "other", cluster.bootstrap, kafkastore__topic=again).start()
+    other = Registry(registry.folder, {"kafkastore.topic": again}, cluster.bootstrap, "other").start()
     strip = lambda all_: [{k: v for k, v in s.items() if k != "ts"} for s in all_]  # noqa: E731
     assert strip(other.get("/schemas?deleted=true")) == strip(told)
     other.close()

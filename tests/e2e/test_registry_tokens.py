@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from registry_process import Authority, Registry, basic, bearer
+from authority import Authority, basic, bearer
+from registry import Registry
 
 jwt = pytest.importorskip("jwt", reason="python3-jwt is not installed")
 from cryptography.hazmat.primitives import serialization  # noqa: E402
@@ -55,6 +56,7 @@ def token(kind="rsa", alg="RS256", headers=None, **claims):
 def settings(folder, **more):
     (folder / "keys.json").write_text(jwks("rsa", "ec", "ed"))
     return {
+        "castellan.registry.authentication": None,
         "authentication.method": "BEARER",
         "sasl.oauthbearer.jwks.endpoint.url": f"file://{folder}/keys.json",
         "sasl.oauthbearer.expected.issuer": ISSUER,
@@ -67,7 +69,7 @@ def settings(folder, **more):
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokens")
-    with Registry(folder, **settings(folder)) as r:
+    with Registry(folder, settings(folder)) as r:
         yield r
 
 
@@ -76,14 +78,14 @@ def test_a_token_opens(registry, kind, alg):
     for _ in range(2):  # the second comes from what is remembered
         t = token(kind, alg)
         for _ in range(2):
-            status, _, subjects = registry.ask("GET", "/subjects", headers=bearer(t))
+            status, subjects = registry.ask("GET", "/subjects", headers=bearer(t))
             assert (status, subjects) == (200, [])
 
 
 def test_the_subject_decides(registry):
     body = {"schema": '"string"'}
     assert registry.ask("POST", "/subjects/t-value/versions", body, bearer(token()))[0] == 200
-    status, _, answer = registry.ask("POST", "/subjects/t-value/versions", body, bearer(token(sub="bob")))
+    status, answer = registry.ask("POST", "/subjects/t-value/versions", body, bearer(token(sub="bob")))
     assert (status, answer["error_code"]) == (403, 40301)
 
 
@@ -117,7 +119,7 @@ REFUSED = {
 def test_a_bad_token_is_refused(registry, name):
     make, words = REFUSED[name]
     t = make()
-    status, headers, answer = registry.ask("GET", "/subjects", headers=bearer(t))
+    status, headers, answer = registry.exchange("GET", "/subjects", headers=bearer(t))
     assert (status, answer) == (401, {"error_code": 401, "message": "Unauthorized"})
     assert headers.get_all("WWW-Authenticate") == [
         f'Bearer realm="castellan", error="invalid_token", error_description="{words}"'
@@ -127,14 +129,14 @@ def test_a_bad_token_is_refused(registry, name):
 
 def test_without_a_token_the_challenge_names_no_error(registry):
     for given in (None, basic("alice", "x"), {"Authorization": "Negotiate abc"}):
-        status, headers, _ = registry.ask("GET", "/subjects", headers=given)
+        status, headers, _ = registry.exchange("GET", "/subjects", headers=given)
         assert (status, headers.get_all("WWW-Authenticate")) == (401, ['Bearer realm="castellan"'])
     assert registry.ask("GET", "/health/live")[0] == 200
 
 
 def test_basic_and_bearer_together(tmp_path):
-    with Registry(tmp_path, **settings(tmp_path, **{"authentication.method": "BASIC,BEARER"})) as r:
-        status, headers, _ = r.ask("GET", "/subjects", headers=basic("alice", "wrong"))
+    with Registry(tmp_path, settings(tmp_path, **{"authentication.method": "BASIC,BEARER"})) as r:
+        status, headers, _ = r.exchange("GET", "/subjects", headers=basic("alice", "wrong"))
         assert status == 401
         assert headers.get_all("WWW-Authenticate") == ['Basic realm="castellan"', 'Bearer realm="castellan"']
         assert r.ask("GET", "/subjects", headers=bearer(token()))[0] == 200
@@ -142,10 +144,10 @@ def test_basic_and_bearer_together(tmp_path):
 
 def test_a_required_scope(tmp_path):
     more = {"castellan.oauthbearer.required.scope": "schemas", "sasl.oauthbearer.scope.claim.name": "scp"}
-    with Registry(tmp_path, **settings(tmp_path, **more)) as r:
+    with Registry(tmp_path, settings(tmp_path, **more)) as r:
         assert r.ask("GET", "/subjects", headers=bearer(token(scp="other schemas")))[0] == 200
         assert r.ask("GET", "/subjects", headers=bearer(token(scp=["schemas"])))[0] == 200
-        status, headers, answer = r.ask("GET", "/subjects", headers=bearer(token(scp="other")))
+        status, headers, answer = r.exchange("GET", "/subjects", headers=bearer(token(scp="other")))
         assert (status, answer["error_code"]) == (403, 403)
         assert 'error="insufficient_scope"' in headers["WWW-Authenticate"]
         assert 'scope="schemas"' in headers["WWW-Authenticate"]
@@ -162,7 +164,7 @@ def wait_for(condition, seconds=20):
 
 def test_a_new_key_is_found_and_an_old_one_forgotten(tmp_path):
     more = {"castellan.oauthbearer.jwks.ask.ms": "100"}  # the next refresh is an hour away: the unknown kid brings it on
-    with Registry(tmp_path, **settings(tmp_path, **more)) as r:
+    with Registry(tmp_path, settings(tmp_path, **more)) as r:
         def status_of(kind):
             return r.ask("GET", "/subjects", headers=bearer(token(kind)))[0]
 
@@ -206,12 +208,12 @@ def test_a_jwks_over_https(tmp_path):
     url = "sasl.oauthbearer.jwks.endpoint.url"
     try:
         more = {url: f"{base}/keys", "sasl.oauthbearer.jwks.endpoint.refresh.ms": "100", **trusted}
-        with Registry(tmp_path, **settings(tmp_path, **more)) as r:
+        with Registry(tmp_path, settings(tmp_path, **more)) as r:
             assert r.ask("GET", "/subjects", headers=bearer(token("ec", "ES256")))[0] == 200
             wait_for(lambda: len(asked) >= 3)
         for wrong in ({url: f"{base}/moved", **trusted}, {url: f"{base}/keys"}):
             with pytest.raises(RuntimeError) as e:
-                Registry(tmp_path, **settings(tmp_path, **wrong)).start()
+                Registry(tmp_path, settings(tmp_path, **wrong)).start()
             assert f"sasl.oauthbearer.jwks.endpoint.url: {wrong[url]}:" in str(e.value)
     finally:
         server.shutdown()
@@ -229,10 +231,10 @@ BAD_CONFIG = {
 @pytest.mark.parametrize("name", BAD_CONFIG)
 def test_a_wrong_configuration_is_told(tmp_path, name):
     more, words = BAD_CONFIG[name]
-    r = Registry(tmp_path, **settings(tmp_path, **more))
+    r = Registry(tmp_path, settings(tmp_path, **more))
     with pytest.raises(RuntimeError) as e:
         r.start()
-    assert words in str(e.value) and r.status in (1, 2)
+    assert words in str(e.value) and r.process.returncode in (1, 2)
 
 
 def test_a_key_set_without_usable_keys_is_an_error(tmp_path):
@@ -242,4 +244,4 @@ def test_a_key_set_without_usable_keys_is_an_error(tmp_path):
     for text in (b'{"keys":[{"kty":"oct","k":"AAAA","kid":"rsa"}]}', pem):
         (tmp_path / "keys.json").write_bytes(text)
         with pytest.raises(RuntimeError, match="keys.json: "):
-            Registry(tmp_path, **given).start()
+            Registry(tmp_path, given).start()

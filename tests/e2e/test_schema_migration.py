@@ -12,23 +12,23 @@ import time
 
 import pytest
 
-from registry_role import PROGRAM, Registry, avro, quoted
+from registry import PROGRAM, Registry, avro, quoted
 
 
 @pytest.fixture
 def pair(tmp_path, cluster, request):
     """A registry that answers as 7.9 does, and an empty one."""
     name = f"{request.node.name[:40]}-{os.getpid()}"
-    source = Registry(tmp_path, "source", cluster.bootstrap, kafkastore__topic=f"_from-{name}",
-                      castellan__registry__compat__version="7.9").launch()
-    target = Registry(tmp_path, "target", cluster.bootstrap, kafkastore__topic=f"_to-{name}").launch()
+    source = Registry(tmp_path, {"kafkastore.topic": f"_from-{name}", "castellan.registry.compat.version": "7.9"},
+                      cluster.bootstrap, "source").launch()
+    target = Registry(tmp_path, {"kafkastore.topic": f"_to-{name}"}, cluster.bootstrap, "target").launch()
     yield source.wait_ready(), target.wait_ready()
     source.close()
     target.close()
 
 
 def properties(registry):
-    path = registry.folder / f"{registry.name}.client.properties"
+    path = registry.path("client.properties")
     path.write_text(f"castellan.registry.url={registry.url}\n")
     return str(path)
 
