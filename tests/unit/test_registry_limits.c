@@ -19,6 +19,7 @@
 #include "registry/protobuf.h"
 #include "registry/protobuf_model.h"
 #include "registry/rules.h"
+#include "registry/text_cache.h"
 
 #define LIMIT(name)                                                                                                    \
     {                                                                                                                  \
@@ -36,6 +37,8 @@ static const struct {
     LIMIT(REST_PARAMS_MAX),
     LIMIT(LEDGER_RECORD_MAX),
     LIMIT(MODEL_CACHE_TEXT_MAX),
+    LIMIT(TEXT_CACHE_TEXT_MAX),
+    LIMIT(TEXT_CACHE_BYTES_MAX),
     LIMIT(AVRO_SCHEMA_SIZE_MAX),
     LIMIT(AVRO_SCHEMA_DEPTH_MAX),
     LIMIT(AVRO_SCHEMA_NODES_MAX),
