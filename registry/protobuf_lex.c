@@ -26,6 +26,7 @@ void proto_place(struct proto_reader *r, const uint8_t *at, unsigned *line, unsi
     *column = r->placed_column;
 }
 
+PRINTF_LIKE(3, 0)
 static bool bad(struct proto_reader *r, const uint8_t *at, const char *format, va_list args)
 {
     char text[300];
