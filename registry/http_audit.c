@@ -8,7 +8,8 @@
 
 static const char *method_name(enum rest_method m)
 {
-    static const char *const names[] = {"GET", "POST", "PUT", "DELETE", "OTHER"};
+    static const char *const names[] = {[REST_GET] = "GET",       [REST_POST] = "POST",       [REST_PUT] = "PUT",
+                                        [REST_DELETE] = "DELETE", [REST_OPTIONS] = "OPTIONS", [REST_OTHER] = "OTHER"};
     return names[m];
 }
 
