@@ -334,6 +334,7 @@ static enum err register_schema(struct linking *l, size_t i)
     c.draft = w->draft; /* borrowed */
     c.draft.tags.n = 0;
     c.draft.propagate_tags = false;
+    c.blind = !linking_may(l, RIGHT_READ, w->subject);
     answer_init(&scratch);
     c.answer = &scratch;
     enum err e = decide_register(&c, l->d);

@@ -15,6 +15,11 @@ bool config_has_contract(const json_t *config)
            json_object_get(config, "defaultRuleSet") || json_object_get(config, "overrideRuleSet");
 }
 
+static int32_t version_after(int32_t version)
+{
+    return version < INT32_MAX ? version + 1 : INT32_MAX;
+}
+
 /* --- finding --- */
 
 static const struct version *version_with(const struct subject *u, const struct content *c, bool deleted)
@@ -341,7 +346,7 @@ enum err decide_register(struct change *c, struct decision *d)
     int32_t highest = store_reserved(d->store, c->subject);
     if (r.u && r.u->versions[r.u->n - 1].version > highest)
         highest = r.u->versions[r.u->n - 1].version;
-    r.new_version = highest < INT32_MAX ? highest + 1 : INT32_MAX;
+    r.new_version = version_after(highest);
     enum err e = c->draft.tags.n ? edit_tags(&r, c, d, &c->draft.tags) : ERR_OK;
     if (!e)
         e = check_mode(c, d, r.scope.mode);
@@ -392,7 +397,7 @@ enum err change_settle(struct change *c, const struct store *s, const struct api
             .normalize = c->normalize || scope_flag(&scope, "normalize"),
             .latest_only = latest,
             /* what registering would find, once it may register at all */
-            .fill = u && !latest && scope.mode == MODE_READWRITE ? u->versions[u->n - 1].version + 1 : -1,
+            .fill = u && !latest && scope.mode == MODE_READWRITE ? version_after(u->versions[u->n - 1].version) : -1,
         };
         e = find_draft(s, settings, &w, &found, c->answer);
         const struct version *v = e ? NULL : settled_version(&c->draft, &found);

@@ -61,7 +61,9 @@ static enum err change_rules(struct rest_call *c, const json_t *body, int32_t ne
     enum err e = read_rules(c, body, "rulesToMerge", &merge);
     if (!e) {
         const struct subject *u = store_subject(c->store, c->subject);
-        const struct version *old = new_version ? subject_version(u, new_version - 1) : subject_latest(u, false);
+        const struct version *old = new_version > 0    ? subject_version(u, new_version - 1)
+                                    : new_version == 0 ? subject_latest(u, false)
+                                                       : NULL; /* there is none below */
         json_t *rules = old && !old->deleted ? contract_parse(old->content->rules) : NULL;
         *out = contract_rules_merge(rules, merge);
         json_decref(rules);
@@ -138,14 +140,17 @@ enum err post_tags(struct rest_call *c)
         e = rest_version(c, c->request->segments[3], &asked);
     if (!e)
         e = rest_require(c, RIGHT_WRITE, c->subject);
+    if (!e) /* the answer shows the schema */
+        e = rest_require(c, RIGHT_READ, c->subject);
     if (!e)
         e = rest_find_version(c, c->request->segments[3], false, &u, &v);
+    if (!e)
+        e = rest_require_references(c, c->subject, v->content->references, v->content->reference_count, false);
     new_version = (int32_t)json_integer_value(json_object_get(body, "newVersion"));
     if (!e)
         e = read_contract(c, body, v->content, new_version, &metadata, &rules);
     struct change *n = e ? NULL : rest_change_new(c, CHANGE_REGISTER);
     if (n) {
-        n->blind = !rest_allowed(c, RIGHT_READ, c->subject);
         json_t *request = registration(body, v->content, new_version, metadata, rules);
         e = draft_read(&n->draft, request, c->answer);
         json_decref(request);

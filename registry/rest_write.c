@@ -63,7 +63,8 @@ enum err post_version(struct rest_call *c)
         e = rest_require(c, RIGHT_WRITE, c->subject);
     if (!e)
         e = rest_require_references(c, c->subject, n->draft.references, n->draft.reference_count, n->format.n != 0);
-    if (!e && n->format.n) /* what is shown may be an earlier version's */
+    /* what is shown, or taken over, may be an earlier version's */
+    if (!e && (n->format.n || n->draft.propagate_tags || draft_is_blank(&n->draft)))
         e = rest_require(c, RIGHT_READ, c->subject);
     n->blind = !rest_allowed(c, RIGHT_READ, c->subject);
     bool settled = false;

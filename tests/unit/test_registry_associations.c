@@ -155,6 +155,7 @@ struct world {
     struct api_settings settings;
     struct rest_server server;
     const char *denied; /* a subject the client may do nothing with */
+    const char *unread; /* one it may not read */
     struct answer answer;
     struct change *change;
     struct rest_request request;
@@ -164,7 +165,8 @@ struct world {
 static bool may(void *ctx, enum rest_right right, struct slice subject)
 {
     const struct world *w = ctx;
-    (void)right;
+    if (w->unread && right == RIGHT_READ && slice_eq_str(subject, w->unread))
+        return false;
     return !w->denied || !slice_eq_str(subject, w->denied);
 }
 
@@ -251,8 +253,10 @@ static void ask(struct world *w, enum rest_method method, const char *target, co
     free(text);
 }
 
-#define STRING "{'schema':'{\\u0022type\\u0022:\\u0022string\\u0022}'}"
-#define INT    "{'schema':'{\\u0022type\\u0022:\\u0022int\\u0022}'}"
+#define STRING          "{'schema':'{\\u0022type\\u0022:\\u0022string\\u0022}'}"
+#define INT             "{'schema':'{\\u0022type\\u0022:\\u0022int\\u0022}'}"
+#define STRING_TEXT     "'{\\u0022type\\u0022:\\u0022string\\u0022}'"
+#define GROUPED(schema) "{'schema':" schema ",'metadata':{'properties':{'g':'1'}}}"
 #define T(name, what)                                                                                                  \
     "{'resourceName':'" name "','resourceNamespace':'ns','resourceId':'" name "','associations':[" what "]}"
 
@@ -391,6 +395,23 @@ static void test_rights(void **state)
     world_free(&w);
 }
 
+/* The contract in force may make a schema incompatible that was not by itself: why is told as by any registration. */
+static void test_refusals_show_nothing_unread(void **state)
+{
+    struct world w;
+    static const char *const unread[] = {NULL, "s"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        world_init(&w, 82);
+        ask(&w, REST_PUT, "/config/s", "{'compatibilityGroup':'g'}", 200, NULL);
+        ask(&w, REST_POST, "/subjects/s/versions", GROUPED(STRING_TEXT), 200, NULL);
+        w.unread = unread[i];
+        ask(&w, REST_PUT, "/associations/resources/a", T("a", "{'subject':'s','lifecycle':'STRONG','schema':" INT "}"),
+            409, unread[i] ? "details: shown to those who may read it" : "oldSchema");
+        world_free(&w);
+    }
+}
+
 static void test_not_before_82(void **state)
 {
     struct world w;
@@ -417,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_all_or_nothing),
         cmocka_unit_test(test_context_and_mode),
         cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_refusals_show_nothing_unread),
         cmocka_unit_test(test_not_before_82),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

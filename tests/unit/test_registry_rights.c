@@ -484,13 +484,47 @@ static void refusals_show_nothing_unread(void **state)
     world_free(&w);
 }
 
+/* What answers with an earlier version's text, or takes over what that says, needs READ of it; editing the tags of a
+ * version needs it of what the version refers to, like registering the same by hand. */
+static bool not_read(void *ctx, enum rest_right right, struct slice subject)
+{
+    return right != RIGHT_READ || !slice_eq_str(subject, ctx);
+}
+
+static void what_is_shown_needs_read(void **state)
+{
+    struct world w;
+    static const struct {
+        const char *target, *body, *unread, *want;
+    } cases[] = {
+        {"/subjects/uses/versions", "{}", "uses", "40301"},
+        {"/subjects/uses/versions", "{\"schema\":\" \"}", "uses", "40301"},
+        {"/subjects/uses/versions", "{\"schema\":\"\\\"int\\\"\",\"propagateSchemaTags\":true}", "uses", "40301"},
+        {"/subjects/uses/versions", "{\"schema\":\"\\\"int\\\"\"}", "uses", "change uses"},
+        {"/subjects/uses/versions/1/tags", "{}", "uses", "40301"},
+        {"/subjects/uses/versions/9/tags", "{}", "uses", "40301"},
+        {"/subjects/uses/versions/1/tags", "{}", "common", "40301"},
+        {"/subjects/uses/versions/1/tags", "{}", "secret", "change uses"},
+    };
+    (void)state;
+    world_init(&w);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf got;
+        buf_init(&got, 0);
+        ask(&w, REST_POST, cases[i].target, cases[i].body, not_read, (void *)(uintptr_t)cases[i].unread, &got);
+        if (strncmp(buf_cstr(&got), cases[i].want, strlen(cases[i].want)))
+            fail_msg("%s %s without %s: %s", cases[i].target, cases[i].body, cases[i].unread, buf_cstr(&got));
+        buf_free(&got);
+    }
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_route_asks_what_is_agreed),
-        cmocka_unit_test(the_rules_decide),
-        cmocka_unit_test(guids_are_reached_through_subjects),
-        cmocka_unit_test(refusals_show_nothing_unread),
+        cmocka_unit_test(every_route_asks_what_is_agreed),    cmocka_unit_test(the_rules_decide),
+        cmocka_unit_test(guids_are_reached_through_subjects), cmocka_unit_test(refusals_show_nothing_unread),
+        cmocka_unit_test(what_is_shown_needs_read),
     };
     return cmocka_run_group_tests_name("rights", tests, NULL, NULL);
 }
