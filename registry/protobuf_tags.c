@@ -126,6 +126,16 @@ static struct proto_options put_together(struct arena *a, const struct proto_opt
     return out;
 }
 
+/* (name).a. = v: Java reads that, and its map of it has no text. */
+static bool is_nameless(const struct proto_options *o)
+{
+    for (uint32_t i = 0; i < o->n; i++)
+        for (const struct proto_value *v = &o->v[i].value; v->kind == PROTO_OPTION; v = &v->inner->value)
+            if (!v->inner->name.n)
+                return true;
+    return false;
+}
+
 static struct proto_options in_hash_order(struct arena *a, const struct proto_options *o)
 {
     struct proto_options out = {0};
@@ -288,6 +298,8 @@ enum err proto_edit_tags(const struct parsed_schema *s, const struct schema_tag_
     for (size_t i = 0; i < n && !e; i++) {
         struct proto_options *o = NULL;
         e = tags_found(find_options(&copy.file, &edits[i].entity, &o, why), missing, i);
+        if (!e && o && is_nameless(o))
+            e = reason_set(why, ERR_INVALID_RECORD, "an option beside the tags has a part without a name");
         if (!e && o && out)
             e = edit_options(&copy.arena, o, edits[i].entity.kind == SCHEMA_ENTITY_FIELD ? FIELD_META : MESSAGE_META,
                              &edits[i]);
