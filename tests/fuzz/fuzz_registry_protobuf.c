@@ -44,6 +44,18 @@ static void check_texts(const struct parsed_schema *s)
     buf_free(&twice);
 }
 
+/* Two fields of one number, which the reference lets through unless fields are validated, differ from themselves: one
+ * of them is outside the oneof the other is in. */
+static bool is_sound(struct slice text)
+{
+    struct schema_options o = {.fresh = true, .validate_fields = true};
+    struct parsed_schema *s;
+    if (schema_parse(&s, &schema_type_protobuf, text, NULL, 0, &o, NULL) != ERR_OK)
+        return false;
+    schema_free(s);
+    return true;
+}
+
 static size_t compare(const struct parsed_schema *reader, const struct parsed_schema *writer)
 {
     struct compat_question q = {.reader_is_new = true};
@@ -78,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)!schema_tags(a, count_tag, &tags);
     }
     if (b)
-        FUZZ_EXPECT(compare(b, b) == 0);
+        FUZZ_EXPECT(compare(b, b) == 0 || !is_sound(second));
     if (a && b) {
         (void)compare(a, b);
         (void)compare(b, a);
