@@ -220,7 +220,8 @@ static double bench_conns(bool tls, bool relay)
         adopt(&b, &b.c, first.server, true, &receiver);
     }
     start = now_s();
-    must(!pthread_create(&ta, NULL, run_end, &a) && !pthread_create(&tb, NULL, run_end, &b), "thread");
+    must(!pthread_create(&ta, NULL, run_end, &a), "thread");
+    must(!pthread_create(&tb, NULL, run_end, &b), "thread");
     if (relay)
         must(!pthread_create(&tm, NULL, run_end, &m), "thread");
     else
