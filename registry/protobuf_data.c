@@ -242,7 +242,7 @@ enum err protobuf_validate(const struct protobuf_message *m, struct slice datum,
 
 static const struct protobuf_message *message_at(const struct proto_types *types, int64_t index)
 {
-    for (uint32_t i = 0; i < types->n; i++)
+    for (uint32_t i = 0; i < types->n && index >= 0; i++)
         if (!types->v[i]->is_enum && index-- == 0)
             return types->v[i];
     return NULL;
