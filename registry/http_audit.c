@@ -3,15 +3,9 @@
  * and the outcome with its ids; never a schema's text, a password or a token. */
 #include "registry/http_audit.h"
 #include "registry/change_associations.h"
+#include "registry/http_negotiate.h"
 
 #include <stdio.h>
-
-static const char *method_name(enum rest_method m)
-{
-    static const char *const names[] = {[REST_GET] = "GET",       [REST_POST] = "POST",       [REST_PUT] = "PUT",
-                                        [REST_DELETE] = "DELETE", [REST_OPTIONS] = "OPTIONS", [REST_OTHER] = "OTHER"};
-    return names[m];
-}
 
 static enum audit_outcome outcome_of(const struct answer *a)
 {
@@ -109,7 +103,7 @@ void http_audit(struct audit_log *log, const struct http_audited *a, void (*done
     buf_init(&claimed, 0);
     buf_init(&detail, AUDIT_TEXT_MAX);
     if (log && a->route && fill(&e, a, &detail)) {
-        buf_printf(&operation, "%s %s", method_name(a->rest->method), rest_route_name(a->route));
+        buf_printf(&operation, "%s %s", http_method_name(a->rest->method), rest_route_name(a->route));
         e.operation = buf_slice(&operation);
         if (a->refusal->user[0]) {
             principal_put_user(&claimed, slice_str(a->refusal->user));
