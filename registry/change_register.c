@@ -292,8 +292,9 @@ static void emit_registration(struct registration *r, struct change *c, struct d
         record_context_value(&value, context);
         decision_emit(d, &key, &value);
     }
-    for (size_t i = 0; r->u && i < r->u->n; i++) {
+    for (size_t i = 0, n; r->u && i < r->u->n; i += r->u->n == n) { /* a stage takes them out at once */
         const struct version *old = &r->u->versions[i];
+        n = r->u->n;
         if (old->deleted && old->id == v->id && old->version < v->version &&
             !store_is_referenced(d->store, c->subject, old->version, true, SLICE_NULL))
             emit_tombstone(d, c->subject, old->version);

@@ -412,6 +412,35 @@ static void test_refusals_show_nothing_unread(void **state)
     }
 }
 
+#define DELETED(version)                                                                                               \
+    "{\"keytype\":\"SCHEMA\",\"subject\":\"s\",\"version\":" version ",\"magic\":1}",                                  \
+        "{\"subject\":\"s\",\"version\":" version                                                                      \
+        ",\"id\":1,\"schemaType\":\"AVRO\",\"schema\":\"\\\"string\\\"\",\"deleted\":true}"
+
+/* Within a batch, versions go while they are counted: each softly deleted one with the new version's id does. */
+static void test_all_older_versions_go(void **state)
+{
+    struct world w;
+    (void)state;
+    world_init(&w, 82);
+    apply(&w.store, DELETED("1"), 1);
+    apply(&w.store, DELETED("2"), 1);
+    ask(&w, REST_PUT, "/config/s", "{'compatibility':'NONE'}", 200, NULL);
+    ask(&w, REST_POST, "/associations:batchMutate",
+        "{'requests':[" T("a",
+                          "{'opType':'UPSERT','subject':'s','lifecycle':'STRONG','schema':" INT
+                          "},{'opType':'DELETE'},{'opType':'UPSERT','subject':'s','lifecycle':'STRONG','schema':" STRING
+                          "}") "]}",
+        207, "{\"results\":[{\"result\"");
+    const struct subject *u = store_subject(&w.store, slice_str("s"));
+    assert_non_null(u);
+    assert_null(subject_version(u, 1));
+    assert_null(subject_version(u, 2));
+    assert_int_equal(subject_latest(u, false)->version, 4);
+    assert_int_equal(subject_latest(u, false)->id, 1);
+    world_free(&w);
+}
+
 static void test_not_before_82(void **state)
 {
     struct world w;
@@ -439,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_context_and_mode),
         cmocka_unit_test(test_rights),
         cmocka_unit_test(test_refusals_show_nothing_unread),
+        cmocka_unit_test(test_all_older_versions_go),
         cmocka_unit_test(test_not_before_82),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
