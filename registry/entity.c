@@ -59,9 +59,12 @@ static void put_identity(struct buf *out, const struct api_settings *st, const s
     }
 }
 
+enum { ROOM = 512 }; /* about what an answer has beside the schema's text */
+
 void put_schema_entity_open(struct buf *out, const struct api_settings *st, struct slice subject,
                             const struct version *v, struct slice text, struct slice tags, bool stored)
 {
+    (void)buf_reserve(out, v->content->text.n + ROOM); /* grown once, not by and by */
     buf_put_str(out, "{\"subject\":");
     json_text_print_string(out, subject);
     put_int_member(out, ",\"version\":", v->version);

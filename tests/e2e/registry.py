@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`castellan registry` processes of tests and benchmarks, with their ledger in memory or over a cluster, and a client
 that tells an answer from silence."""
+import atexit
 import http.client
 import json
 import os
@@ -19,6 +20,17 @@ START_SECONDS = 30
 
 class NoAnswer(Exception):
     """The connection broke or nothing came back: what was asked may or may not have happened."""
+
+
+running = set()  # processes; a test that fails may leave some behind
+
+
+@atexit.register
+def end_what_runs():
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 class Registry:
@@ -53,6 +65,7 @@ class Registry:
             self.process = subprocess.Popen(
                 [*self.command, "-c", str(config)], stderr=log, stdout=log, pass_fds=[write_end],
                 env={**os.environ, "CASTELLAN_READY_FD": str(write_end)})
+            running.add(self.process)
         os.close(write_end)
         return self
 

@@ -4,17 +4,7 @@
 #include "registry/json_compat.h"
 #include "registry/rules_cel.h"
 #include "tests/fuzz/fuzz.h"
-
-static struct slice next_line(struct slice *rest)
-{
-    size_t n = 0;
-    while (n < rest->n && rest->p[n] != '\n')
-        n++;
-    struct slice line = slice_of(rest->p, n);
-    size_t used = n < rest->n ? n + 1 : n;
-    *rest = slice_of(rest->p + used, rest->n - used);
-    return line;
-}
+#include "tests/fuzz/lines.h"
 
 static void check_text(struct slice text, struct arena *a)
 {
