@@ -4,19 +4,11 @@
  * written as our records, reads as the same again. */
 #include "registry/store_internal.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/lines.h"
 
 #include <stdlib.h>
 
 enum { RECORDS_MAX = 200, REPAIRS_MAX = 1000 };
-
-static struct slice next_line(struct slice *rest)
-{
-    const uint8_t *end = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
-    size_t n = end ? (size_t)(end - rest->p) : rest->n, used = n + (end != NULL);
-    struct slice line = slice_of(rest->p, n);
-    *rest = slice_of(rest->p + used, rest->n - used);
-    return line;
-}
 
 static void apply(struct store *s, struct slice key, struct slice value)
 {

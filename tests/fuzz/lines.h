@@ -7,11 +7,9 @@
 
 static inline struct slice next_line(struct slice *rest)
 {
-    size_t n = 0;
-    while (n < rest->n && rest->p[n] != '\n')
-        n++;
+    const uint8_t *end = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
+    size_t n = end ? (size_t)(end - rest->p) : rest->n, used = n + (end != NULL);
     struct slice line = slice_of(rest->p, n);
-    size_t used = n < rest->n ? n + 1 : n;
     *rest = slice_of(rest->p + used, rest->n - used);
     return line;
 }
