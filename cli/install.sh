@@ -6,7 +6,7 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libsasl2-d
   libjansson-dev libmicrohttpd-dev libsodium-dev libuv1-dev librdkafka-dev liblz4-dev libzstd-dev libsnappy-dev
   zlib1g-dev libcurl4-openssl-dev libpcre2-dev libcmocka-dev"
 STORY_PACKAGES="kcat curl openssl ca-certificates procps"
-TEST_PACKAGES="python3-pytest python3-confluent-kafka python3-jwt openssl shellcheck clang-format git"
+TEST_PACKAGES="python3-pytest python3-confluent-kafka python3-jwt python3-cryptography openssl shellcheck clang-format git"
 INTEROP_PACKAGES="python3-venv maven openjdk-17-jdk-headless"
 
 say() { printf '%s\n' "$*"; }
