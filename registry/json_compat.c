@@ -450,6 +450,7 @@ enum err json_compat_compare(struct json_compat *out, const struct json_schema *
     }
     out->items = list.v;
     out->n = list.n;
+    out->work = JSON_COMPAT_WORK_MAX - d.work;
     out->compatible = diff_list_is_compatible(&d, &list);
     return ERR_OK;
 }

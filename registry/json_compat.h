@@ -25,12 +25,14 @@ struct json_compat {
     struct json_compat_item *items;
     size_t n;
     bool compatible;
+    uint64_t work; /* steps it took */
     struct arena arena;
 };
 
 enum {
-    JSON_COMPAT_WORK_MAX = 20000000, /* steps of one comparison */
-    JSON_COMPAT_PAIR_WORK = 32,      /* steps that a pair of schemas met for the first time counts: it takes memory */
+    JSON_COMPAT_WORK_MAX = 20000000,          /* steps of one comparison */
+    JSON_COMPAT_VERSIONS_WORK_MAX = 40000000, /* steps of one schema's comparisons with all earlier versions */
+    JSON_COMPAT_PAIR_WORK = 32, /* steps that a pair of schemas met for the first time counts: it takes memory */
     JSON_COMPAT_MEMORY_MAX = 256 * 1024 * 1024, /* bytes of one comparison and its result */
     JSON_COMPAT_DEPTH_MAX = 500,                /* pairs compared inside one another; deeper ones wait their turn */
     JSON_COMPAT_ITEMS_MAX = 100000,             /* differences kept */

@@ -111,9 +111,12 @@ static enum err compatible(const struct parsed_schema *reader, const struct pars
 {
     enum json_compat_policy policy = q->policy == COMPAT_LENIENT ? JSON_COMPAT_LENIENT : JSON_COMPAT_STRICT;
     struct json_compat c;
+    if (out->work > JSON_COMPAT_VERSIONS_WORK_MAX)
+        return reason_set(why, ERR_LIMIT_EXCEEDED, "the schema is too entangled to compare with so many versions");
     enum err e = json_compat_compare(&c, schema_in(writer), schema_in(reader), policy, why);
     if (e != ERR_OK)
         return e;
+    out->work += c.work;
     for (size_t i = 0; i < c.n && e == ERR_OK; i++)
         if (!json_difference_is_compatible(c.items[i].type, policy))
             e = add_item(out, &c.items[i], q->reader_is_new);

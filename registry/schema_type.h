@@ -38,6 +38,7 @@ struct compat_result {
     struct arena arena;
     struct compat_item *items;
     size_t n, cap;
+    uint64_t work; /* steps that comparisons have taken so far, for kinds that count them together (JSON Schema) */
 };
 
 /* Who is compared: texts name the reader's and the writer's schema "new" or "old". */

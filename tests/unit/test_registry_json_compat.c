@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "registry/compatibility.h"
 #include "registry/json_compat.h"
 #include "registry/schema_type.h"
 
@@ -393,20 +394,55 @@ static void test_hostile(void **state)
     buf_free(&b);
 }
 
+/* oneOf of n objects that all differ: n * n pairs to look at. */
+static struct parsed_schema *entangled(int n)
+{
+    struct parsed_schema *s = NULL;
+    struct reason why = {0};
+    struct buf b;
+    buf_init(&b, 0);
+    buf_put_str(&b, "{\"oneOf\":[");
+    for (int i = 0; i < n; i++)
+        buf_printf(
+            &b, "%s{\"type\":\"object\",\"properties\":{\"p%d\":{\"type\":\"string\"}},\"additionalProperties\":false}",
+            i ? "," : "", i);
+    buf_put_str(&b, "]}");
+    assert_int_equal(schema_parse(&s, &schema_type_json, buf_slice(&b), NULL, 0, NULL, &why), ERR_OK);
+    buf_free(&b);
+    return s;
+}
+
+/* One comparison is within its limit; a hundred such versions are not gone through for minutes. */
+static void test_many_versions(void **state)
+{
+    enum { VERSIONS = 100 };
+    struct compat_previous old[VERSIONS];
+    struct parsed_schema *s = entangled(300);
+    struct compat_result r;
+    struct reason why = {0};
+    (void)state;
+    for (int i = 0; i < VERSIONS; i++)
+        old[i] = (struct compat_previous){VERSIONS - i, s};
+    compat_result_init(&r);
+    assert_int_equal(compat_check(COMPAT_BACKWARD, COMPAT_STRICT, s, old, VERSIONS, &r, &why), ERR_OK);
+    assert_int_equal(r.n, 0);
+    assert_true(r.work > 0 && r.work < JSON_COMPAT_VERSIONS_WORK_MAX / 2);
+    assert_int_equal(compat_check(COMPAT_FULL_TRANSITIVE, COMPAT_STRICT, s, old, VERSIONS, &r, &why),
+                     ERR_LIMIT_EXCEEDED);
+    assert_true(r.work < JSON_COMPAT_VERSIONS_WORK_MAX + (uint64_t)JSON_COMPAT_WORK_MAX);
+    compat_result_free(&r);
+    schema_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verdicts),
-        cmocka_unit_test(test_recursion),
-        cmocka_unit_test(test_entangled),
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_karapace),
-        cmocka_unit_test(test_face),
-        cmocka_unit_test(test_bad_schemas),
-        cmocka_unit_test(test_odd_schemas),
-        cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_too_many_parts),
-        cmocka_unit_test(test_defs_of_old_drafts),
+        cmocka_unit_test(test_verdicts),       cmocka_unit_test(test_recursion),
+        cmocka_unit_test(test_entangled),      cmocka_unit_test(test_many_versions),
+        cmocka_unit_test(test_text),           cmocka_unit_test(test_karapace),
+        cmocka_unit_test(test_face),           cmocka_unit_test(test_bad_schemas),
+        cmocka_unit_test(test_odd_schemas),    cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_too_many_parts), cmocka_unit_test(test_defs_of_old_drafts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
