@@ -160,17 +160,10 @@ static enum jwt_verdict check_times(const json_t *claims, int64_t skew_s, int64_
 /* Is `word` an item of the list, items apart by `separator` and blanks? */
 static bool list_has(const char *list, char separator, struct slice word)
 {
-    while (list && *list) {
-        const char *end = strchrnul(list, separator);
-        struct slice item = slice_of(list, (size_t)(end - list));
-        while (item.n && item.p[0] == ' ')
-            item = slice_of(item.p + 1, item.n - 1);
-        while (item.n && item.p[item.n - 1] == ' ')
-            item.n--;
+    struct slice rest = slice_str(list), item;
+    while (slice_next_item(&rest, separator, &item))
         if (item.n && slice_eq(item, word))
             return true;
-        list = *end ? end + 1 : end;
-    }
     return false;
 }
 

@@ -13,6 +13,7 @@
 
 #include "core/base/env.h"
 #include "core/base/fs.h"
+#include "core/base/heap.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "registry/http_negotiate.h"
@@ -22,7 +23,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <malloc.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -138,7 +138,7 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **co
     free(r);
     *con_cls = NULL;
     if (large) /* what a large request took goes back to the system, not into the arenas of so many threads */
-        malloc_trim(0);
+        heap_give_back();
 }
 
 static void add_challenges(struct request *r, struct MHD_Response *response)

@@ -22,18 +22,12 @@ enum cors_verdict cors_judge(const struct cors *c, const char *origin)
     if (!c->origins || !origin || !*origin)
         return CORS_NO;
     enum cors_verdict verdict = CORS_NO;
-    for (const char *at = c->origins; *at;) {
-        const char *end = strchrnul(at, ',');
-        struct slice one = slice_of(at, (size_t)(end - at));
-        while (one.n && one.p[0] == ' ')
-            one = slice_of(one.p + 1, one.n - 1);
-        while (one.n && one.p[one.n - 1] == ' ')
-            one.n--;
+    struct slice rest = slice_str(c->origins), one;
+    while (slice_next_item(&rest, ',', &one)) {
         if (slice_eq_str(one, "*"))
             verdict = CORS_ANY;
         else if (one.n && pattern_fits(one, slice_str(origin)))
             return CORS_NAMED;
-        at = *end ? end + 1 : end;
     }
     return verdict;
 }

@@ -31,13 +31,8 @@ enum err http_tls_priorities(const char *protocols, struct buf *out, struct reas
 {
     buf_put_str(out, "NORMAL:-VERS-ALL");
     size_t before = out->n;
-    while (*protocols) {
-        const char *end = strchrnul(protocols, ',');
-        struct slice one = slice_of(protocols, (size_t)(end - protocols));
-        while (one.n && one.p[0] == ' ')
-            one = slice_of(one.p + 1, one.n - 1);
-        while (one.n && one.p[one.n - 1] == ' ')
-            one.n--;
+    struct slice rest = slice_str(protocols), one;
+    while (slice_next_item(&rest, ',', &one)) {
         if (slice_eq_str(one, "TLSv1.2"))
             buf_put_str(out, ":+VERS-TLS1.2");
         else if (slice_eq_str(one, "TLSv1.3"))
@@ -45,7 +40,6 @@ enum err http_tls_priorities(const char *protocols, struct buf *out, struct reas
         else if (one.n)
             return reason_set(why, ERR_BAD_CONFIG, "ssl.enabled.protocols: '%.*s' is not TLSv1.2 or TLSv1.3",
                               SLICE_FMT(one));
-        protocols = *end ? end + 1 : end;
     }
     if (out->n == before)
         return reason_set(why, ERR_BAD_CONFIG, "ssl.enabled.protocols names no version");

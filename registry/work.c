@@ -352,47 +352,31 @@ bool work_alike(struct model_cache *cache, const struct store *s, struct slice s
 /* --- compatibility --- */
 
 /* Properties named in confluent:reserved, comma-separated. */
-static bool reserved_has(const char *list, const char *item, size_t n)
+static bool reserved_has(const char *list, struct slice name)
 {
-    while (list && *list) {
-        const char *end = strchrnul(list, ',');
-        const char *from = list;
-        size_t len = (size_t)(end - list);
-        while (len && *from == ' ')
-            from++, len--;
-        while (len && from[len - 1] == ' ')
-            len--;
-        if (len == n && memcmp(from, item, n) == 0)
+    struct slice rest = slice_str(list), one;
+    while (slice_next_item(&rest, ',', &one))
+        if (slice_eq(one, name))
             return true;
-        list = *end ? end + 1 : end;
-    }
     return false;
 }
 
 static void each_reserved(const char *list, const char *other, bool only_missing, const struct model *m,
                           const char *format, struct compat_result *out)
 {
-    while (list && *list) {
-        const char *end = strchrnul(list, ',');
-        const char *from = list;
-        size_t len = (size_t)(end - list);
+    struct slice rest = slice_str(list), one;
+    while (slice_next_item(&rest, ',', &one)) {
         char text[400];
-        while (len && *from == ' ')
-            from++, len--;
-        while (len && from[len - 1] == ' ')
-            len--;
-        bool say =
-            len && (only_missing ? !reserved_has(other, from, len) : schema_has_field(m->schema, slice_of(from, len)));
+        bool say = one.n && (only_missing ? !reserved_has(other, one) : schema_has_field(m->schema, one));
         if (say) {
             char name[256];
-            snprintf(name, sizeof name, "%.*s", (int)len, from);
+            snprintf(name, sizeof name, "%.*s", SLICE_FMT(one));
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
             snprintf(text, sizeof text, format, name);
 #pragma GCC diagnostic pop
             (void)!compat_add_line(out, slice_str(text));
         }
-        list = *end ? end + 1 : end;
     }
 }
 

@@ -114,20 +114,12 @@ static bool choice_of(const struct plog_config_row *r, struct slice word, int32_
 static bool choices_of(const struct plog_config_row *r, struct slice list, int32_t *value)
 {
     *value = 0;
-    while (list.n) {
-        const uint8_t *comma = memchr(list.p, ',', list.n);
-        struct slice word = slice_of(list.p, comma ? (size_t)(comma - list.p) : list.n);
-        size_t used = word.n + (comma ? 1 : 0);
+    struct slice word;
+    while (slice_next_item(&list, ',', &word)) {
         int32_t bit;
-
-        while (word.n && word.p[0] == ' ')
-            word = slice_of(word.p + 1, word.n - 1);
-        while (word.n && word.p[word.n - 1] == ' ')
-            word.n--;
         if (!choice_of(r, word, &bit))
             return false;
         *value |= bit;
-        list = slice_of(list.p + used, list.n - used);
     }
     return *value != 0;
 }

@@ -60,4 +60,22 @@ static inline bool slice_starts(struct slice s, struct slice prefix)
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
+/* Takes the next item off a list, blanks around it left out: "a, b" is a and b. An item may be empty, but nothing
+ * follows a separator at the end. False: no item is left. */
+static inline bool slice_next_item(struct slice *rest, char separator, struct slice *item)
+{
+    if (!rest->n)
+        return false;
+    const uint8_t *end = (const uint8_t *)memchr(rest->p, separator, rest->n);
+    size_t used = end ? (size_t)(end - rest->p) : rest->n;
+    *item = slice_of(rest->p, used);
+    while (item->n && item->p[0] == ' ')
+        *item = slice_of(item->p + 1, item->n - 1);
+    while (item->n && item->p[item->n - 1] == ' ')
+        item->n--;
+    used += end != NULL;
+    *rest = slice_of(rest->p + used, rest->n - used);
+    return true;
+}
+
 #endif

@@ -51,6 +51,25 @@ static void test_buf_formats_text_and_numbers(void **state)
     buf_free(&b);
 }
 
+static void test_lists_are_taken_apart(void **state)
+{
+    static const struct {
+        const char *list, *items; /* items each with a bar behind */
+    } cases[] = {{NULL, ""},        {"", ""},     {"a", "a|"}, {"a,b", "a|b|"}, {" a , b c ,d", "a|b c|d|"},
+                 {"a,,b", "a||b|"}, {"a,", "a|"}, {",", "|"},  {"  ", "|"},     {", ", "||"}};
+    struct buf b;
+    (void)state;
+    buf_init(&b, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct slice rest = slice_str(cases[i].list), item;
+        buf_clear(&b);
+        while (slice_next_item(&rest, ',', &item))
+            buf_printf(&b, "%.*s|", SLICE_FMT(item));
+        assert_string_equal(buf_cstr(&b), cases[i].items);
+    }
+    buf_free(&b);
+}
+
 static void test_varints_round_trip(void **state)
 {
     static const int64_t values[] = {0, 1, -1, 63, -64, 64, 300, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
@@ -211,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buf_is_capped_and_sticky),
         cmocka_unit_test(test_buf_formats_text_and_numbers),
+        cmocka_unit_test(test_lists_are_taken_apart),
         cmocka_unit_test(test_varints_round_trip),
         cmocka_unit_test(test_cursor_refuses_what_is_too_long_or_short),
         cmocka_unit_test(test_arena_is_zeroed_aligned_and_capped),
