@@ -12,16 +12,6 @@
 static const char *const event_names[] = {"start", "stop", "authentication", "authorization", "change", "lost"};
 static const char *const outcome_names[] = {"done", "refused", "failed"};
 
-const char *audit_event_name(enum audit_event e)
-{
-    return event_names[e];
-}
-
-const char *audit_outcome_name(enum audit_outcome o)
-{
-    return outcome_names[o];
-}
-
 static json_t *text_of(struct slice s)
 {
     char clean[AUDIT_TEXT_MAX];

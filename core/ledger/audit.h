@@ -27,8 +27,6 @@ enum audit_event {
     AUDIT_LOST,           /* records before this one were not written: the queue was full */
 };
 enum audit_outcome { AUDIT_DONE, AUDIT_REFUSED, AUDIT_FAILED };
-const char *audit_event_name(enum audit_event e);
-const char *audit_outcome_name(enum audit_outcome o);
 
 enum {
     AUDIT_HASH_SIZE = 32,
