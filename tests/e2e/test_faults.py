@@ -594,10 +594,9 @@ def test_a_full_disk(small_disk, tmp_path):
             assert produce_by_hand(castellan, topic, b"k", b"%d" % i)[0] == 0
             stored.append(b"%d" % i)
         filler = small_disk / "filler"
-        with open(filler, "wb") as f, contextlib.suppress(OSError):
+        with open(filler, "wb", buffering=0) as f, contextlib.suppress(OSError):
             while True:
                 f.write(b"\0" * 65536)
-                f.flush()
         refused = 0
         for i in range(200):
             value = b"%d " % i + b"x" * 4000
