@@ -306,6 +306,7 @@ static enum err start(struct gateway *g, const char *path, struct reason *why)
     enum err err;
 
     cluster_init(&g->cluster);
+    gateway_counters_init(&g->counters);
     if ((err = gateway_configure(g, path, why)) || (err = sasl_server_setup(why)) ||
         (err = loop_new(&control.loop, NULL, why)) || (err = loop_on_signal(control.loop, SIGTERM, on_signal, g)) ||
         (err = loop_on_signal(control.loop, SIGINT, on_signal, g)))

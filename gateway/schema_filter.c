@@ -107,13 +107,8 @@ static void count_violations(struct schema_job *j)
                      SLICE_FMT(r->topic), (int)r->tag_partition, (int)r->findings.v[0].index, r->findings.v[0].text);
     }
     for (int f = 0; f < SCHEMA_FAULTS; f++) {
-        char labels[48];
-        if (counts[f] == 0)
-            continue;
-        snprintf(labels, sizeof labels, "reason=\"%s\"", schema_fault_label((enum schema_fault)f));
-        metric_add(metrics_counter("castellan_schema_violations_total", labels,
-                                   "Records produced that break their topic's schema rules, by what was wrong."),
-                   counts[f]);
+        if (counts[f])
+            metric_add(j->worker->gateway->counters.schema_violations[f], counts[f]);
     }
 }
 
@@ -142,7 +137,7 @@ static bool may_part(struct schema_job *j, struct schema_run *r)
     struct record_batch batch;
 
     if (to.n == 0 || !s || !j->worker->gateway->dead_letters || slice_eq(to, r->topic) || admin_topic_is_reserved(to) ||
-        !session_may(s, ACL_TOPIC, ACL_WRITE, to))
+        !session_sees(s, ACL_TOPIC, ACL_WRITE, to))
         return false;
     if (crypt_policy(j->pending, r->topic, &policy) || policy || crypt_policy(j->pending, to, &policy) || policy)
         return false;

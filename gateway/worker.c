@@ -89,7 +89,7 @@ void worker_learn_topic(struct worker *w, const uint8_t id[16], struct slice nam
         free(copy);
 }
 
-static enum err worker_start(struct gateway *g, int index, struct reason *why)
+static enum err worker_start(struct gateway *g, int index, size_t series_max, struct reason *why)
 {
     struct worker *w = &g->workers[index];
     struct key_client_opts keys = {.socket_path = g->keyd_socket};
@@ -98,6 +98,14 @@ static enum err worker_start(struct gateway *g, int index, struct reason *why)
 
     w->gateway = g;
     w->index = index;
+    w->refusals = refusals_new("castellan_gateway_refusals_total",
+                               "Rights that were asked for and not given, by principal, operation and resource type.",
+                               "is refused", series_max);
+    w->throttles = refusals_new("castellan_gateway_throttles_total",
+                                "Answers that carried a throttle time, by principal, request and quota.",
+                                "is throttled", series_max);
+    if (!w->refusals || !w->throttles)
+        return reason_set(why, ERR_NO_MEMORY, "no memory for a worker");
     err = loop_new(&w->loop, NULL, why);
     if (err)
         return err;
@@ -119,7 +127,7 @@ enum err workers_start(struct gateway *g, int count, struct reason *why)
     if (!g->workers)
         return ERR_NO_MEMORY;
     for (int i = 0; i < count; i++) {
-        enum err err = worker_start(g, i, why);
+        enum err err = worker_start(g, i, REFUSALS_MAX / (size_t)count, why);
         if (err)
             return err;
         g->worker_count++;
@@ -156,6 +164,8 @@ void workers_free(struct gateway *g)
             loop_run_once(w->loop, false);
         loop_free(w->loop);
         view_free(w->view);
+        refusals_free(w->refusals);
+        refusals_free(w->throttles);
         schema_topics_free(w->schema_topics);
         map_free(&w->topic_ids, free);
         while (w->attached) {

@@ -11,7 +11,9 @@
 #include "crypto/key_client.h"
 #include "gateway/cluster.h"
 #include "gateway/audit.h"
+#include "gateway/counters.h"
 #include "gateway/knowledge.h"
+#include "gateway/refusals.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,6 +46,7 @@ struct gateway {
     struct quota_meters *meters;
     struct schemas *schemas;           /* what the registry knows */
     struct dead_letters *dead_letters; /* where bad records go */
+    struct gateway_counters counters;  /* looked up once, added to without a lock */
     _Atomic uint64_t topic_changes;    /* configurations of topics changed through this gateway, and when last */
     _Atomic int64_t topic_changed_ms;
     bool mechanisms[SASL_MECHANISMS];
@@ -62,9 +65,10 @@ struct worker {
     struct loop *loop;
     struct view *view; /* the current one */
     struct key_client *keys;
-    struct schema_topics *schema_topics; /* what topics ask of their data (schema_topics.h) */
-    struct map topic_ids;                /* 16 bytes -> char * name; learned from Metadata answers */
-    bool stopping;                       /* takes no more connections: what would serve them is going */
+    struct schema_topics *schema_topics;   /* what topics ask of their data (schema_topics.h) */
+    struct refusals *refusals, *throttles; /* by principal */
+    struct map topic_ids;                  /* 16 bytes -> char * name; learned from Metadata answers */
+    bool stopping;                         /* takes no more connections: what would serve them is going */
     struct session *sessions;
     _Atomic size_t session_count; /* the status page reads it from another thread */
     struct attach *attached;      /* the listeners it accepts from */

@@ -68,3 +68,38 @@ def test_up_right_after_the_supervisor_was_killed(system):
     assert "waiting for the processes of an earlier `castellan up`" in system.logs()
     assert not any(is_alive(pid) for pid in roles)
     assert system.admin("GET", "/health/ready")[0] == 200
+
+
+# ---- What was refused, and throttled ----
+
+def metric(system, line):
+    """The value of a series by its name and labels, 0 when there is none."""
+    status, text = system.admin("GET", "/metrics", user=None)
+    assert status == 200
+    for found in text.splitlines():
+        if found.startswith(line + " "):
+            return int(found.rsplit(" ", 1)[1])
+    return 0
+
+
+def test_refusals_and_throttles_are_counted_and_logged(system):
+    refused = 'castellan_gateway_refusals_total{principal="User:alice",operation="%s",type="%s"}'
+    system.castellan("topic", "create", "orders")
+    for _ in range(3):
+        system.kcat("alice", "-P", "-t", "orders", "-X", "message.timeout.ms=3000", stdin="x\n")
+    assert metric(system, refused % ("DESCRIBE", "TOPIC")) >= 3
+    system.kcat("alice", "-G", "g", "orders", "-e", "-m", "2", timeout=15)
+    assert metric(system, refused % ("DESCRIBE", "GROUP")) >= 1
+    # a list that leaves things out is no refusal
+    before = metric(system, refused % ("DESCRIBE", "TOPIC"))
+    assert "orders" not in system.kcat("alice", "-L").stdout
+    assert metric(system, refused % ("DESCRIBE", "TOPIC")) == before
+    log = (system.data / "logs" / "gateway.log").read_text()
+    workers = len(system.admin("GET", "/v1/status")[1]["workers"])
+    assert 1 <= log.count('User:alice: DESCRIBE, TOPIC "orders": is refused') <= workers
+
+    system.castellan("acl", "add", "--allow", "User:alice", "--operation", "WRITE,DESCRIBE", "--topic", "orders")
+    system.castellan("quota", "set", "--user", "alice", "producer_byte_rate=1000")
+    system.kcat("alice", "-P", "-t", "orders", stdin="x" * 30000 + "\n")
+    throttled = 'castellan_gateway_throttles_total{principal="User:alice",operation="Produce",type="producer_byte_rate"}'
+    assert metric(system, throttled) >= 1
