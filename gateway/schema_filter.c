@@ -35,6 +35,7 @@ struct schema_job {
     bool synced;
     atomic_size_t letters; /* on their way, and one more while they are being sent */
     atomic_bool letter_lost;
+    struct loop_task back; /* to the worker, without memory too; one reason at a time */
 };
 
 bool schema_filter_wants(struct worker *w, struct slice topic)
@@ -156,8 +157,8 @@ static void on_letter(void *arg, enum err err)
 
     if (err)
         atomic_store(&j->letter_lost, true);
-    if (atomic_fetch_sub(&j->letters, 1) == 1 && loop_post(j->worker->loop, all_letters_sent, j))
-        log_error("a request is stuck: no memory");
+    if (atomic_fetch_sub(&j->letters, 1) == 1)
+        loop_post_task(j->worker->loop, &j->back, all_letters_sent, j);
 }
 
 static enum err keep_record(struct parting *p, const struct record *r)
@@ -351,8 +352,7 @@ static void on_synced(void *arg, enum err err)
     struct schema_job *j = arg;
 
     j->synced_err = err;
-    if (loop_post(j->worker->loop, judge_again, j))
-        log_error("a request is stuck: no memory");
+    loop_post_task(j->worker->loop, &j->back, judge_again, j);
 }
 
 /* ---- Settings ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The worker threads. Each runs one loop; everything that reaches a worker from outside (a new view, a new port) is
- * posted to its loop. */
+ * posted to its loop. A new view is offered in a slot of the worker's own, so handing it over takes no memory, and a
+ * newer one takes the place of one that was not taken yet. */
 #include "gateway/worker.h"
 #include "core/base/log.h"
 #include "gateway/schema_topics.h"
@@ -43,32 +44,40 @@ void worker_attach(struct worker *w, struct entrance *e, int listener_index)
     w->attached = at;
 }
 
-struct new_view {
-    struct worker *worker;
-    struct view *view;
-};
-
 static void take_view(void *arg)
 {
-    struct new_view *n = arg;
-    view_free(n->worker->view);
-    n->worker->view = n->view;
-    free(n);
+    struct worker *w = arg;
+    struct view *v;
+
+    atomic_store(&w->taking, false); /* from here on a newer one posts again */
+    v = atomic_exchange(&w->offered, NULL);
+    if (!v)
+        return;
+    view_free(w->view);
+    w->view = v;
 }
 
-void workers_set_view(struct gateway *g)
+static void offer_view(struct worker *w, struct view *v)
 {
-    for (int i = 0; i < g->worker_count; i++) {
-        struct new_view *n = calloc(1, sizeof *n);
-        if (!n)
-            return;
-        n->worker = &g->workers[i];
-        n->view = knowledge_view(g->knowledge);
-        if (!n->view || loop_post(n->worker->loop, take_view, n)) {
-            view_free(n->view);
-            free(n);
-        }
+    view_free(atomic_exchange(&w->offered, v));
+    if (!atomic_exchange(&w->taking, true))
+        loop_post_task(w->loop, &w->take, take_view, w);
+}
+
+enum err workers_set_view(struct gateway *g)
+{
+    struct view *views[WORKERS_MAX];
+    int n = 0;
+
+    while (n < g->worker_count && (views[n] = knowledge_view(g->knowledge)))
+        n++;
+    for (int i = 0; i < n; i++) {
+        if (n == g->worker_count)
+            offer_view(&g->workers[i], views[i]);
+        else
+            view_free(views[i]);
     }
+    return n == g->worker_count ? ERR_OK : ERR_NO_MEMORY;
 }
 
 const char *worker_topic_name(struct worker *w, const uint8_t id[16])
@@ -149,8 +158,7 @@ void workers_stop(struct gateway *g)
 {
     for (int i = 0; i < g->worker_count; i++) {
         struct worker *w = &g->workers[i];
-        if (loop_post(w->loop, end_worker, w))
-            loop_stop(w->loop);
+        loop_post_task(w->loop, &w->end, end_worker, w);
     }
     for (int i = 0; i < g->worker_count; i++)
         pthread_join(g->workers[i].thread, NULL);
@@ -164,6 +172,7 @@ void workers_free(struct gateway *g)
             loop_run_once(w->loop, false);
         loop_free(w->loop);
         view_free(w->view);
+        view_free(atomic_load(&w->offered));
         refusals_free(w->refusals);
         refusals_free(w->throttles);
         schema_topics_free(w->schema_topics);

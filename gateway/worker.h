@@ -63,7 +63,10 @@ struct worker {
     int index;
     pthread_t thread;
     struct loop *loop;
-    struct view *view; /* the current one */
+    struct view *view;              /* the current one */
+    _Atomic(struct view *) offered; /* the next one, until the worker takes it */
+    struct loop_task take, end;
+    atomic_bool taking; /* `take` is posted */
     struct key_client *keys;
     struct schema_topics *schema_topics;   /* what topics ask of their data (schema_topics.h) */
     struct refusals *refusals, *throttles; /* by principal */
@@ -85,7 +88,8 @@ enum err workers_start(struct gateway *g, int count, struct reason *why) MUST_CH
  */
 void workers_stop(struct gateway *g);
 void workers_free(struct gateway *g);
-void workers_set_view(struct gateway *g); /* hand the newest view to every worker; any thread */
+/* Hand the newest view to every worker; any thread. All of them, or, with ERR_NO_MEMORY, none. */
+enum err workers_set_view(struct gateway *g) MUST_CHECK;
 void worker_attach(struct worker *w, struct entrance *e, int listener_index); /* on the worker's thread */
 const char *worker_topic_name(struct worker *w, const uint8_t id[16]);        /* NULL: not learned yet */
 void worker_learn_topic(struct worker *w, const uint8_t id[16], struct slice name);
