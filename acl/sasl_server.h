@@ -33,6 +33,7 @@ enum sasl_reason {
     SASL_REASON_EXTENSION,        /* tokenauth=true (delegation tokens are not served), or a mandatory extension */
     SASL_REASON_INTERNAL,
 };
+enum { SASL_REASONS = SASL_REASON_INTERNAL + 1 };
 const char *sasl_reason_name(enum sasl_reason r); /* "wrong_credentials": a metric's label */
 
 struct sasl_session;

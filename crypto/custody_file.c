@@ -273,7 +273,7 @@ static enum err file_set_mark(struct custody *c, const struct custody_mark *mark
 static enum err load_marks(struct file *f, const uint8_t *all, struct reason *why)
 {
     struct custody_mark m;
-    uint64_t sequence;
+    uint64_t sequence = 0;
     struct buf apart;
     for (int i = 0; i < 2; i++) {
         if (mark_decode(all + (MARK_SECTOR + i) * SECTOR, SECTOR, &sequence, &m) && sequence > f->mark_sequence) {

@@ -95,7 +95,7 @@ static enum err call(const char *path, struct buf *frame, int timeout_ms, struct
     int64_t deadline_ms = env_mono_ms(env_system()) + timeout_ms;
     struct buf hello, in;
     struct keyd_frame f;
-    int fd;
+    int fd = -1;
     enum err e = buf_error(frame) ? reason_set(why, ERR_INVALID_REQUEST, "the request is too large")
                                   : connect_to(path, &fd, why);
     if (e)

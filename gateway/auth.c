@@ -67,12 +67,9 @@ void handle_api_versions(struct pending *p)
 
 /* ---- SASL ---- */
 
-static void count_auth(struct session *s, bool ok, const char *reason)
+static void count_auth(struct session *s, enum sasl_reason reason)
 {
-    char labels[128];
-    snprintf(labels, sizeof labels, "mechanism=\"%s\",result=\"%s\"", sasl_mechanism_name(s->mechanism),
-             ok ? "ok" : reason);
-    metric_add(metrics_counter("castellan_gateway_authentications_total", labels, "SASL authentications."), 1);
+    metric_add(s->worker->gateway->counters.authentications[s->mechanism][reason], 1);
 }
 
 void handle_sasl_handshake(struct pending *p)
@@ -161,7 +158,7 @@ static bool take_token(struct session *s, struct slice token, struct buf *out, c
         return true;
     case SASL_STATE_DONE:
         if (became_ready(s)) {
-            count_auth(s, true, "");
+            count_auth(s, SASL_REASON_NONE);
             return true;
         }
         *text = "Authentication failed: cannot change principals during re-authentication";
@@ -170,7 +167,7 @@ static bool take_token(struct session *s, struct slice token, struct buf *out, c
         break;
     }
     *text = sasl_session_error(s->sasl);
-    count_auth(s, false, sasl_reason_name(sasl_session_reason(s->sasl)));
+    count_auth(s, sasl_session_reason(s->sasl));
     log_warn("%s: authentication of \"%.*s\" by %s failed: %s", conn_peer(s->conn),
              SLICE_FMT(sasl_session_claimed(s->sasl)), sasl_mechanism_name(s->mechanism),
              sasl_reason_name(sasl_session_reason(s->sasl)));

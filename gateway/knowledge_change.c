@@ -10,6 +10,7 @@
 enum { CHANGE_RECORDS_MAX = 1000000 };
 
 struct submission {
+    struct submission *next; /* in knowledge.untold */
     struct knowledge *k;
     knowledge_done_fn done;
     void *ctx;
@@ -40,14 +41,68 @@ static enum err decide_change(void *ctx, struct ledger_view *view)
     return ERR_OK;
 }
 
+static void wait_until_told(struct submission *s)
+{
+    struct knowledge *k = s->k;
+
+    pthread_mutex_lock(&k->lock);
+    *k->untold_tail = s;
+    k->untold_tail = &s->next;
+    k->unannounced = true; /* whoever announced meanwhile may not have known of this one */
+    pthread_cond_signal(&k->wake);
+    pthread_mutex_unlock(&k->lock);
+}
+
 static void on_done(void *ctx, const struct ledger_result *result)
 {
     struct submission *s = ctx;
 
-    if (!result->err)
-        knowledge_announce(s->k);
+    if (!result->err && !knowledge_announce(s->k)) {
+        wait_until_told(s);
+        return;
+    }
     s->done(s->ctx, result->err, &result->why);
     submission_free(s);
+}
+
+struct submission *knowledge_take_untold(struct knowledge *k)
+{
+    struct submission *list;
+
+    pthread_mutex_lock(&k->lock);
+    list = k->untold;
+    k->untold = NULL;
+    k->untold_tail = &k->untold;
+    pthread_mutex_unlock(&k->lock);
+    return list;
+}
+
+void knowledge_return_untold(struct knowledge *k, struct submission *list)
+{
+    struct submission **end = &list;
+
+    while (*end)
+        end = &(*end)->next;
+    pthread_mutex_lock(&k->lock);
+    *end = k->untold;
+    if (!k->untold)
+        k->untold_tail = end == &list ? &k->untold : end;
+    k->untold = list;
+    pthread_mutex_unlock(&k->lock);
+}
+
+void knowledge_finish_untold(struct submission *list, enum err err)
+{
+    struct reason why = {0};
+    struct submission *next;
+
+    if (err)
+        (void)!reason_set(&why, err, "the gateway ends; the change is stored, and holds from the next start on");
+    for (; list; list = next) {
+        next = list->next;
+        list->done(list->ctx, err, &why);
+        submission_free(list);
+    }
 }
 
 static struct submission_record *next_record(struct submission *s, bool tombstone)

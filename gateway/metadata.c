@@ -37,7 +37,8 @@ int32_t authorized_operations(const struct session *s, enum acl_type type, struc
 {
     int32_t bits = 0;
     for (int op = ACL_READ; op < ACL_OPERATIONS; op++)
-        if (acl_operation_supported(type, (enum acl_operation)op) && session_may(s, type, (enum acl_operation)op, name))
+        if (acl_operation_supported(type, (enum acl_operation)op) &&
+            session_sees(s, type, (enum acl_operation)op, name))
             bits |= 1 << op;
     return bits;
 }
@@ -71,7 +72,7 @@ static void filter_topics(struct pending *p, const struct metadata_request *req,
         topic_answer *t = &resp->topics.v[i];
         struct wire_uuid id = t->topic_id;
         bool by_id = slice_is_null(t->name);
-        bool may = by_id || session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name);
+        bool may = by_id || session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name);
 
         if (!may && req->topics.n <= 0)
             continue;
@@ -124,7 +125,7 @@ static void on_metadata(struct pending *p, enum err err, struct slice body)
     resp.cluster_authorized_operations = OPERATIONS_ABSENT;
     if (p->version >= 8 && p->version <= 10 && req->include_cluster_authorized_operations)
         resp.cluster_authorized_operations =
-            session_may(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
+            session_sees(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
                 ? authorized_operations(p->session, ACL_CLUSTER, slice_str(ACL_CLUSTER_NAME))
                 : 0;
     pending_answer(p, &resp);
@@ -143,7 +144,7 @@ void handle_metadata(struct pending *p)
     struct metadata_request *req = p->body;
     struct refused_topics *r = arena_alloc(&p->arena, sizeof *r);
     bool creates = (p->version < 4 || req->allow_auto_topic_creation) && req->topics.n > 0;
-    bool may_create_any = creates && session_may(p->session, ACL_CLUSTER, ACL_CREATE, slice_str(ACL_CLUSTER_NAME));
+    bool may_create_any = creates && session_sees(p->session, ACL_CLUSTER, ACL_CREATE, slice_str(ACL_CLUSTER_NAME));
     bool may_create = true;
     int32_t kept = 0;
 
@@ -157,7 +158,8 @@ void handle_metadata(struct pending *p)
             r->names[r->n++] = name;
             continue;
         }
-        if (creates && !may_create_any && !slice_is_null(name) && !session_may(p->session, ACL_TOPIC, ACL_CREATE, name))
+        if (creates && !may_create_any && !slice_is_null(name) &&
+            !session_sees(p->session, ACL_TOPIC, ACL_CREATE, name))
             may_create = false; /* then none of this request is made on demand: the flag stands for all */
         req->topics.v[kept++] = req->topics.v[i];
     }
@@ -194,7 +196,7 @@ static void on_cluster(struct pending *p, enum err err, struct slice body)
     resp.cluster_authorized_operations = OPERATIONS_ABSENT;
     if (req->include_cluster_authorized_operations)
         resp.cluster_authorized_operations =
-            session_may(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
+            session_sees(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
                 ? authorized_operations(p->session, ACL_CLUSTER, slice_str(ACL_CLUSTER_NAME))
                 : 0;
     pending_answer(p, &resp);
@@ -333,7 +335,7 @@ static void drop_hidden(struct pending *p, void *response)
     for (int32_t i = 0; i < resp->topics.n; i++) {
         struct describe_topic_partitions_response_describe_topic_partitions_response_topic *t = &resp->topics.v[i];
         bool may = t->error_code == ERR_TOPIC_AUTHORIZATION_FAILED || slice_is_null(t->name) ||
-                   session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name);
+                   session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name);
         if (!may && req->topics.n == 0)
             continue;
         t->topic_authorized_operations =
@@ -343,7 +345,7 @@ static void drop_hidden(struct pending *p, void *response)
         resp->topics.v[kept++] = *t;
     }
     resp->topics.n = kept;
-    if (resp->next_cursor && !session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, resp->next_cursor->topic_name))
+    if (resp->next_cursor && !session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, resp->next_cursor->topic_name))
         resp->next_cursor->partition_index = 0; /* the name must stay: without it the client cannot go on */
     pending_answer(p, response);
 }

@@ -8,7 +8,6 @@
 #include "gateway/handlers.h"
 #include "gateway/pending.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 static void pending_free(struct pending *p)
@@ -54,7 +53,7 @@ static bool may_touch_ours(const struct acl_snapshot *rules, const struct acl_qu
                          (e.rule && e.rule->pattern == ACL_LITERAL && slice_eq(e.rule->name, q->name)));
 }
 
-bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
+bool session_sees(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
 {
     struct acl_question q = {type, op, name, session_principal(s), session_host(s)};
 
@@ -66,12 +65,14 @@ bool session_may(const struct session *s, enum acl_type type, enum acl_operation
     return acl_allowed(s->worker->view->acl, &q);
 }
 
-static void count_close(enum conn_close why)
+bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
 {
-    char labels[64];
-    snprintf(labels, sizeof labels, "reason=\"%s\"", conn_close_label(why));
-    metric_add(
-        metrics_counter("castellan_gateway_disconnects_total", labels, "Client connections that ended, by reason."), 1);
+    if (session_sees(s, type, op, name))
+        return true;
+    if (s->worker->refusals)
+        refusals_note(s->worker->refusals, session_principal(s), acl_operation_name(op), acl_type_name(type), name,
+                      loop_now_ms(s->worker->loop));
+    return false;
 }
 
 void session_close(struct session *s, enum conn_close why, const char *detail)
@@ -249,7 +250,7 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
     struct session *s = user;
     bool more = detail && *detail && strcmp(detail, conn_close_text(why)) != 0;
 
-    count_close(why);
+    metric_add(s->worker->gateway->counters.disconnects[why], 1);
     /* a failed authentication, a lost node and a shutdown were told where they happened */
     if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_RESET && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_SHUTDOWN &&
         why != CONN_CLOSE_AUTH_FAILED)
@@ -305,7 +306,7 @@ void session_accept(struct worker *w, struct entrance *e, int place, struct acce
         free(s);
         return;
     }
-    metric_add(metrics_counter("castellan_gateway_connections_total", NULL, "Client connections accepted."), 1);
+    metric_add(w->gateway->counters.connections, 1);
     s->next = w->sessions;
     s->prev = &w->sessions;
     if (s->next)

@@ -83,8 +83,10 @@ void session_mute(struct session *s, int64_t ms);
 struct slice session_principal(const struct session *s);
 struct slice session_user(const struct session *s); /* without "User:" */
 struct slice session_host(const struct session *s);
-/* One decision for this session's principal and host. */
+/* One decision for this session's principal and host. session_may() counts a refusal, and now and then logs it;
+ * session_sees() does not: for lists that are filtered, and for rights that are only one of several ways. */
 bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name);
+bool session_sees(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name);
 
 /* ---- pending.c ---- */
 /* Answer with the API's response struct; throttle_ms is put in where the response has the field. */

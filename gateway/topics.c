@@ -17,7 +17,8 @@ enum err judge_create_topic(struct pending *p, const void *element)
 
     if (admin_topic_is_reserved(t->name) && !admin_is_super_user(p->session))
         return ERR_TOPIC_AUTHORIZATION_FAILED;
-    if (admin_may(p, ACL_CREATE) || session_may(p->session, ACL_TOPIC, ACL_CREATE, t->name))
+    if (session_sees(p->session, ACL_CLUSTER, ACL_CREATE, slice_str(ACL_CLUSTER_NAME)) ||
+        session_may(p->session, ACL_TOPIC, ACL_CREATE, t->name))
         return ERR_OK;
     return ERR_TOPIC_AUTHORIZATION_FAILED;
 }
@@ -28,7 +29,7 @@ static void hide_configs(struct pending *p, void *response)
 
     for (int32_t i = 0; p->version >= CONFIGS_SINCE && i < resp->topics.n; i++) {
         struct create_topics_response_creatable_topic_result *t = &resp->topics.v[i];
-        if (t->error_code || session_may(p->session, ACL_TOPIC, ACL_DESCRIBE_CONFIGS, t->name))
+        if (t->error_code || session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE_CONFIGS, t->name))
             continue;
         t->topic_config_error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
         t->num_partitions = -1;

@@ -11,7 +11,9 @@
 #include "crypto/key_client.h"
 #include "gateway/cluster.h"
 #include "gateway/audit.h"
+#include "gateway/counters.h"
 #include "gateway/knowledge.h"
+#include "gateway/refusals.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,6 +46,7 @@ struct gateway {
     struct quota_meters *meters;
     struct schemas *schemas;           /* what the registry knows */
     struct dead_letters *dead_letters; /* where bad records go */
+    struct gateway_counters counters;  /* looked up once, added to without a lock */
     _Atomic uint64_t topic_changes;    /* configurations of topics changed through this gateway, and when last */
     _Atomic int64_t topic_changed_ms;
     bool mechanisms[SASL_MECHANISMS];
@@ -60,11 +63,15 @@ struct worker {
     int index;
     pthread_t thread;
     struct loop *loop;
-    struct view *view; /* the current one */
+    struct view *view;              /* the current one */
+    _Atomic(struct view *) offered; /* the next one, until the worker takes it */
+    struct loop_task take, end;
+    atomic_bool taking; /* `take` is posted */
     struct key_client *keys;
-    struct schema_topics *schema_topics; /* what topics ask of their data (schema_topics.h) */
-    struct map topic_ids;                /* 16 bytes -> char * name; learned from Metadata answers */
-    bool stopping;                       /* takes no more connections: what would serve them is going */
+    struct schema_topics *schema_topics;   /* what topics ask of their data (schema_topics.h) */
+    struct refusals *refusals, *throttles; /* by principal */
+    struct map topic_ids;                  /* 16 bytes -> char * name; learned from Metadata answers */
+    bool stopping;                         /* takes no more connections: what would serve them is going */
     struct session *sessions;
     _Atomic size_t session_count; /* the status page reads it from another thread */
     struct attach *attached;      /* the listeners it accepts from */
@@ -81,7 +88,8 @@ enum err workers_start(struct gateway *g, int count, struct reason *why) MUST_CH
  */
 void workers_stop(struct gateway *g);
 void workers_free(struct gateway *g);
-void workers_set_view(struct gateway *g); /* hand the newest view to every worker; any thread */
+/* Hand the newest view to every worker; any thread. All of them, or, with ERR_NO_MEMORY, none. */
+enum err workers_set_view(struct gateway *g) MUST_CHECK;
 void worker_attach(struct worker *w, struct entrance *e, int listener_index); /* on the worker's thread */
 const char *worker_topic_name(struct worker *w, const uint8_t id[16]);        /* NULL: not learned yet */
 void worker_learn_topic(struct worker *w, const uint8_t id[16], struct slice name);

@@ -20,13 +20,14 @@ struct watch {
     enum err err;
 };
 
-static void on_changed(void *user)
+static enum err on_changed(void *user)
 {
     struct watch *w = user;
     pthread_mutex_lock(&w->lock);
     w->changes++;
     pthread_cond_broadcast(&w->moved);
     pthread_mutex_unlock(&w->lock);
+    return ERR_OK;
 }
 
 static void on_done(void *ctx, enum err err, const struct reason *why)
