@@ -83,7 +83,14 @@ void session_mute(struct session *s, int64_t ms);
 struct slice session_principal(const struct session *s);
 struct slice session_user(const struct session *s); /* without "User:" */
 struct slice session_host(const struct session *s);
-/* One decision for this session's principal and host. */
+/* One decision for this session's principal and host, about a name in a request of this API: ERR_OK, or what to answer.
+ * Rules and the table of reserved names (reserved.h). */
+enum err session_judge(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                       struct slice name) MUST_CHECK;
+/* The same where a right on the cluster, asked before, stands in for the one on the resource. */
+enum err session_judge_by_cluster(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                                  struct slice name, bool by_cluster) MUST_CHECK;
+/* Yes or no, where no API makes a difference: what is listed, KIP-430's operations. */
 bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name);
 
 /* ---- pending.c ---- */
