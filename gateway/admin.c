@@ -66,23 +66,6 @@ bool admin_may(const struct pending *p, enum acl_operation op)
     return session_may(p->session, ACL_CLUSTER, op, slice_str(ACL_CLUSTER_NAME));
 }
 
-bool admin_is_super_user(const struct session *s)
-{
-    struct acl_question q = {ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME), session_principal(s),
-                             session_host(s)};
-    struct acl_explanation e;
-
-    if (!s->worker->view)
-        return false;
-    acl_explain(s->worker->view->acl, &q, &e);
-    return e.basis == ACL_BASIS_SUPER_USER;
-}
-
-bool admin_topic_is_reserved(struct slice name)
-{
-    return slice_starts(name, slice_str("__castellan_"));
-}
-
 struct slice admin_words(struct pending *p, enum err err, const struct reason *why)
 {
     struct slice text = slice_str(why && why->code ? why->text : err_text(err));

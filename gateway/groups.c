@@ -5,6 +5,7 @@
  *   DescribeGroups        DESCRIBE on each group; authorized_operations are this principal's, not the gateway's
  *   ConsumerGroupDescribe the same, and DESCRIBE on every topic its members have (KIP-848)
  *   ListTransactions      DESCRIBE on each transactional id
+ *   DescribeTransactions  DESCRIBE on each transactional id; topics that may not be described are left out
  *   InitProducerId        WRITE on the transactional id; without one IDEMPOTENT_WRITE on the cluster or WRITE on any
  *                         topic (KIP-679) */
 #include "core/base/log.h"
@@ -13,6 +14,7 @@
 #include "gateway/split.h"
 #include "wire/consumer_group_describe.h"
 #include "wire/describe_groups.h"
+#include "wire/describe_transactions.h"
 #include "wire/init_producer_id.h"
 #include "wire/list_groups.h"
 #include "wire/list_transactions.h"
@@ -126,6 +128,30 @@ static void on_transactions(struct pending *p, enum err err, struct slice body)
 void handle_list_transactions(struct pending *p)
 {
     pending_forward(p, on_transactions);
+}
+
+/* ---- DescribeTransactions ---- */
+
+static void hide_topics(struct pending *p, void *response)
+{
+    struct describe_transactions_response *resp = response;
+
+    for (int32_t i = 0; i < resp->transaction_states.n; i++) {
+        struct describe_transactions_response_transaction_state *t = &resp->transaction_states.v[i];
+        int32_t kept = 0;
+
+        for (int32_t k = 0; k < t->topics.n; k++)
+            if (session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, t->topics.v[k].topic))
+                t->topics.v[kept++] = t->topics.v[k];
+        if (t->topics.n > 0)
+            t->topics.n = kept;
+    }
+    pending_answer(p, resp);
+}
+
+void handle_describe_transactions(struct pending *p)
+{
+    split_run(p, hide_topics);
 }
 
 /* ---- InitProducerId ---- */

@@ -18,11 +18,17 @@ void handle_describe_topic_partitions(struct pending *p);
 void handle_produce(struct pending *p); /* produce.c */
 void handle_fetch(struct pending *p);   /* fetch.c */
 
-void handle_create_topics(struct pending *p); /* topics.c: CREATE on the cluster or on the topic */
-void handle_list_groups(struct pending *p);   /* groups.c: filtered by what may be described */
+void handle_create_topics(struct pending *p); /* topics.c: by the cluster or by the topic */
+void handle_delete_topics(struct pending *p);
+void handle_write_txn_markers(struct pending *p); /* cluster_topics.c: reserved topics inside */
+void handle_alter_replica_log_dirs(struct pending *p);
+void handle_describe_log_dirs(struct pending *p);
+void handle_list_partition_reassignments(struct pending *p);
+void handle_list_groups(struct pending *p); /* groups.c: filtered by what may be described */
 void handle_describe_groups(struct pending *p);
 void handle_offset_fetch(struct pending *p); /* offset_fetch.c */
 void handle_consumer_group_describe(struct pending *p);
+void handle_describe_transactions(struct pending *p); /* groups.c: and the topics inside */
 void handle_list_transactions(struct pending *p);
 void handle_init_producer_id(struct pending *p);
 void handle_describe_configs(struct pending *p); /* configs.c: by resource type */

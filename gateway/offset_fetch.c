@@ -68,7 +68,7 @@ static enum err judge_topic(struct pending *p, struct slice name, const struct w
     name = topic_name(p, name, id);
     if (slice_is_null(name))
         return ERR_UNKNOWN_TOPIC_ID;
-    return session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, name) ? ERR_OK : ERR_TOPIC_AUTHORIZATION_FAILED;
+    return session_judge(p->session, WIRE_OFFSET_FETCH, ACL_TOPIC, ACL_DESCRIBE, name);
 }
 
 /* In an answer about all topics. */

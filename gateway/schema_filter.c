@@ -137,8 +137,9 @@ static bool may_part(struct schema_job *j, struct schema_run *r)
     const struct policy *policy;
     struct record_batch batch;
 
-    if (to.n == 0 || !s || !j->worker->gateway->dead_letters || slice_eq(to, r->topic) || admin_topic_is_reserved(to) ||
-        !session_sees(s, ACL_TOPIC, ACL_WRITE, to))
+    if (to.n == 0 || !s || !j->worker->gateway->dead_letters || slice_eq(to, r->topic) ||
+        reserved_find(&j->worker->gateway->reserved, ACL_TOPIC, to, ACL_OP_ANY, RESERVED_ANY_API) ||
+        session_judge(s, WIRE_PRODUCE, ACL_TOPIC, ACL_WRITE, to))
         return false;
     if (crypt_policy(j->pending, r->topic, &policy) || policy || crypt_policy(j->pending, to, &policy) || policy)
         return false;

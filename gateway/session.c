@@ -42,37 +42,41 @@ struct slice session_host(const struct session *s)
     return slice_str(conn_peer_host(s->conn));
 }
 
-/* Credentials, wrapped keys, rules: what `*` or a prefix allows does not reach our own topics. Beyond describing them,
- * they are open to super users and to whom a rule names the topic itself. */
-static bool may_touch_ours(const struct acl_snapshot *rules, const struct acl_question *q)
-{
-    struct acl_explanation e;
-
-    acl_explain(rules, q, &e);
-    return e.allowed && (e.basis == ACL_BASIS_SUPER_USER ||
-                         (e.rule && e.rule->pattern == ACL_LITERAL && slice_eq(e.rule->name, q->name)));
-}
-
-bool session_sees(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
+static enum err judge(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                      struct slice name, bool by_cluster)
 {
     struct acl_question q = {type, op, name, session_principal(s), session_host(s)};
 
     if (!s->worker->view)
-        return false;
-    if (type == ACL_TOPIC && op != ACL_DESCRIBE && op != ACL_DESCRIBE_CONFIGS &&
-        slice_starts(name, slice_str("__castellan_")))
-        return may_touch_ours(s->worker->view->acl, &q);
-    return acl_allowed(s->worker->view->acl, &q);
+        return reserved_refusal(type);
+    return reserved_judge(&s->worker->gateway->reserved, s->worker->view->acl, &q, api_key, by_cluster, NULL);
+}
+
+enum err session_judge_by_cluster(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                                  struct slice name, bool by_cluster)
+{
+    enum err err = judge(s, api_key, type, op, name, by_cluster);
+
+    if (err && s->worker->refusals)
+        refusals_note(s->worker->refusals, session_principal(s), acl_operation_name(op), acl_type_name(type), name,
+                      loop_now_ms(s->worker->loop));
+    return err;
+}
+
+enum err session_judge(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                       struct slice name)
+{
+    return session_judge_by_cluster(s, api_key, type, op, name, false);
 }
 
 bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
 {
-    if (session_sees(s, type, op, name))
-        return true;
-    if (s->worker->refusals)
-        refusals_note(s->worker->refusals, session_principal(s), acl_operation_name(op), acl_type_name(type), name,
-                      loop_now_ms(s->worker->loop));
-    return false;
+    return session_judge(s, RESERVED_ANY_API, type, op, name) == ERR_OK;
+}
+
+bool session_sees(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
+{
+    return judge(s, RESERVED_ANY_API, type, op, name, false) == ERR_OK;
 }
 
 void session_close(struct session *s, enum conn_close why, const char *detail)

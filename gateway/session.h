@@ -83,8 +83,15 @@ void session_mute(struct session *s, int64_t ms);
 struct slice session_principal(const struct session *s);
 struct slice session_user(const struct session *s); /* without "User:" */
 struct slice session_host(const struct session *s);
-/* One decision for this session's principal and host. session_may() counts a refusal, and now and then logs it;
- * session_sees() does not: for lists that are filtered, and for rights that are only one of several ways. */
+/* One decision for this session's principal and host, about a name in a request of this API: ERR_OK, or what to answer.
+ * Rules and the table of reserved names (reserved.h). A refusal is counted, and now and then logged. */
+enum err session_judge(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                       struct slice name) MUST_CHECK;
+/* The same where a right on the cluster, asked before, stands in for the one on the resource. */
+enum err session_judge_by_cluster(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                                  struct slice name, bool by_cluster) MUST_CHECK;
+/* Yes or no, where no API makes a difference. session_sees() is not counted: for lists that are filtered, and for
+ * rights that are only one of several ways. */
 bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name);
 bool session_sees(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name);
 

@@ -131,6 +131,7 @@ enum err gateway_configure(struct gateway *g, const char *path, struct reason *w
     g->idle_ms = settings_int(g->settings, "connections.max.idle.ms");
     g->reauth_ms = settings_int(g->settings, "connections.max.reauth.ms");
     g->frame_max = (uint32_t)settings_int(g->settings, "socket.request.max.bytes");
+    g->reserved.schemas = slice_str(settings_string(g->settings, "castellan.schemas.topic"));
     g->keyd_socket = settings_string(g->settings, "castellan.keyd.socket");
     return ERR_OK;
 }

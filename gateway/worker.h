@@ -14,6 +14,7 @@
 #include "gateway/counters.h"
 #include "gateway/knowledge.h"
 #include "gateway/refusals.h"
+#include "gateway/reserved.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -54,8 +55,9 @@ struct gateway {
     int worker_count;
     int64_t idle_ms;
     uint32_t frame_max;
-    int64_t reauth_ms;       /* connections.max.reauth.ms; 0: never */
-    const char *keyd_socket; /* NULL: no key process; protected topics are then refused */
+    struct reserved_names reserved; /* as configured */
+    int64_t reauth_ms;              /* connections.max.reauth.ms; 0: never */
+    const char *keyd_socket;        /* NULL: no key process; protected topics are then refused */
 };
 
 struct worker {

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Kafka connection by hand, for what the clients at hand do not ask for: old request formats (without tagged fields),
-built and read field by field."""
+"""A Kafka connection by hand, for what the clients at hand do not ask for: any API in any version as dictionaries (ask),
+or old request formats (without tagged fields), built and read field by field (call)."""
+import hashlib
+import os
 import socket
+import ssl
 import struct
+
+import kafka_messages
 
 
 class Reader:
@@ -45,9 +50,35 @@ def array(items):
 
 
 class Connection:
-    def __init__(self, port):
+    def __init__(self, port, ca=None, user=None, password=None):
+        """Plain, or TLS where ca names the file of the authority; with a user, logged in by PLAIN."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=15)
         self.correlation = 0
+        if ca:
+            context = ssl.create_default_context(cafile=ca)
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if user:
+            self.log_in(user, password)
+
+    def log_in(self, user, password):
+        said = self.ask("SaslHandshake", 1, {"Mechanism": "PLAIN"})
+        assert said["ErrorCode"] == 0, said
+        said = self.ask("SaslAuthenticate", 2, {"AuthBytes": f"\0{user}\0{password}".encode()})
+        assert said["ErrorCode"] == 0, said
+
+    def ask(self, api, version, values=None, expect_answer=True):
+        """The answer to one request of that API, decoded; ConnectionError when there is none."""
+        key = kafka_messages.KEYS[api]
+        self.correlation += 1
+        frame = kafka_messages.request_frame(key, version, values or {}, self.correlation)
+        self.socket.sendall(struct.pack(">i", len(frame)) + frame)
+        if not expect_answer:
+            return None
+        (n,) = struct.unpack(">i", self.read(4))
+        raw = self.read(n)
+        assert struct.unpack_from(">i", raw)[0] == self.correlation
+        return kafka_messages.response(key, version, raw)
 
     def __enter__(self):
         return self
@@ -78,6 +109,13 @@ class Connection:
     def call(self, key, version, body=b""):
         self.send(key, version, body)
         return self.receive()
+
+
+def scram_upsertion(user, password, mechanism=2, iterations=4096):
+    """What AlterUserScramCredentials takes to make a user; mechanism 1 is SCRAM-SHA-256, 2 SCRAM-SHA-512."""
+    salt = os.urandom(16)
+    salted = hashlib.pbkdf2_hmac({1: "sha256", 2: "sha512"}[mechanism], password.encode(), salt, iterations)
+    return {"Name": user, "Mechanism": mechanism, "Iterations": iterations, "Salt": salt, "SaltedPassword": salted}
 
 
 FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT, LEAVE_GROUP, SYNC_GROUP = 10, 11, 12, 13, 14
