@@ -95,7 +95,7 @@ void handle_sasl_handshake(struct pending *p)
     } else if (!sasl_mechanism_parse(req->mechanism, &m) || !g->mechanisms[m]) {
         log_warn("%s: unsupported SASL mechanism %.*s", conn_peer(s->conn), SLICE_FMT(req->mechanism));
         resp.error_code = ERR_UNSUPPORTED_SASL_MECHANISM;
-    } else if (!s->worker->view || sasl_session_new(&begun, m, s->worker->view->users, &why)) {
+    } else if (!s->worker->view || sasl_session_new(&begun, m, &why)) {
         log_error("SASL cannot start: %s", why.code ? why.text : "the users are not loaded yet");
         resp.error_code = ERR_BROKER_NOT_AVAILABLE;
     } else {
@@ -153,7 +153,7 @@ static void audit_failure(struct session *s)
 /* One token; false when the session must end. *text is Kafka's words for the peer. */
 static bool take_token(struct session *s, struct slice token, struct buf *out, const char **text)
 {
-    enum sasl_state state = sasl_session_step(s->sasl, token, out);
+    enum sasl_state state = sasl_session_step(s->sasl, s->worker->view->users, token, out);
 
     *text = NULL;
     switch (state) {
