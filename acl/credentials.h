@@ -62,9 +62,9 @@ bool credential_verify(const struct credential *c, struct slice password);
 bool credential_equal(const struct credential *a, const struct credential *b); /* constant time in the keys */
 
 /* A stand-in for a user who does not exist: keys that no password gives, and a salt that only the secret, the user and
- * the shape decide, so that it is the same tomorrow and at another gateway. Mechanism, iterations, the salt's length and
- * its alphabet (Kafka's tools make salts of lower-case letters and digits) are those of `like`, a real user's. Used to
- * play SCRAM to its end with anyone, and to hash a password for nobody. */
+ * the shape decide, so that it is the same tomorrow and at another gateway. Mechanism, iterations, the salt's length
+ * and its alphabet (Kafka's tools make salts of lower-case letters and digits) are those of `like`, a real user's. Used
+ * to play SCRAM to its end with anyone, and to hash a password for nobody. */
 void credential_decoy(struct credential *out, const struct credential *like, struct slice user, struct slice secret);
 
 /* One bootstrap line, as kafka-storage's --add-scram takes it:

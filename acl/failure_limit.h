@@ -26,7 +26,7 @@ struct failure_limit;
 enum {
     FAILURE_DELAY_MS_DEFAULT = 100, /* Kafka's connection.failed.authentication.delay.ms */
     FAILURE_DELAY_MAX_MS = 10000,
-    FAILURE_LEVEL_MAX = 8, /* 100 ms, doubled seven times, is over FAILURE_DELAY_MAX_MS */
+    FAILURE_LEVEL_MAX = 8,  /* 100 ms, doubled seven times, is over FAILURE_DELAY_MAX_MS */
     FAILURE_HOLD_LEVEL = 5, /* a few typing errors cost nobody else at the address anything */
     FAILURE_FORGIVEN_MS = 10000,
     FAILURE_ADDRESSES_MAX = 16384,
@@ -41,6 +41,7 @@ int64_t failure_limit_before(struct failure_limit *l, const struct address_group
 /* It failed: when its answer may leave, from now. `waited_ms`: what failure_limit_before() asked for. */
 int64_t failure_limit_failed(struct failure_limit *l, const struct address_group *from, int64_t waited_ms,
                              int64_t now_ms);
-size_t failure_limit_addresses(const struct failure_limit *l); /* with a level, as far as known: for tests and metrics */
+size_t
+failure_limit_addresses(const struct failure_limit *l); /* with a level, as far as known: for tests and metrics */
 
 #endif

@@ -43,8 +43,8 @@ struct sasl_session;
 enum err sasl_server_setup(struct reason *why) MUST_CHECK;
 enum err sasl_session_new(struct sasl_session **out, enum sasl_mechanism m, struct reason *why) MUST_CHECK;
 void sasl_session_free(struct sasl_session *s); /* NULL is fine */
-/* One token of the client; the answer is appended to `out`, which means nothing when FAILED. PLAIN costs one PBKDF2 (a few ms of this thread). `users`:
- * the newest there are; the session takes a reference until its next step. */
+/* One token of the client; the answer is appended to `out`, which means nothing when FAILED. PLAIN costs one PBKDF2 (a
+ * few ms of this thread). `users`: the newest there are; the session takes a reference until its next step. */
 enum sasl_state sasl_session_step(struct sasl_session *s, struct users_snapshot *users, struct slice token,
                                   struct buf *out);
 /* Will the next token prove the password (or not)? True for PLAIN's only one and SCRAM's second. */

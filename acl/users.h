@@ -32,9 +32,9 @@ enum err users_apply(struct users *u, struct slice key, struct slice value, stru
 enum err users_put(struct users *u, struct slice user, const struct credential *c) MUST_CHECK;
 bool users_remove(struct users *u, struct slice user, enum credential_mechanism m);
 const struct credential *users_find(const struct users *u, struct slice user, enum credential_mechanism m);
-bool users_has(const struct users *u, struct slice user);              /* with any mechanism */
-int64_t users_deleted_ms(const struct users *u, struct slice user);     /* when, the last time; 0: never */
-bool users_has_secret(const struct users *u);                           /* the one decoys are made from is known */
+bool users_has(const struct users *u, struct slice user);           /* with any mechanism */
+int64_t users_deleted_ms(const struct users *u, struct slice user); /* when, the last time; 0: never */
+bool users_has_secret(const struct users *u);                       /* the one decoys are made from is known */
 
 /* Record bytes; appended. */
 enum err users_record_key(struct buf *out, struct slice user, enum credential_mechanism m) MUST_CHECK;

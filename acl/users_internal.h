@@ -28,10 +28,10 @@ struct users_snapshot {
     atomic_int refs;
     uint64_t id;
     size_t n;
-    struct map map;     /* name -> struct user in `all` */
-    struct user *all;   /* sorted by name */
-    struct slice *name; /* of all[i]; into the map's keys */
-    struct map deleted; /* name -> int64_t Unix ms */
+    struct map map;                    /* name -> struct user in `all` */
+    struct user *all;                  /* sorted by name */
+    struct slice *name;                /* of all[i]; into the map's keys */
+    struct map deleted;                /* name -> int64_t Unix ms */
     uint8_t secret[USERS_SECRET_SIZE]; /* the first 16 bytes place the ring, the others make the stand-ins */
     struct users_ring rings[USERS_RINGS];
 };

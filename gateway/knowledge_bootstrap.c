@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The first users of a new cluster: lines of a file, added to the table when the user has no credential there and was
- * never deleted, before anybody is told that the tables are ready. The decision is taken under the ledger's fence, so of
- * several gateways that start at once one adds them. The secret that stand-ins for unknown users are made from is added
- * in the same way, once in the table's life. A file that cannot be read is tried again for ever, with a line in the log each
- * time: without its first user a gateway is of no use. */
+ * never deleted, before anybody is told that the tables are ready. The decision is taken under the ledger's fence, so
+ * of several gateways that start at once one adds them. The secret that stand-ins for unknown users are made from is
+ * added in the same way, once in the table's life. A file that cannot be read is tried again for ever, with a line in
+ * the log each time: without its first user a gateway is of no use. */
 #include "core/base/env.h"
 #include "core/base/fs.h"
 #include "core/base/log.h"
@@ -177,6 +177,7 @@ bool knowledge_add_first_users(struct knowledge *k)
         return false; /* what it needs is freed after the ledger is closed */
     knowledge_drop_first_users(b);
     if (b->err)
-        log_error("the first users, or the secret for unknown ones, cannot be added: %s", b->why.code ? b->why.text : err_text(b->err));
+        log_error("the first users, or the secret for unknown ones, cannot be added: %s",
+                  b->why.code ? b->why.text : err_text(b->err));
     return b->err == ERR_OK;
 }

@@ -30,7 +30,8 @@ struct accept_limit *accept_limit_new(const struct accept_limit_opts *opts); /* 
 struct accept_limit *accept_limit_hold(struct accept_limit *l);              /* NULL is fine, here and below */
 void accept_limit_free(struct accept_limit *l);                              /* drops one hold */
 
-/* A connection came. ACCEPT_IN: it is a stranger until accept_limit_known(), and its handshake may begin in *wait_ms. */
+/* A connection came. ACCEPT_IN: it is a stranger until accept_limit_known(), and its handshake may begin in *wait_ms.
+ */
 enum accept_verdict accept_limit_enter(struct accept_limit *l, const struct address_group *from, int64_t now_us,
                                        int64_t *wait_ms);
 /* The stranger is one no more: it said who it is, or it left. Exactly once for each ACCEPT_IN. */

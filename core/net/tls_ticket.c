@@ -3,9 +3,9 @@
  * session takes the verdict of the first one over, and with TLS 1.3 gets a new ticket each time, so a client would be
  * let in for as long as it likes after its certificate has expired.
  *
- * Each ticket therefore carries the time at which the first certificate of the verified chain ends (the client's own, or
- * an authority's): its lifetime is cut to that, and after it the ticket does not count. Whoever shows such a ticket is
- * not refused but asked for the certificate in a full handshake, which then says what is wrong with it. */
+ * Each ticket therefore carries the time at which the first certificate of the verified chain ends (the client's own,
+ * or an authority's): its lifetime is cut to that, and after it the ticket does not count. Whoever shows such a ticket
+ * is not refused but asked for the certificate in a full handshake, which then says what is wrong with it. */
 #include "core/net/tls_internal.h"
 
 #include <time.h>

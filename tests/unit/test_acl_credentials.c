@@ -327,8 +327,7 @@ static void a_deletion_is_remembered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decoys_look_like_users),
-        cmocka_unit_test(a_deletion_is_remembered),
+        cmocka_unit_test(decoys_look_like_users),  cmocka_unit_test(a_deletion_is_remembered),
         cmocka_unit_test(rfc_7677_vector),         cmocka_unit_test(passwords_verify),
         cmocka_unit_test(limits_are_kafkas),       cmocka_unit_test(bootstrap_lines),
         cmocka_unit_test(user_records_round_trip), cmocka_unit_test(base64_is_strict),

@@ -223,8 +223,8 @@ static void a_proof_counts_only_while_its_credential_does(void **state)
         bool repeats_nonce;
         enum sasl_state want;
     } cases[] = {
-        {NULL, false, SASL_STATE_FAILED},          {NULL, true, SASL_STATE_FAILED},
-        {"new-secret", false, SASL_STATE_FAILED},  {"new-secret", true, SASL_STATE_FAILED},
+        {NULL, false, SASL_STATE_FAILED},         {NULL, true, SASL_STATE_FAILED},
+        {"new-secret", false, SASL_STATE_FAILED}, {"new-secret", true, SASL_STATE_FAILED},
         {"alice-secret", false, SASL_STATE_DONE}, {"alice-secret", true, SASL_STATE_DONE},
     };
 

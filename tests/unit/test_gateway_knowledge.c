@@ -272,9 +272,9 @@ static void test_mixed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules),         cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_bootstrap),
-        cmocka_unit_test(test_bootstrap_bad), cmocka_unit_test(test_mixed),
-        cmocka_unit_test(test_deletion_ends_certificates),
+        cmocka_unit_test(test_rules),     cmocka_unit_test(test_other_kinds),
+        cmocka_unit_test(test_bootstrap), cmocka_unit_test(test_bootstrap_bad),
+        cmocka_unit_test(test_mixed),     cmocka_unit_test(test_deletion_ends_certificates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
