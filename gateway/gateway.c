@@ -60,7 +60,8 @@ static enum err open_port(struct gateway *g, struct entrance *e, int index, stru
                               .port = (uint16_t)(e->port + index),
                               .workers = (unsigned)g->worker_count,
                               .max_connections = settings_int(g->settings, "max.connections"),
-                              .max_connections_per_ip = settings_int(g->settings, "max.connections.per.ip")};
+                              .max_connections_per_ip = settings_int(g->settings, "max.connections.per.ip"),
+                              .strangers = g->door.strangers};
     enum err err;
 
     if (e->listeners[index])
@@ -325,8 +326,9 @@ static enum err start(struct gateway *g, const char *path, struct reason *why)
 
     cluster_init(&g->cluster);
     gateway_counters_init(&g->counters);
-    if ((err = gateway_configure(g, path, why)) || (err = sasl_server_setup(why)) ||
-        (err = loop_new(&control.loop, NULL, why)) || (err = loop_on_signal(control.loop, SIGTERM, on_signal, g)) ||
+    if ((err = gateway_configure(g, path, why)) || (err = door_open(&g->door, g->settings, why)) ||
+        (err = sasl_server_setup(why)) || (err = loop_new(&control.loop, NULL, why)) ||
+        (err = loop_on_signal(control.loop, SIGTERM, on_signal, g)) ||
         (err = loop_on_signal(control.loop, SIGINT, on_signal, g)))
         return err;
     g->meters = quota_meters_new(NULL);
@@ -375,6 +377,7 @@ static void stop(struct gateway *g)
             listener_free(g->entrances[i].listeners[k]);
         tls_free(g->entrances[i].tls);
     }
+    door_close(&g->door);
     tls_free(g->tls_upstream);
     quota_meters_free(g->meters);
     principal_rules_free(g->principal_rules);

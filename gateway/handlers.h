@@ -9,6 +9,16 @@ void handle_api_versions(struct pending *p);   /* auth.c */
 void handle_sasl_handshake(struct pending *p); /* auth.c */
 void handle_sasl_authenticate(struct pending *p);
 void handle_raw_sasl(struct session *s, struct slice token); /* after SaslHandshake v0 */
+/* A session's way to PHASE_READY, whichever it is. */
+void auth_session_begins(struct session *s, int64_t waited_ms); /* `waited_ms`: what it was parked for (door.h) */
+void auth_session_gone(struct session *s);
+void auth_wait(struct session *s, int64_t ms, void (*then)(struct session *s)); /* no frame is taken meanwhile */
+void auth_is_known(struct session *s);
+int64_t auth_failure_delay(struct session *s); /* a failure: counts it, and says when it may be told, in ms */
+
+void auth_by_certificate(struct session *s); /* auth_certificate.c: mutual TLS, after the handshake */
+int64_t auth_certificate_refused(void *user, struct conn *conn); /* struct conn_ops.on_refused */
+bool auth_certificate_counts(struct session *s);                 /* asked with each request; true without mutual TLS */
 
 void handle_metadata(struct pending *p); /* metadata.c */
 void handle_find_coordinator(struct pending *p);

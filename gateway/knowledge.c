@@ -368,7 +368,8 @@ static void *keep(void *arg)
 static enum err open_tables(struct knowledge *k, struct reason *why)
 {
     for (int t = 0; t < TABLES; t++) {
-        struct ledger_config c = {.topic = topics[t], .create = true, .kafka = k->config.kafka};
+        struct ledger_config c = {
+            .topic = topics[t], .create = true, .keep = t == TABLE_USERS, .kafka = k->config.kafka};
         struct ledger_hooks hooks = {.user = &k->hooks[t], .apply = on_apply, .ready = on_read, .reset = on_reset};
         enum err err;
 

@@ -19,7 +19,7 @@ struct knowledge_bootstrap_user {
 /* The first users, on their way into the table. */
 struct knowledge_bootstrap {
     struct knowledge_bootstrap_user *users;
-    size_t n;
+    size_t n, added;
     bool waiting; /* for the ledger */
     enum err err;
     struct reason why;
@@ -67,7 +67,8 @@ struct submission;
 struct submission *knowledge_take_untold(struct knowledge *k);
 void knowledge_return_untold(struct knowledge *k, struct submission *list);
 void knowledge_finish_untold(struct submission *list, enum err err);
-/* On the keeper's thread, under the lock, which it drops for a while. False: try again, or the keeper stops. */
+/* The first users, and the secret that stand-ins for unknown users are made from. On the keeper's thread, under the
+ * lock, which it drops for a while. False: try again, or the keeper stops. */
 bool knowledge_add_first_users(struct knowledge *k);
 void knowledge_drop_first_users(struct knowledge_bootstrap *b);
 

@@ -203,6 +203,10 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
         pending_fail(p, CONN_CLOSE_PROTOCOL, wrong); /* on_closed() says so */
         return;
     }
+    if (!auth_certificate_counts(s)) {
+        pending_fail(p, CONN_CLOSE_AUTH_FAILED, "the user of the certificate was deleted");
+        return;
+    }
     if (s->phase == PHASE_READY && loop_now_ms(s->worker->loop) > s->expires_ms && p->row->key != WIRE_SASL_HANDSHAKE &&
         p->row->key != WIRE_SASL_AUTHENTICATE && p->row->key != WIRE_API_VERSIONS) {
         pending_fail(p, CONN_CLOSE_AUTH_EXPIRED, NULL);
@@ -214,39 +218,13 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
 
 /* ---- Life ---- */
 
-static void set_principal_from_certificate(struct session *s)
-{
-    struct buf dn, name;
-    struct reason why = {0};
-    enum err err;
-
-    buf_init(&dn, PRINCIPAL_DN_MAX);
-    buf_init(&name, PRINCIPAL_DN_MAX + 8);
-    err = conn_peer_cert(s->conn) ? tls_cert_subject(conn_peer_cert(s->conn), &dn) : ERR_AUTH;
-    if (!err)
-        err = principal_from_dn(s->worker->gateway->principal_rules, buf_slice(&dn), &name, &why);
-    if (!err)
-        s->principal = strdup(buf_cstr(&name));
-    buf_free(&dn);
-    buf_free(&name);
-    if (err || !s->principal) {
-        log_warn("%s: no principal from the certificate: %s", conn_peer(s->conn),
-                 why.code ? why.text : err_text(ERR_AUTH));
-        gateway_audit_login(s->worker->gateway->audit, SLICE_NULL, session_host(s), "TLS", "certificate_unmapped");
-        session_close(s, CONN_CLOSE_AUTH_FAILED, "the certificate gives no principal");
-        return;
-    }
-    s->phase = PHASE_READY;
-    conn_set_frame_max(s->conn, s->worker->gateway->frame_max);
-}
-
 static void on_ready(void *user, struct conn *conn)
 {
     struct session *s = user;
     (void)conn;
     s->phase = PHASE_NEW;
     if (s->entrance->kind == ENTRANCE_SSL)
-        set_principal_from_certificate(s);
+        auth_by_certificate(s);
 }
 
 static void on_closed(void *user, struct conn *conn, enum conn_close why, const char *detail)
@@ -270,7 +248,7 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
     }
     loop_timer_stop(&s->mute);
     upstreams_close(s);
-    sasl_session_free(s->sasl);
+    auth_session_gone(s);
     if (s->next)
         s->next->prev = s->prev;
     *s->prev = s->next;
@@ -280,7 +258,8 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
     free(s);
 }
 
-static const struct conn_ops ops = {.on_ready = on_ready, .on_frame = on_frame, .on_closed = on_closed};
+static const struct conn_ops ops = {
+    .on_ready = on_ready, .on_refused = auth_certificate_refused, .on_frame = on_frame, .on_closed = on_closed};
 
 static void on_unmute(void *arg)
 {
@@ -306,7 +285,9 @@ void session_accept(struct worker *w, struct entrance *e, int place, struct acce
     s->tail = &s->head;
     s->expires_ms = INT64_MAX;
     loop_timer_init(&s->mute, w->loop, on_unmute, s);
+    auth_session_begins(s, a.wait_ms);
     if (conn_accept(&s->conn, w->loop, a, &o)) {
+        auth_session_gone(s);
         free(s);
         return;
     }

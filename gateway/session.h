@@ -31,9 +31,19 @@ struct session {
     enum session_phase phase;
     struct sasl_session *sasl;
     enum sasl_mechanism mechanism;
-    char *principal;        /* "User:alice" once READY */
-    char *reauth_principal; /* who it was, while authenticating again */
-    int64_t expires_ms;     /* connections.max.reauth.ms; INT64_MAX: never */
+    char *principal;            /* "User:alice" once READY */
+    char *reauth_principal;     /* who it was, while authenticating again */
+    int64_t expires_ms;         /* connections.max.reauth.ms, or the certificate's end; INT64_MAX: never */
+    struct loop_timer deadline; /* to say who it is */
+    /* Authentication that waits (auth.c): before it is judged, or before its failure is told. */
+    struct loop_timer auth_timer;
+    void (*auth_then)(struct session *s); /* NULL: nothing waits */
+    struct pending *auth_request;         /* the SaslAuthenticate; NULL: a bare token, or a certificate */
+    struct buf auth_token;                /* the bare token */
+    const char *auth_text;                /* what the peer is told */
+    int64_t auth_waited_ms;
+    uint64_t users_id;        /* mutual TLS: the users its certificate was held against last */
+    int64_t certificate_from; /* mutual TLS: when the certificate's time begins, Unix seconds */
     struct pending *head, **tail;
     int pending_count;
     bool paused;            /* too many pending */

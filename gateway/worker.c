@@ -27,7 +27,7 @@ struct attach { /* lives as long as the worker */
 static void on_accept(void *arg, struct accepted a)
 {
     struct attach *at = arg;
-    session_accept(at->worker, at->entrance, at->listener - 1, a);
+    door_let_in(at->worker, at->entrance, at->listener - 1, a);
 }
 
 void worker_attach(struct worker *w, struct entrance *e, int listener_index)
@@ -148,6 +148,7 @@ static void end_worker(void *arg)
 {
     struct worker *w = arg;
     w->stopping = true;
+    door_send_away(w);
     session_close_all(w);
     key_client_free(w->keys);
     w->keys = NULL;

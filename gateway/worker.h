@@ -12,6 +12,7 @@
 #include "gateway/cluster.h"
 #include "gateway/audit.h"
 #include "gateway/counters.h"
+#include "gateway/door.h"
 #include "gateway/knowledge.h"
 #include "gateway/refusals.h"
 #include "gateway/reserved.h"
@@ -44,6 +45,7 @@ struct gateway {
     struct principal_rules *principal_rules;
     struct knowledge *knowledge;
     struct audit_log *audit; /* NULL: none */
+    struct door door;
     struct quota_meters *meters;
     struct schemas *schemas;           /* what the registry knows */
     struct dead_letters *dead_letters; /* where bad records go */
@@ -56,6 +58,7 @@ struct gateway {
     int64_t idle_ms;
     uint32_t frame_max;
     struct reserved_names reserved; /* as configured */
+    bool ends_with_certificate;     /* castellan.ssl.close.when.certificate.expires */
     int64_t reauth_ms;              /* connections.max.reauth.ms; 0: never */
     const char *keyd_socket;        /* NULL: no key process; protected topics are then refused */
 };
@@ -75,6 +78,7 @@ struct worker {
     struct map topic_ids;                  /* 16 bytes -> char * name; learned from Metadata answers */
     bool stopping;                         /* takes no more connections: what would serve them is going */
     struct session *sessions;
+    struct parked *parked;        /* connections whose turn has not come (door.c) */
     _Atomic size_t session_count; /* the status page reads it from another thread */
     struct attach *attached;      /* the listeners it accepts from */
 };

@@ -417,6 +417,7 @@ static enum err err_of(enum conn_close why)
     case CONN_CLOSE_PROTOCOL:
         return ERR_MALFORMED;
     case CONN_CLOSE_AUTH_FAILED:
+    case CONN_CLOSE_AUTH_TIMEOUT:
     case CONN_CLOSE_AUTH_EXPIRED:
         return ERR_AUTH;
     case CONN_CLOSE_NO_MEMORY:
