@@ -27,6 +27,14 @@ bool key_client_ready(const struct key_client *c)
 
 /* ---- requests ---- */
 
+static void link_request(struct key_request *list, struct key_request *r)
+{
+    r->next = list;
+    r->prev = list->prev;
+    r->prev->next = r;
+    list->prev = r;
+}
+
 static void unlink_request(struct key_client *c, struct key_request *r)
 {
     r->prev->next = r->next;
@@ -34,10 +42,10 @@ static void unlink_request(struct key_client *c, struct key_request *r)
     c->requests_n--;
 }
 
-static void finish_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
+/* `r` is in no list any more. */
+static void answer_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
                            const struct reason *why)
 {
-    unlink_request(c, r);
     if (r->set)
         key_set_answer(c, r, body, e, why);
     else if (r->json_fn)
@@ -47,20 +55,32 @@ static void finish_request(struct key_client *c, struct key_request *r, struct s
     free(r);
 }
 
-/* Those that are there now; what callbacks add stays. */
+static void finish_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
+                           const struct reason *why)
+{
+    unlink_request(c, r);
+    answer_request(c, r, body, e, why);
+}
+
+/* Those that are there now; what callbacks add stays. They are taken off the client's list first: a callback may free
+ * the client, which fails every request that it finds. */
 static void fail_requests(struct key_client *c, int64_t sent_before_ms, enum err e, const char *words)
 {
+    struct key_request failing = {.prev = &failing, .next = &failing}, *next;
     struct reason why;
-    size_t n = c->requests_n;
+    for (struct key_request *r = c->requests.next; r != &c->requests; r = next) {
+        next = r->next;
+        if (r->sent_ms >= sent_before_ms)
+            continue;
+        unlink_request(c, r);
+        link_request(&failing, r);
+    }
     reason_set(&why, e, "%s", words);
-    for (struct key_request *r = c->requests.next; n-- && r != &c->requests;) {
-        struct key_request *next = r->next;
-        bool last = next == &c->requests;
-        if (r->sent_ms < sent_before_ms)
-            finish_request(c, r, SLICE_NULL, e, &why);
-        if (last)
-            break;
-        r = next;
+    while (failing.next != &failing) {
+        struct key_request *r = failing.next;
+        r->prev->next = r->next;
+        r->next->prev = r->prev;
+        answer_request(c, r, SLICE_NULL, e, &why);
     }
 }
 
@@ -106,10 +126,7 @@ struct key_request *key_client_send(struct key_client *c, struct buf *frame, uin
     }
     r->id = id;
     r->sent_ms = key_client_now_ms();
-    r->next = &c->requests;
-    r->prev = c->requests.prev;
-    r->prev->next = r;
-    c->requests.prev = r;
+    link_request(&c->requests, r);
     c->requests_n++;
     return r;
 }

@@ -8,12 +8,14 @@
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <signal.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -539,6 +541,117 @@ static void test_bad_peers_are_cut_off(void **state)
     cleanup(&s);
 }
 
+static size_t times_in(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (; (text = strstr(text, word)); text += strlen(word))
+        n++;
+    return n;
+}
+
+static void send_whole(int fd, const struct buf *b)
+{
+    for (size_t at = 0; at < b->n;) {
+        ssize_t n = send(fd, b->p + at, b->n - at, MSG_NOSIGNAL);
+        assert_true(n > 0);
+        at += (size_t)n;
+    }
+}
+
+/* Ask for so many keys, and read no answer, that not one push more fits. */
+static void fill_to_the_brim(int fd)
+{
+    enum { KEYS_FRAME = KEYD_FRAME_HEADER + 4, RENEWED_FRAME = KEYD_FRAME_HEADER + 1 };
+    struct buf b;
+    int unread = 1;
+    buf_init(&b, 0);
+    for (size_t left = KEYD_OUT_MAX; left >= RENEWED_FRAME;) {
+        size_t n = left < KEYS_FRAME ? 0 : (left - KEYS_FRAME) / KEYD_ENTRY_SIZE;
+        n = n > KEYD_KEY_IDS_MAX ? KEYD_KEY_IDS_MAX : n;
+        buf_clear(&b);
+        size_t at = keyd_frame_begin(&b, n ? KEYD_GET : KEYD_RENEW, 7);
+        if (n) {
+            buf_u32(&b, (uint32_t)n);
+            memset(buf_grow(&b, n * ENVELOPE_KEY_ID_SIZE), 'x', n * ENVELOPE_KEY_ID_SIZE);
+        }
+        keyd_frame_end(&b, at);
+        send_whole(fd, &b);
+        left -= n ? KEYS_FRAME + n * KEYD_ENTRY_SIZE : RENEWED_FRAME;
+    }
+    while (unread)
+        assert_int_equal(ioctl(fd, SIOCOUTQ, &unread), 0);
+    buf_free(&b);
+}
+
+/* Clients that do not read are closed by the very push of an erasure: each still counts once. */
+static void test_slow_readers_closed_by_a_push_count_once(void **state)
+{
+    enum { SLOW = 3 };
+    struct server s = {.lease_ms = 2000};
+    struct key_subject carl = {.id = slice_str("carl")};
+    struct reason why = {0};
+    struct buf b, out;
+    int fds[SLOW];
+    (void)state;
+    paths(&s);
+    start(&s);
+    buf_init(&b, 0);
+    buf_init(&out, 0);
+    for (int i = 0; i < SLOW; i++) {
+        fds[i] = raw(s.socket);
+        hello(&b, KEYD_CAP_DATA);
+        send_whole(fds[i], &b);
+        fill_to_the_brim(fds[i]);
+    }
+    if (key_admin_forget(s.socket, &carl, slice_str("cli"), 20000, &out, &why))
+        fail_msg("%s", why.text);
+    assert_int_equal(times_in(buf_cstr(&out), "\"client\":\"raw\""), SLOW);
+    for (int i = 0; i < SLOW; i++)
+        close(fds[i]);
+    buf_free(&b);
+    buf_free(&out);
+    stop(&s);
+    cleanup(&s);
+}
+
+struct two_answers {
+    struct key_client *client;
+    int n;
+};
+
+static void on_json_free_client(void *arg, enum err e, struct slice json, const struct reason *why)
+{
+    struct two_answers *t = arg;
+    (void)json;
+    (void)why;
+    assert_int_not_equal(e, ERR_OK);
+    if (t->n++ == 0)
+        key_client_free(t->client);
+}
+
+/* When the key process goes, every request fails; a callback that frees the client then must not spoil the walk. */
+static void test_a_callback_may_free_the_client(void **state)
+{
+    enum { REQUESTS = 5 };
+    struct server s = {.lease_ms = 300};
+    struct key_subject alice = {.id = slice_str("alice")};
+    struct two_answers t = {0};
+    struct rig r;
+    (void)state;
+    paths(&s);
+    start(&s);
+    rig_open(&r);
+    t.client = client(&r, &s, "a");
+    stop(&s); /* the client's loop does not run: it does not know yet */
+    for (int i = 0; i < REQUESTS; i++)
+        assert_int_equal(key_client_hold(t.client, &alice, true, on_json_free_client, &t, NULL), ERR_OK);
+    while (t.n < REQUESTS)
+        uv_run(&r.loop, UV_RUN_ONCE);
+    rig_close(&r);
+    assert_int_equal(t.n, REQUESTS);
+    cleanup(&s);
+}
+
 /* Over Kafka's protocol (librdkafka's mock cluster): what was done is there after a restart. */
 static void test_restart_over_kafka(void **state)
 {
@@ -603,6 +716,8 @@ int main(void)
         cmocka_unit_test(test_many_subjects),
         cmocka_unit_test(test_leases),
         cmocka_unit_test(test_bad_peers_are_cut_off),
+        cmocka_unit_test(test_slow_readers_closed_by_a_push_count_once),
+        cmocka_unit_test(test_a_callback_may_free_the_client),
         cmocka_unit_test(test_restart_over_kafka),
     };
     signal(SIGPIPE, SIG_IGN); /* as every role does */
