@@ -7,8 +7,10 @@
 #include "crypto/key_client_internal.h"
 #include "core/base/log.h"
 #include "core/base/secret.h"
+#include "core/net/local_socket.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 int64_t key_client_now_ms(void)
 {
@@ -180,7 +182,7 @@ static enum err on_welcome(struct key_client *c, const struct keyd_frame *f)
     c->state = KEY_CLIENT_UP;
     c->lease_ms = lease_ms;
     c->lease_until_ms = c->renewal_sent_ms + lease_ms;
-    c->lease_lost = false;
+    c->lease_lost = c->complained = false;
     log_info("key client %s: connected", c->name);
     return ERR_OK;
 }
@@ -291,14 +293,10 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
         disconnect(c, "the key process sent something that cannot be understood");
 }
 
-static void on_connected(uv_connect_t *req, int status)
+static void greet(struct key_client *c)
 {
-    struct key_client *c = req->handle->data;
     struct buf f;
-    free(req);
-    if (!c)
-        return;
-    if (status < 0 || uv_read_start((uv_stream_t *)c->pipe, on_alloc, on_read)) {
+    if (uv_read_start((uv_stream_t *)c->pipe, on_alloc, on_read)) {
         disconnect(c, "no connection");
         return;
     }
@@ -317,18 +315,29 @@ static void on_connected(uv_connect_t *req, int status)
 
 static void connect_now(struct key_client *c)
 {
-    uv_connect_t *req = calloc(1, sizeof *req);
+    struct reason why = {0};
+    int fd;
+    if (local_socket_connect(&fd, c->socket_path, 0, &why)) {
+        if (!c->complained)
+            log_warn("key client %s: %s", c->name, why.text);
+        c->complained = true;
+        c->connect_after_ms = key_client_now_ms() + KEY_CLIENT_RECONNECT_MS;
+        return;
+    }
     c->pipe = calloc(1, sizeof *c->pipe);
-    if (!req || !c->pipe) {
-        free(req);
-        free(c->pipe);
-        c->pipe = NULL;
+    if (!c->pipe) {
+        close(fd);
         return;
     }
     uv_pipe_init(c->loop, c->pipe, 0);
     c->pipe->data = c;
     c->state = KEY_CLIENT_CONNECTING;
-    uv_pipe_connect(req, c->pipe, c->socket_path, on_connected);
+    if (uv_pipe_open(c->pipe, fd)) {
+        close(fd);
+        disconnect(c, "no connection");
+        return;
+    }
+    greet(c);
 }
 
 static void on_tick(uv_timer_t *t)

@@ -3,9 +3,11 @@
  * for everyone, forgetting reaches every client before it is confirmed, and without the key process nothing opens. */
 #include "core/base/fs.h"
 #include "core/base/log.h"
+#include "core/net/local_socket.h"
 #include "crypto/key_client.h"
 #include "crypto/keyd_internal.h"
 
+#include <fcntl.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <linux/sockios.h>
@@ -541,6 +543,97 @@ static void test_bad_peers_are_cut_off(void **state)
     cleanup(&s);
 }
 
+/* ---- a process in the key process's place ---- */
+
+struct impostor {
+    int listening;
+    const char *answer;
+};
+
+static void *impostor_main(void *arg)
+{
+    const struct impostor *im = arg;
+    uint8_t junk[4096];
+    struct buf b;
+    int fd = accept(im->listening, NULL, NULL);
+    buf_init(&b, 0);
+    assert_true(fd >= 0 && recv(fd, junk, sizeof junk, 0) > 0); /* HELLO */
+    size_t at = keyd_frame_begin(&b, KEYD_WELCOME, 1);
+    buf_u32(&b, 5000);
+    buf_u64(&b, 0);
+    keyd_frame_end(&b, at);
+    assert_int_equal(send(fd, b.p, b.n, MSG_NOSIGNAL), b.n);
+    assert_true(recv(fd, junk, sizeof junk, 0) > 0); /* FORGET */
+    buf_clear(&b);
+    at = keyd_frame_begin(&b, KEYD_JSON, 2);
+    buf_put_str(&b, im->answer);
+    keyd_frame_end(&b, at);
+    assert_int_equal(send(fd, b.p, b.n, MSG_NOSIGNAL), b.n);
+    while (recv(fd, junk, sizeof junk, 0) > 0) {
+    }
+    close(fd);
+    buf_free(&b);
+    return NULL;
+}
+
+/* Forgetting is a success only with a receipt that holds for this person. */
+static void test_an_answer_that_is_no_receipt_is_no_success(void **state)
+{
+    static const char *const answers[] = {"", "{}", "{\"ok\":true}", "{\"receipt\":{\"level\":\"E2\",\"seq\":7}}"};
+    struct server s = {.lease_ms = 300};
+    struct key_subject alice = {.id = slice_str("alice")}, bob = {.id = slice_str("bob")};
+    struct buf out, receipt;
+    (void)state;
+    paths(&s);
+    start(&s);
+    buf_init(&out, 0);
+    buf_init(&receipt, 0);
+    assert_int_equal(key_admin_forget(s.socket, &alice, slice_str("cli"), 20000, &receipt, NULL), ERR_OK);
+    stop(&s);
+    for (size_t i = 0; i <= sizeof answers / sizeof *answers; i++) {
+        bool last = i == sizeof answers / sizeof *answers; /* a receipt that holds, for somebody else */
+        struct impostor im = {.answer = last ? buf_cstr(&receipt) : answers[i]};
+        struct reason why = {0};
+        pthread_t thread;
+        assert_int_equal(local_socket_listen(&im.listening, s.socket, NULL), ERR_OK);
+        fcntl(im.listening, F_SETFL, 0);
+        assert_int_equal(pthread_create(&thread, NULL, impostor_main, &im), 0);
+        buf_clear(&out);
+        assert_int_equal(key_admin_forget(s.socket, &bob, slice_str("cli"), 20000, &out, &why),
+                         ERR_UNKNOWN_SERVER_ERROR);
+        assert_non_null(strstr(why.text, "no receipt"));
+        pthread_join(thread, NULL);
+        close(im.listening);
+    }
+    buf_free(&out);
+    buf_free(&receipt);
+    cleanup(&s);
+}
+
+/* Where others may come, no root is made and no socket served. */
+static void test_a_folder_open_to_others_is_refused(void **state)
+{
+    struct server s = {.lease_ms = 300};
+    struct keyd_opts o = {.lease_ms = 300, .topics_exist = true, .env = env_system()};
+    struct reason why = {0};
+    struct loop *loop;
+    struct keyd *d;
+    (void)state;
+    paths(&s);
+    o.socket_path = s.socket;
+    o.root_file = s.root;
+    o.mark_file = s.mark;
+    o.signing_key_file = s.signing;
+    o.public_key_file = s.public_key;
+    assert_int_equal(chmod(s.dir, 0755), 0);
+    assert_int_equal(loop_new(&loop, NULL, NULL), ERR_OK);
+    assert_int_equal(keyd_new(&d, loop, &o, &why), ERR_BAD_CONFIG);
+    assert_non_null(strstr(why.text, "open to other users"));
+    assert_false(fs_exists(s.root));
+    loop_free(loop);
+    cleanup(&s);
+}
+
 static size_t times_in(const char *text, const char *word)
 {
     size_t n = 0;
@@ -716,6 +809,8 @@ int main(void)
         cmocka_unit_test(test_many_subjects),
         cmocka_unit_test(test_leases),
         cmocka_unit_test(test_bad_peers_are_cut_off),
+        cmocka_unit_test(test_an_answer_that_is_no_receipt_is_no_success),
+        cmocka_unit_test(test_a_folder_open_to_others_is_refused),
         cmocka_unit_test(test_slow_readers_closed_by_a_push_count_once),
         cmocka_unit_test(test_a_callback_may_free_the_client),
         cmocka_unit_test(test_restart_over_kafka),
