@@ -138,10 +138,10 @@ static void test_a_path_of_any_length(void **state)
     (void)state;
     snprintf(path, sizeof path, "%s", top);
     while (strlen(path) < 1000) {
-        strcat(path, "/a-folder-with-a-name-of-some-length");
+        snprintf(path + strlen(path), sizeof path - strlen(path), "/a-folder-with-a-name-of-some-length");
         assert_int_equal(mkdir(path, 0700), 0);
     }
-    strcat(path, "/s");
+    snprintf(path + strlen(path), sizeof path - strlen(path), "/s");
     if (local_socket_listen(&server, path, &why))
         fail_msg("%s", why.text);
     assert_int_equal(stat(path, &st), 0);
