@@ -18,17 +18,6 @@
 
 /* ---- ApiVersions ---- */
 
-static bool software_name_is_valid(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
-        bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alnum && ((c != '-' && c != '.') || i == 0 || i + 1 == s.n))
-            return false;
-    }
-    return s.n > 0;
-}
-
 void handle_api_versions(struct pending *p)
 {
     const struct api_versions_request *req = p->body;
@@ -48,11 +37,13 @@ void handle_api_versions(struct pending *p)
     if (!req) { /* a version nobody knows: a v0 answer that tells which ones are known */
         resp.error_code = ERR_UNSUPPORTED_VERSION;
         p->version = 0;
-    } else if (p->version >= 3 && (!software_name_is_valid(req->client_software_name) ||
-                                   !software_name_is_valid(req->client_software_version))) {
+    } else if (p->version >= 3 && (!client_software_is_valid(req->client_software_name) ||
+                                   !client_software_is_valid(req->client_software_version))) {
         resp.error_code = ERR_INVALID_REQUEST;
         pending_answer(p, &resp);
         return;
+    } else if (p->version >= 3) {
+        client_software_set(&p->session->software, req->client_software_name, req->client_software_version);
     }
     for (size_t i = 0; (row = api_at(i)); i++) {
         struct api_versions_response_api_version *a = &resp.api_keys.v[resp.api_keys.n];

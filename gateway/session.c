@@ -92,20 +92,25 @@ void session_close(struct session *s, enum conn_close why, const char *detail)
 
 /* ---- Frames ---- */
 
-static const char *check_request(struct session *s, struct pending *p)
+/* *close: CONN_CLOSE_PROTOCOL before the call. */
+static const char *check_request(struct session *s, struct pending *p, enum conn_close *close)
 {
     unsigned phase = s->phase == PHASE_READY ? API_READY : API_BEFORE_AUTH;
     int16_t min, max;
 
-    if (!p->row || !p->api)
+    if (!p->row || !p->api) {
+        *close = CONN_CLOSE_NOT_SERVED;
         return "a request of an unknown API";
+    }
     if (!(p->row->phases & phase))
         return s->phase == PHASE_READY ? "a request that is not valid now" : "a request before authentication";
+    *close = CONN_CLOSE_NOT_SERVED;
     if (!api_versions(&s->worker->gateway->cluster, p->row, &min, &max))
         return "a request of an API the cluster does not serve";
     /* Produce is advertised from 0, but 0-2 are refused (KAFKA-18659) */
     if (p->version < min || p->version > max || p->version < p->api->min)
         return "a request of a version that is not served";
+    *close = CONN_CLOSE_PROTOCOL;
     p->body = wire_struct_new(p->api->request->body, &p->arena);
     return p->body ? NULL : "out of memory";
 }
@@ -121,7 +126,20 @@ static bool is_unknown_api_versions(struct pending *p)
     return !c.error && key == WIRE_API_VERSIONS && (version < 0 || version > wire_api(key)->max);
 }
 
-static const char *parse_request(struct session *s, struct pending *p)
+/* Kafka reads what it knows of a request and lets the rest be, and so do we (docs/leniencies.md). What is forwarded
+ * ends where the decoded request ends. */
+static void drop_surplus(struct pending *p, const struct cursor *end)
+{
+    if (!cursor_left(end))
+        return;
+    metric_add(metrics_counter("castellan_gateway_surplus_requests_total", NULL,
+                               "Requests with bytes after their end, which were dropped."),
+               1);
+    p->frame.n -= cursor_left(end);
+    p->body_bytes.n -= cursor_left(end);
+}
+
+static const char *parse_request(struct session *s, struct pending *p, enum conn_close *close)
 {
     struct cursor c = cursor_of(buf_slice(&p->frame));
     struct request_header h;
@@ -136,15 +154,17 @@ static const char *parse_request(struct session *s, struct pending *p)
         return "a request header does not parse";
     p->row = api_find(h.request_api_key);
     p->api = wire_api(h.request_api_key);
+    p->key = h.request_api_key;
     p->version = h.request_api_version;
     p->correlation_id = h.correlation_id;
     p->client_id = h.client_id;
     p->body_bytes = slice_of(c.p, cursor_left(&c));
-    wrong = check_request(s, p);
+    wrong = check_request(s, p, close);
     if (wrong)
         return wrong;
-    if (p->api->request->decode(p->body, &c, p->version, &p->arena) || cursor_finish(&c))
+    if (p->api->request->decode(p->body, &c, p->version, &p->arena))
         return "a request body does not parse";
+    drop_surplus(p, &c);
     return NULL;
 }
 
@@ -180,11 +200,25 @@ static void pause_if_many(struct session *s)
         conn_resume(s->conn);
 }
 
+/* Told here, where the request is known, and not when the connection is closed: a client may come back for ever. */
+static void log_not_served(struct session *s, const struct pending *p, const char *wrong)
+{
+    char what[CLIENT_DESCRIPTION_MAX];
+    uint64_t held;
+
+    if (!log_limit_pass(&s->worker->not_served, loop_now_ms(s->worker->loop), &held))
+        return;
+    client_describe_request(what, p->key, p->version, p->client_id, &s->software);
+    log_warn("%s (%s): %s: %s; %llu such lines were left out", conn_peer(s->conn),
+             principal_text(s) ? principal_text(s) : "not authenticated", wrong, what, (unsigned long long)held);
+}
+
 static void on_frame(void *user, struct conn *conn, struct slice frame)
 {
     struct session *s = user;
     struct pending *p;
     const char *wrong;
+    enum conn_close close = CONN_CLOSE_PROTOCOL;
 
     (void)conn;
     if (s->phase == PHASE_CLOSING)
@@ -198,9 +232,11 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
         session_close(s, CONN_CLOSE_NO_MEMORY, NULL);
         return;
     }
-    wrong = parse_request(s, p);
+    wrong = parse_request(s, p, &close);
     if (wrong) {
-        pending_fail(p, CONN_CLOSE_PROTOCOL, wrong); /* on_closed() says so */
+        if (close == CONN_CLOSE_NOT_SERVED)
+            log_not_served(s, p, wrong);
+        pending_fail(p, close, wrong); /* on_closed() says so otherwise */
         return;
     }
     if (!auth_certificate_counts(s)) {
@@ -233,9 +269,9 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
     bool more = detail && *detail && strcmp(detail, conn_close_text(why)) != 0;
 
     metric_add(s->worker->gateway->counters.disconnects[why], 1);
-    /* a failed authentication, a lost node and a shutdown were told where they happened */
+    /* a failed authentication, a lost node, a shutdown and what is not served were told where they happened */
     if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_RESET && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_SHUTDOWN &&
-        why != CONN_CLOSE_AUTH_FAILED)
+        why != CONN_CLOSE_AUTH_FAILED && why != CONN_CLOSE_NOT_SERVED)
         log_warn("%s (%s): %s%s%s", conn_peer(conn), principal_text(s) ? principal_text(s) : "not authenticated",
                  conn_close_text(why), more ? ": " : "", more ? detail : "");
     s->phase = PHASE_CLOSING;

@@ -3,6 +3,7 @@
 #define CASTELLAN_GATEWAY_SESSION_H
 
 #include "core/base/arena.h"
+#include "core/wire/client.h"
 #include "core/wire/header.h"
 #include "gateway/worker.h"
 
@@ -29,6 +30,7 @@ struct session {
     int place; /* of the node this port stands for; -1: bootstrap */
     struct conn *conn;
     enum session_phase phase;
+    struct client_software software; /* what it says it is */
     struct sasl_session *sasl;
     enum sasl_mechanism mechanism;
     char *principal;            /* "User:alice" once READY */
@@ -60,7 +62,7 @@ struct pending {
     struct pending *next;
     const struct api_row *row;
     const struct wire_api *api;
-    int16_t version;
+    int16_t key, version; /* as asked for, served or not */
     int32_t correlation_id;
     struct slice client_id;
     struct buf frame;        /* owned; slices of the request point here */

@@ -5,6 +5,7 @@
 #include "acl/principal.h"
 #include "acl/quota_meter.h"
 #include "acl/sasl_server.h"
+#include "core/base/log_limit.h"
 #include "core/base/map.h"
 #include "core/base/metrics.h"
 #include "core/net/conn.h"
@@ -76,6 +77,7 @@ struct worker {
     struct schema_topics *schema_topics;   /* what topics ask of their data (schema_topics.h) */
     struct refusals *refusals, *throttles; /* by principal */
     struct map topic_ids;                  /* 16 bytes -> char * name; learned from Metadata answers */
+    struct log_limit not_served;           /* lines about what clients ask for and is not served */
     bool stopping;                         /* takes no more connections: what would serve them is going */
     struct session *sessions;
     struct parked *parked;        /* connections whose turn has not come (door.c) */
