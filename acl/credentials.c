@@ -181,34 +181,83 @@ enum err credential_user_validate(struct slice user, struct reason *why)
 
 bool credential_verify(const struct credential *c, struct slice password)
 {
-    static const struct credential dummy = {
-        .mechanism = CREDENTIAL_SCRAM_SHA_512, .iterations = CREDENTIAL_ITERATIONS_MIN, .salt_n = CREDENTIAL_SALT_SIZE};
-    const struct credential *use = c ? c : &dummy;
-    size_t size = credential_digest_size(use->mechanism);
+    size_t size = credential_digest_size(c->mechanism);
     uint8_t salted[CREDENTIAL_DIGEST_MAX];
-    struct credential got = *use;
-    bool same = password.n <= CREDENTIAL_PASSWORD_MAX && salt_password(use, password, salted) && derive(&got, salted) &&
-                secret_equal(slice_of(got.stored_key, size), slice_of(use->stored_key, size));
+    struct credential got = *c;
+    bool same = password.n <= CREDENTIAL_PASSWORD_MAX && salt_password(c, password, salted) && derive(&got, salted) &&
+                secret_equal(slice_of(got.stored_key, size), slice_of(c->stored_key, size));
 
     secret_wipe(salted, sizeof salted);
     credential_wipe(&got);
-    return same && c != NULL;
+    return same;
 }
 
-void credential_decoy(struct credential *out, enum credential_mechanism m, struct slice user, struct slice secret)
+bool credential_equal(const struct credential *a, const struct credential *b)
 {
-    uint8_t salt[CREDENTIAL_DIGEST_MAX], key[CREDENTIAL_DIGEST_MAX];
+    size_t size = credential_digest_size(a->mechanism);
 
-    *out = (struct credential){.mechanism = m, .iterations = CREDENTIAL_ITERATIONS_MIN, .salt_n = CREDENTIAL_SALT_SIZE};
-    if (!hmac(EVP_sha512(), secret, user, salt) ||
-        !hmac(EVP_sha512(), slice_of(salt, sizeof salt), slice_str("decoy"), key))
-        secret_wipe(key, sizeof key);
-    memcpy(out->salt, salt, CREDENTIAL_SALT_SIZE);
+    return a->mechanism == b->mechanism && a->iterations == b->iterations &&
+           slice_eq(slice_of(a->salt, a->salt_n), slice_of(b->salt, b->salt_n)) &&
+           secret_equal(slice_of(a->stored_key, size), slice_of(b->stored_key, size)) &&
+           secret_equal(slice_of(a->server_key, size), slice_of(b->server_key, size));
+}
+
+/* --- decoys --- */
+
+static const char salt_alphabet[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+static bool salt_is_text(const struct credential *c)
+{
+    for (uint32_t i = 0; i < c->salt_n; i++)
+        if (c->salt[i] == 0 || !strchr(salt_alphabet, c->salt[i]))
+            return false;
+    return true;
+}
+
+/* Block number `label` of the bytes that stand for this user and shape; false (and zeros): HMAC failed. */
+static bool decoy_block(const struct credential *shape, struct slice user, struct slice secret, uint8_t label,
+                        uint8_t out[CREDENTIAL_DIGEST_MAX])
+{
+    uint8_t text[16 + CREDENTIAL_USER_MAX] = {label,
+                                              (uint8_t)shape->mechanism,
+                                              (uint8_t)(shape->iterations >> 8),
+                                              (uint8_t)shape->iterations,
+                                              (uint8_t)(shape->salt_n >> 8),
+                                              (uint8_t)shape->salt_n};
+    size_t n = user.n < CREDENTIAL_USER_MAX ? user.n : CREDENTIAL_USER_MAX;
+
+    memset(out, 0, CREDENTIAL_DIGEST_MAX);
+    if (n)
+        memcpy(text + 16, user.p, n);
+    return hmac(EVP_sha512(), secret, slice_of(text, 16 + n), out);
+}
+
+/* Kafka's text salts are a number of 130 bits in base 36 without leading zeros: of 26 digits the first is always 1. */
+static void make_text(struct credential *c)
+{
+    for (uint32_t i = 0; i < c->salt_n; i++)
+        c->salt[i] = (uint8_t)salt_alphabet[i ? c->salt[i] % 36 : 1 + c->salt[i] % 35];
+    if (c->salt_n == 26)
+        c->salt[0] = '1';
+}
+
+void credential_decoy(struct credential *out, const struct credential *like, struct slice user, struct slice secret)
+{
+    enum { LABEL_STORED_KEY = 254, LABEL_SERVER_KEY = 255 };
+    uint8_t block[CREDENTIAL_DIGEST_MAX];
+
+    *out = (struct credential){.mechanism = like->mechanism, .iterations = like->iterations, .salt_n = like->salt_n};
+    for (uint32_t at = 0; at < out->salt_n; at += sizeof block) {
+        uint32_t left = out->salt_n - at;
+        (void)decoy_block(out, user, secret, (uint8_t)(at / sizeof block), block);
+        memcpy(out->salt + at, block, left < sizeof block ? left : sizeof block);
+    }
+    if (salt_is_text(like))
+        make_text(out);
     /* A StoredKey with no known preimage, unknown to anyone without the secret. */
-    memcpy(out->stored_key, key, sizeof key);
-    memcpy(out->server_key, key, sizeof key);
-    secret_wipe(salt, sizeof salt);
-    secret_wipe(key, sizeof key);
+    (void)decoy_block(out, user, secret, LABEL_STORED_KEY, out->stored_key);
+    (void)decoy_block(out, user, secret, LABEL_SERVER_KEY, out->server_key);
+    secret_wipe(block, sizeof block);
 }
 
 /* --- bootstrap lines --- */

@@ -56,13 +56,16 @@ enum err credential_from_salted(struct credential *out, enum credential_mechanis
 enum err credential_user_validate(struct slice user, struct reason *why) MUST_CHECK;
 void credential_wipe(struct credential *c);
 
-/* Does the password belong to the credential? Costs one PBKDF2 (a few ms). `c` NULL: the same work on a fixed dummy of
- * mechanism SHA-512 and the least iterations, then false, so that time does not tell who exists. */
+/* Does the password belong to the credential? Costs one PBKDF2 (a few ms). For a user who may not exist see
+ * users_snapshot_check_password(), which does the same work for everybody. */
 bool credential_verify(const struct credential *c, struct slice password);
+bool credential_equal(const struct credential *a, const struct credential *b); /* constant time in the keys */
 
-/* A stand-in for a user who does not exist: salt from HMAC(secret, user) so that it is stable, keys that no password
- * gives. Used to play SCRAM to its end with anyone. */
-void credential_decoy(struct credential *out, enum credential_mechanism m, struct slice user, struct slice secret);
+/* A stand-in for a user who does not exist: keys that no password gives, and a salt that only the secret, the user and
+ * the shape decide, so that it is the same tomorrow and at another gateway. Mechanism, iterations, the salt's length
+ * and its alphabet (Kafka's tools make salts of lower-case letters and digits) are those of `like`, a real user's. Used
+ * to play SCRAM to its end with anyone, and to hash a password for nobody. */
+void credential_decoy(struct credential *out, const struct credential *like, struct slice user, struct slice secret);
 
 /* One bootstrap line, as kafka-storage's --add-scram takes it:
  *   SCRAM-SHA-512=[name=admin,iterations=4096,salt="BASE64",saltedpassword="BASE64"]

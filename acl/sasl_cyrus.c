@@ -5,7 +5,7 @@
  *
  * SCRAM is fed with the "authPassword" property, whose value for a user is
  *     SCRAM-SHA-512$ITERATIONS:SALT$STOREDKEY:SERVERKEY   (the last three in base64)
- * so that cyrus never sees a password; for a user who does not exist it is a decoy, so that the exchange goes to its
+ * so that cyrus never sees a password; for a user who does not exist it is a stand-in, so that the exchange goes to its
  * end and fails there as with a wrong password. PLAIN asks the USERDB_CHECKPASS callback.
  *
  * What to know of cyrus 2.1.28: the server's part of the SCRAM nonce is 24 characters out of a generator seeded with 48
@@ -17,7 +17,6 @@
 #include "acl/sasl_internal.h"
 #include "core/base/log.h"
 
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <sasl/saslplug.h>
 #include <stdlib.h>
@@ -27,7 +26,6 @@
 static pthread_once_t started_once = PTHREAD_ONCE_INIT;
 static enum err started = ERR_UNAVAILABLE;
 static struct reason started_why;
-static uint8_t decoy_secret[32];
 
 typedef int (*callback_fn)(void);
 typedef void (*any_fn)(void); /* the detour that lets one function type become another without a warning */
@@ -103,14 +101,12 @@ static int check_password(sasl_conn_t *conn, void *context, const char *user, co
                           struct propctx *properties)
 {
     struct sasl_session *s = session_of(context);
-    const struct credential *c;
 
     (void)conn;
     (void)properties;
     if (!s || s->mechanism != SASL_MECHANISM_PLAIN)
         return SASL_FAIL;
-    c = users_snapshot_any(s->users, slice_str(user));
-    return credential_verify(c, slice_of(password, n)) ? SASL_OK : SASL_BADAUTH;
+    return users_snapshot_check_password(s->users, slice_str(user), slice_of(password, n)) ? SASL_OK : SASL_BADAUTH;
 }
 
 static enum credential_mechanism credential_mechanism_of_session(const struct sasl_session *s)
@@ -129,18 +125,17 @@ static enum credential_mechanism credential_mechanism_of_session(const struct sa
 static int serve_secret(struct sasl_session *s, sasl_server_params_t *params, const char *property, struct slice user)
 {
     enum credential_mechanism m = credential_mechanism_of_session(s);
-    const struct credential *c = m == CREDENTIAL_UNKNOWN ? NULL : users_snapshot_find(s->users, user, m);
-    struct credential decoy;
+    const struct credential *c = &s->used, *own;
     size_t size = credential_digest_size(m);
     struct buf text;
     int r = SASL_NOMEM;
 
     if (m == CREDENTIAL_UNKNOWN)
         return SASL_NOUSER;
-    if (!c) {
-        credential_decoy(&decoy, m, user, slice_of(decoy_secret, sizeof decoy_secret));
-        c = &decoy;
-    }
+    users_snapshot_decoy(s->users, user, m, &s->used);
+    own = users_snapshot_find(s->users, user, m);
+    if (own)
+        s->used = *own;
     buf_init(&text, 0);
     buf_printf(&text, "%s$%u:", credential_mechanism_name(m), c->iterations);
     base64_put(&text, slice_of(c->salt, c->salt_n));
@@ -239,8 +234,6 @@ static enum err start(struct reason *why)
     };
     int r;
 
-    if (RAND_bytes(decoy_secret, sizeof decoy_secret) != 1)
-        return reason_set(why, ERR_UNAVAILABLE, "no randomness");
     sasl_set_mutex(mutex_new, mutex_lock, mutex_unlock, mutex_free);
     r = sasl_server_init(callbacks, NULL);
     if (r == SASL_OK)

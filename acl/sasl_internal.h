@@ -19,7 +19,8 @@ struct sasl_session {
     const char *error;
     int steps;
     sasl_conn_t *conn;
-    struct users_snapshot *users;
+    struct users_snapshot *users; /* of the step at hand, or of the last one */
+    struct credential used;       /* SCRAM: what the exchange is about, the user's own or a stand-in */
     sasl_callback_t callbacks[SASL_CALLBACKS];
     char claimed[CREDENTIAL_USER_MAX + 1]; /* the user's name out of the first token */
     size_t claimed_n;

@@ -70,14 +70,12 @@ bool sasl_scram_final(const struct sasl_session *s, struct slice final, struct b
     bool sha512 = s->mechanism == SASL_MECHANISM_SCRAM_SHA_512;
     const EVP_MD *md = sha512 ? EVP_sha512() : EVP_sha256();
     size_t size = sha512 ? 64 : 32;
-    const struct credential *c = users_snapshot_find(s->users, sasl_session_claimed(s),
-                                                     sha512 ? CREDENTIAL_SCRAM_SHA_512 : CREDENTIAL_SCRAM_SHA_256);
     struct slice proof = part_of(final, "p=");
     uint8_t signature[CREDENTIAL_DIGEST_MAX];
     struct buf auth;
     bool ok;
 
-    if (!c || slice_is_null(proof) || proof.p + proof.n != final.p + final.n)
+    if (slice_is_null(proof) || proof.p + proof.n != final.p + final.n)
         return false;
     buf_init(&auth, 4 * SASL_TOKEN_MAX);
     buf_put_slice(&auth, buf_slice(&s->client_first_bare));
@@ -85,7 +83,7 @@ bool sasl_scram_final(const struct sasl_session *s, struct slice final, struct b
     buf_put_slice(&auth, buf_slice(&s->server_first));
     buf_u8(&auth, ',');
     buf_put(&auth, final.p, final.n - proof.n - 3); /* without ",p=" and the proof */
-    ok = !buf_error(&auth) && verify(c, md, size, buf_slice(&auth), proof, signature);
+    ok = !buf_error(&auth) && verify(&s->used, md, size, buf_slice(&auth), proof, signature);
     if (ok) {
         buf_put_str(out, "v=");
         base64_put(out, slice_of(signature, size));

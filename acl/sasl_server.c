@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A SASL session: our reading of the token first (sasl_token.c), then cyrus's step, then, before DONE, the check that
- * the name cyrus authenticated is the name that was claimed. Any failure is final. */
+ * the name cyrus authenticated is the name that was claimed, and that the credential the exchange began with is still
+ * the user's. Any failure is final. */
 #include "acl/sasl_internal.h"
 
 #include <stdlib.h>
@@ -64,8 +65,7 @@ const char *sasl_reason_name(enum sasl_reason r)
     return "internal";
 }
 
-enum err sasl_session_new(struct sasl_session **out, enum sasl_mechanism m, struct users_snapshot *users,
-                          struct reason *why)
+enum err sasl_session_new(struct sasl_session **out, enum sasl_mechanism m, struct reason *why)
 {
     enum err e = sasl_server_setup(why);
     struct sasl_session *s;
@@ -79,7 +79,6 @@ enum err sasl_session_new(struct sasl_session **out, enum sasl_mechanism m, stru
     *s = (struct sasl_session){.magic = SASL_SESSION_MAGIC, .mechanism = m, .state = SASL_STATE_MORE};
     buf_init(&s->client_first_bare, SASL_TOKEN_MAX);
     buf_init(&s->server_first, SASL_TOKEN_MAX);
-    s->users = users_snapshot_ref(users);
     if (sasl_cyrus_conn_new(s) != SASL_OK) {
         sasl_session_free(s);
         return reason_set(why, ERR_NO_MEMORY, "cyrus-sasl makes no session");
@@ -97,6 +96,7 @@ void sasl_session_free(struct sasl_session *s)
     buf_wipe_free(&s->client_first_bare);
     buf_wipe_free(&s->server_first);
     users_snapshot_unref(s->users);
+    credential_wipe(&s->used);
     s->magic = 0;
     free(s);
 }
@@ -147,7 +147,31 @@ static struct slice without_gs2_header(struct slice token)
     return token;
 }
 
-enum sasl_state sasl_session_step(struct sasl_session *s, struct slice token, struct buf *out)
+static void look_at(struct sasl_session *s, struct users_snapshot *users)
+{
+    users_snapshot_ref(users);
+    users_snapshot_unref(s->users);
+    s->users = users;
+}
+
+/* The user as the users are now has the very credential the proof was made with. */
+static bool still_counts(const struct sasl_session *s)
+{
+    const struct credential *now;
+
+    if (s->mechanism == SASL_MECHANISM_PLAIN) /* checked within this step */
+        return users_snapshot_any(s->users, sasl_session_claimed(s)) != NULL;
+    now = users_snapshot_find(s->users, sasl_session_claimed(s), s->used.mechanism);
+    return now && credential_equal(now, &s->used);
+}
+
+bool sasl_session_decides_next(const struct sasl_session *s)
+{
+    return s->state == SASL_STATE_MORE && (s->mechanism == SASL_MECHANISM_PLAIN || s->steps == 1);
+}
+
+enum sasl_state sasl_session_step(struct sasl_session *s, struct users_snapshot *users, struct slice token,
+                                  struct buf *out)
 {
     const char *error = NULL, *answer = NULL;
     unsigned answer_n = 0;
@@ -156,14 +180,15 @@ enum sasl_state sasl_session_step(struct sasl_session *s, struct slice token, st
 
     if (s->state != SASL_STATE_MORE)
         return fail(s, SASL_REASON_INTERNAL, NULL);
+    look_at(s, users);
     reason = read_token(s, token, &error);
-    if (reason == SASL_REASON_CREDENTIALS && s->mechanism == SASL_MECHANISM_PLAIN)
-        (void)credential_verify(NULL, slice_str("x")); /* an impossible name costs what an unknown one does */
+    if (reason == SASL_REASON_CREDENTIALS && s->mechanism == SASL_MECHANISM_PLAIN) /* costs what an unknown name does */
+        (void)users_snapshot_check_password(s->users, SLICE_NULL, slice_str("x"));
     if (reason != SASL_REASON_NONE)
         return fail(s, reason, error);
     if (s->mechanism != SASL_MECHANISM_PLAIN && s->steps == 1 && sasl_scram_nonce_is_repeated(s, token)) {
         s->steps++;
-        if (!sasl_scram_final(s, token, out))
+        if (!sasl_scram_final(s, token, out) || !still_counts(s))
             return fail(s, SASL_REASON_CREDENTIALS, NULL);
         s->state = SASL_STATE_DONE;
         return s->state;
@@ -179,6 +204,8 @@ enum sasl_state sasl_session_step(struct sasl_session *s, struct slice token, st
         return fail(s, r == SASL_NOMEM ? SASL_REASON_INTERNAL : SASL_REASON_CREDENTIALS, NULL);
     if (r == SASL_OK && !(property_is_claimed(s, SASL_AUTHUSER) && property_is_claimed(s, SASL_USERNAME)))
         return fail(s, SASL_REASON_INTERNAL, NULL);
+    if (r == SASL_OK && !still_counts(s))
+        return fail(s, SASL_REASON_CREDENTIALS, NULL);
     buf_put(out, answer, answer_n);
     if (r == SASL_CONTINUE && s->mechanism != SASL_MECHANISM_PLAIN)
         sasl_scram_keep(&s->server_first, slice_of(answer, answer_n));

@@ -8,8 +8,9 @@
  * KIP-152) as a step function over bytes: what arrived in a SaslAuthenticate goes in, what goes back comes out. The
  * mechanisms are cyrus-sasl's; credentials come from a users snapshot, never from files.
  *
- * A session belongs to one thread at a time; sessions on different threads are independent. It holds a reference to the
- * users' snapshot it was made with. */
+ * Each step is given the users as they are then: a user who was deleted, or whose password was changed, after the
+ * exchange began does not get through its end. A session belongs to one thread at a time; sessions on different threads
+ * are independent. */
 
 enum sasl_mechanism { SASL_MECHANISM_PLAIN, SASL_MECHANISM_SCRAM_SHA_256, SASL_MECHANISM_SCRAM_SHA_512 };
 enum { SASL_MECHANISMS = 3, SASL_TOKEN_MAX = 8192 };
@@ -33,6 +34,7 @@ enum sasl_reason {
     SASL_REASON_EXTENSION,        /* tokenauth=true (delegation tokens are not served), or a mandatory extension */
     SASL_REASON_INTERNAL,
 };
+enum { SASL_REASONS = SASL_REASON_INTERNAL + 1 };
 const char *sasl_reason_name(enum sasl_reason r); /* "wrong_credentials": a metric's label */
 
 struct sasl_session;
@@ -40,11 +42,14 @@ struct sasl_session;
 /* Once per process, before the first session, from any thread; later calls give the first call's result. Fails when a
  * mechanism of cyrus-sasl is not installed. */
 enum err sasl_server_setup(struct reason *why) MUST_CHECK;
-enum err sasl_session_new(struct sasl_session **out, enum sasl_mechanism m, struct users_snapshot *users,
-                          struct reason *why) MUST_CHECK;
+enum err sasl_session_new(struct sasl_session **out, enum sasl_mechanism m, struct reason *why) MUST_CHECK;
 void sasl_session_free(struct sasl_session *s); /* NULL is fine */
-/* One token of the client; the answer is appended to `out`. PLAIN costs one PBKDF2 (a few ms of this thread). */
-enum sasl_state sasl_session_step(struct sasl_session *s, struct slice token, struct buf *out);
+/* One token of the client; the answer is appended to `out`, which means nothing when FAILED. PLAIN costs one PBKDF2 (a
+ * few ms of this thread). `users`: the newest there are; the session takes a reference until its next step. */
+enum sasl_state sasl_session_step(struct sasl_session *s, struct users_snapshot *users, struct slice token,
+                                  struct buf *out);
+/* Will the next token prove the password (or not)? True for PLAIN's only one and SCRAM's second. */
+bool sasl_session_decides_next(const struct sasl_session *s);
 struct slice sasl_session_user(const struct sasl_session *s); /* without "User:"; null unless DONE */
 /* The name the client claimed, for the log line of a failure; null if none was read. Not trustworthy. */
 struct slice sasl_session_claimed(const struct sasl_session *s);

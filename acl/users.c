@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Users and their credentials: a map from name to a user holding one credential per mechanism. The snapshot copies all
  * of them once into one array, sorted by name, with a map for lookup; the last reference wipes it. */
-#include "acl/users.h"
+#include "acl/users_internal.h"
 #include "acl/acl_base64.h"
 #include "acl/acl_json.h"
-#include "core/base/map.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
-struct user {
-    struct credential sha256, sha512; /* mechanism CREDENTIAL_UNKNOWN: absent */
-};
-
 struct users {
-    struct map map; /* name -> struct user */
-};
-
-struct users_snapshot {
-    atomic_int refs;
-    size_t n;
-    struct map map;     /* name -> struct user in `all` */
-    struct user *all;   /* sorted by name */
-    struct slice *name; /* of all[i]; into the map's keys */
+    struct map map;     /* name -> struct user */
+    struct map deleted; /* name -> int64_t Unix ms */
+    uint8_t secret[USERS_SECRET_SIZE];
+    bool has_secret;
 };
 
 static void free_user(void *u)
@@ -52,9 +41,11 @@ static const struct credential *credential_of(struct user *u, enum credential_me
 
 struct users *users_new(void)
 {
-    struct users *u = malloc(sizeof *u);
-    if (u)
+    struct users *u = calloc(1, sizeof *u);
+    if (u) {
         map_init(&u->map);
+        map_init(&u->deleted);
+    }
     return u;
 }
 
@@ -62,7 +53,7 @@ void users_free(struct users *u)
 {
     if (!u)
         return;
-    map_free(&u->map, free_user);
+    users_clear(u);
     free(u);
 }
 
@@ -70,6 +61,10 @@ void users_clear(struct users *u)
 {
     map_free(&u->map, free_user);
     map_init(&u->map);
+    map_free(&u->deleted, free);
+    map_init(&u->deleted);
+    secret_wipe(u->secret, sizeof u->secret);
+    u->has_secret = false;
 }
 
 enum err users_put(struct users *u, struct slice name, const struct credential *c)
@@ -111,6 +106,17 @@ bool users_has(const struct users *u, struct slice name)
     return map_has(&u->map, name);
 }
 
+int64_t users_deleted_ms(const struct users *u, struct slice name)
+{
+    const int64_t *at_ms = map_get(&u->deleted, name);
+    return at_ms ? *at_ms : 0;
+}
+
+bool users_has_secret(const struct users *u)
+{
+    return u->has_secret;
+}
+
 /* --- records --- */
 
 enum err users_record_key(struct buf *out, struct slice user, enum credential_mechanism m)
@@ -140,6 +146,87 @@ enum err users_record_value(struct buf *out, const struct credential *c)
     base64_put(out, slice_of(c->stored_key, size));
     buf_printf(out, "\",\"version\":%d}", ACL_RECORD_VERSION);
     return buf_error(out);
+}
+
+/* {"kind": kind, "user": user}; no user when it is null. */
+static enum err put_kind(struct buf *out, const char *kind, struct slice user)
+{
+    json_t *o = json_object();
+
+    if (!o || json_object_set_new(o, "kind", json_string(kind)) ||
+        (!slice_is_null(user) && json_object_set_new(o, "user", acl_json_text(user)))) {
+        json_decref(o);
+        return ERR_INVALID_REQUEST;
+    }
+    return acl_json_write(out, o);
+}
+
+enum err users_deleted_record(struct buf *key, struct buf *value, struct slice user, int64_t at_ms)
+{
+    enum err e = put_kind(key, "deleted", user);
+
+    buf_printf(value, "{\"at_ms\":%lld,\"version\":%d}", (long long)at_ms, ACL_RECORD_VERSION);
+    return e ? e : buf_error(value);
+}
+
+enum err users_secret_record(struct buf *key, struct buf *value, const uint8_t secret[USERS_SECRET_SIZE])
+{
+    enum err e = put_kind(key, "decoys", SLICE_NULL);
+
+    buf_put_str(value, "{\"secret\":\"");
+    base64_put(value, slice_of(secret, USERS_SECRET_SIZE));
+    buf_printf(value, "\",\"version\":%d}", ACL_RECORD_VERSION);
+    return e ? e : buf_error(value);
+}
+
+static enum err apply_deleted(struct users *u, struct slice user, struct slice value, struct reason *why)
+{
+    json_t *o = slice_is_null(value) ? NULL : acl_json_read(value, why);
+    int64_t at_ms = o ? json_integer_value(json_object_get(o, "at_ms")) : 0, *kept;
+
+    json_decref(o);
+    if (slice_is_null(value)) {
+        free(map_remove(&u->deleted, user));
+        return ERR_OK;
+    }
+    if (at_ms <= 0 || credential_user_validate(user, NULL))
+        return reason_set(why, ERR_MALFORMED, "the deletion names no user, or no time");
+    kept = map_get(&u->deleted, user);
+    if (!kept) {
+        kept = calloc(1, sizeof *kept);
+        if (!kept || map_put(&u->deleted, user, kept, NULL)) {
+            free(kept);
+            return ERR_NO_MEMORY;
+        }
+    }
+    *kept = at_ms;
+    return ERR_OK;
+}
+
+static enum err apply_secret(struct users *u, struct slice value, struct reason *why)
+{
+    uint8_t secret[USERS_SECRET_SIZE];
+    json_t *o = acl_json_read(value, why);
+    size_t n = 0;
+    bool ok = o && base64_read(acl_json_string(o, "secret"), secret, sizeof secret, &n) && n == sizeof secret;
+
+    json_decref(o);
+    if (ok) {
+        memcpy(u->secret, secret, sizeof secret);
+        u->has_secret = true;
+    }
+    secret_wipe(secret, sizeof secret);
+    return ok ? ERR_OK : reason_set(why, ERR_MALFORMED, "the decoys' secret is missing or has another length");
+}
+
+static enum err apply_kind(struct users *u, struct slice kind, struct slice user, struct slice value,
+                           struct reason *why)
+{
+    if (slice_eq_str(kind, "deleted"))
+        return apply_deleted(u, user, value, why);
+    if (slice_eq_str(kind, "decoys"))
+        return apply_secret(u, value, why);
+    return reason_set(why, ERR_MALFORMED, "the key is of an unknown kind");
 }
 
 static enum err read_value(struct credential *c, struct slice value, struct reason *why)
@@ -172,6 +259,11 @@ enum err users_apply(struct users *u, struct slice key, struct slice value, stru
     if (!o)
         return ERR_MALFORMED;
     user = acl_json_string(o, "user");
+    if (json_object_get(o, "kind")) {
+        e = apply_kind(u, acl_json_string(o, "kind"), user, value, why);
+        json_decref(o);
+        return e;
+    }
     c.mechanism = credential_mechanism_parse(acl_json_string(o, "mechanism"));
     if (c.mechanism == CREDENTIAL_UNKNOWN || credential_user_validate(user, NULL)) {
         e = reason_set(why, ERR_MALFORMED, "the key names no user and SCRAM mechanism");
@@ -216,11 +308,25 @@ static enum err fill(struct users_snapshot *s, const struct users *u)
     i = 0;
     for (struct map_entry *m = map_first(&s->map); m; m = map_next(&s->map, m))
         s->name[i++] = map_key(m);
+    return users_rings_build(s);
+}
+
+static enum err copy_deleted(struct users_snapshot *s, const struct users *u)
+{
+    for (struct map_entry *m = map_first(&u->deleted); m; m = map_next(&u->deleted, m)) {
+        int64_t *at_ms = malloc(sizeof *at_ms);
+        if (!at_ms || map_put(&s->deleted, map_key(m), at_ms, NULL)) {
+            free(at_ms);
+            return ERR_NO_MEMORY;
+        }
+        *at_ms = *(const int64_t *)m->value;
+    }
     return ERR_OK;
 }
 
 enum err users_snapshot_build(struct users_snapshot **out, const struct users *u)
 {
+    static _Atomic uint64_t last_id;
     struct users_snapshot *s = calloc(1, sizeof *s);
     enum err e = ERR_NO_MEMORY;
 
@@ -228,12 +334,17 @@ enum err users_snapshot_build(struct users_snapshot **out, const struct users *u
     if (!s)
         return e;
     atomic_init(&s->refs, 1);
+    s->id = atomic_fetch_add(&last_id, 1) + 1;
     map_init(&s->map);
+    map_init(&s->deleted);
+    memcpy(s->secret, u->secret, sizeof s->secret);
     s->n = map_count(&u->map);
     s->all = calloc(s->n + 1, sizeof *s->all);
     s->name = calloc(s->n + 1, sizeof *s->name);
     if (s->all && s->name)
         e = fill(s, u);
+    if (!e)
+        e = copy_deleted(s, u);
     if (e)
         users_snapshot_unref(s);
     else
@@ -251,7 +362,10 @@ void users_snapshot_unref(struct users_snapshot *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
+    users_rings_free(s);
     map_free(&s->map, NULL);
+    map_free(&s->deleted, free);
+    secret_wipe(s->secret, sizeof s->secret);
     if (s->all)
         secret_wipe(s->all, s->n * sizeof *s->all);
     free(s->all);
@@ -269,6 +383,17 @@ const struct credential *users_snapshot_any(const struct users_snapshot *s, stru
 {
     const struct credential *c = users_snapshot_find(s, user, CREDENTIAL_SCRAM_SHA_512);
     return c ? c : users_snapshot_find(s, user, CREDENTIAL_SCRAM_SHA_256);
+}
+
+bool users_snapshot_certificate_counts(const struct users_snapshot *s, struct slice user, int64_t not_before_s)
+{
+    const int64_t *at_ms = map_get(&s->deleted, user);
+    return !at_ms || not_before_s > *at_ms / 1000;
+}
+
+uint64_t users_snapshot_id(const struct users_snapshot *s)
+{
+    return s->id;
 }
 
 size_t users_snapshot_count(const struct users_snapshot *s)

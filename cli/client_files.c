@@ -142,7 +142,7 @@ enum err client_files_write(const struct client_files *f, struct reason *why)
         return reason_set(why, ERR_BAD_CONFIG, "a user called \"%s\" cannot have client files", f->user);
     if (has_line_break(f->password))
         return reason_set(why, ERR_BAD_CONFIG, "a password with line breaks cannot be put into client files");
-    err = fs_mkdirs(f->dir, 0700, why);
+    err = fs_private_dir_make(f->dir, why);
     if (!err)
         err = write_one(f, ".properties", put_java, why);
     return err ? err : write_one(f, ".conf", put_librdkafka, why);

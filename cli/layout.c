@@ -10,13 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum err layout_init(struct layout *l, const char *data, int port_base, int brokers, struct reason *why)
 {
     char absolute[PATH_MAX];
-    enum err err = fs_mkdirs(data, 0700, why);
+    enum err err = fs_private_dir_make(data, why);
 
     *l = (struct layout){.brokers = brokers,
                          .port_sasl = port_base ? port_base : 9093,
@@ -31,9 +30,7 @@ enum err layout_init(struct layout *l, const char *data, int port_base, int brok
     if (strlen(absolute) >= sizeof l->data - 64)
         return reason_set(why, ERR_LIMIT_EXCEEDED, "the path of the data folder is too long: %s", absolute);
     memcpy(l->data, absolute, strlen(absolute) + 1);
-    if (snprintf(l->keyd_socket, sizeof l->keyd_socket, "%s/keyd/keyd.sock", absolute) >= (int)sizeof l->keyd_socket)
-        snprintf(l->keyd_socket, sizeof l->keyd_socket, "/tmp/castellan-%u-%d/keyd.sock", (unsigned)getuid(),
-                 l->port_admin);
+    snprintf(l->keyd_socket, sizeof l->keyd_socket, "%s/keyd/keyd.sock", l->data);
     return ERR_OK;
 }
 

@@ -39,18 +39,14 @@ static enum err make_folders(const struct layout *l, struct reason *why)
     for (size_t i = 0; !err && i < sizeof names / sizeof *names; i++) {
         err = layout_path(l, path, why, "%s", names[i]);
         if (!err)
-            err = fs_mkdirs(path, 0700, why);
+            err = fs_private_dir_make(path, why);
     }
     for (int i = 1; !err && i <= l->brokers; i++) {
         err = layout_path(l, path, why, "broker-%d/log", i);
         if (!err)
-            err = fs_mkdirs(path, 0700, why);
+            err = fs_private_dir_make(path, why);
     }
-    if (err)
-        return err;
-    snprintf(path, sizeof path, "%s", l->keyd_socket);
-    *strrchr(path, '/') = 0;
-    return fs_mkdirs(path, 0700, why);
+    return err;
 }
 
 /* A smaller cluster than last time would leave partitions without anyone to serve them. */

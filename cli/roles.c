@@ -12,6 +12,7 @@ static int run_role(const struct verb *verb, const struct args *args, int (*serv
         return verb_usage_error(verb, "unexpected word \"%s\"", args->operands[0]);
     if (!args_has(args, "config"))
         return verb_usage_error(verb, "-c FILE is missing");
+    verb_outlive_terminal();
     return serve(args_get(args, "config"));
 }
 

@@ -12,22 +12,42 @@
 
 #define CONFIG_DEFAULT "castellan-data/clients/admin.properties"
 
+/* What lies in the current folder may have been laid there by somebody else, to be sent passwords or to answer in the
+ * system's place. It is said which file is used, on stderr, and another user's is refused. */
+static enum err check_found(struct session *s)
+{
+    static const char *const path[] = {"castellan-data", "castellan-data/clients", CONFIG_DEFAULT};
+    struct reason why = {0};
+
+    for (size_t i = 0; i < sizeof path / sizeof *path; i++)
+        if (fs_check_trusted(path[i], &why))
+            return session_fail(s, ERR_BAD_CONFIG,
+                                "%s, so %s in the current folder is not used; name it with --config if you trust it",
+                                why.text, CONFIG_DEFAULT);
+    fprintf(stderr, "castellan: using %s\n", CONFIG_DEFAULT);
+    return ERR_OK;
+}
+
 enum err session_load(struct session *s)
 {
     static const struct setting_row rows[] = {KAFKA_CLI_SETTING_ROWS, {0}};
     const char *from_environment = getenv("CASTELLAN_CONFIG");
+    bool found; /* nobody named it */
 
     if (s->settings)
         return ERR_OK;
     s->config = args_get(s->args, "config");
-    if (!s->config)
-        s->config = from_environment && *from_environment ? from_environment : CONFIG_DEFAULT;
+    if (!s->config && from_environment && *from_environment)
+        s->config = from_environment;
+    found = !s->config;
+    if (found)
+        s->config = CONFIG_DEFAULT;
     if (!fs_exists(s->config))
         return session_fail(s, ERR_NOT_FOUND,
                             "there is no %s: name the client properties with --config FILE or CASTELLAN_CONFIG "
                             "(`castellan up` writes them to DATA/clients)",
                             s->config);
-    return settings_load(&s->settings, s->config, rows, &s->why);
+    return found && check_found(s) ? s->why.code : settings_load(&s->settings, s->config, rows, &s->why);
 }
 
 static const struct action *find_action(const struct action *actions, const char *name)

@@ -4,7 +4,9 @@
  *
  * Processes, signals and timers are libuv's; what to do about them is decided in cli/supervisor.c. Each role gets a
  * pipe on descriptor 3 on which it says READY, its stderr goes to DATA/logs/ROLE.log, and it is asked by the kernel to
- * end when this process does (PR_SET_PDEATHSIG, set by the child's main). */
+ * end when this process does (PR_SET_PDEATHSIG, set by the child's main). Descriptor 4 is the roles' lock on the data
+ * folder, so that the next `castellan up` can wait for roles that outlive this process (cli/data_lock.c). */
+#include "cli/data_lock.h"
 #include "cli/layout.h"
 #include "cli/supervisor.h"
 #include "cli/verb.h"
@@ -17,13 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 #include <uv.h>
 
 extern char **environ;
 
-enum { READY_FD = 3, SLOW_START_MS = 10000 };
+enum { READY_FD = 3, LOCK_FD = 4, SLOW_START_MS = 10000 };
 
 struct role {
     struct up *up;
@@ -43,7 +44,7 @@ struct up {
     int role_count;
     uv_signal_t signals[2];
     uv_timer_t slow_timer; /* says who is not ready yet */
-    int lock_fd;
+    struct data_lock lock;
     bool announced, stopping, brokers_stopping;
     int exit_status;
     int64_t started_ms;
@@ -124,13 +125,13 @@ static bool role_spawn(struct role *r)
     char *argv[] = {"castellan", (char *)r->where.verb, "-c", r->where.config, NULL};
     int log_fd = open(r->where.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     char **env = environment_of_role();
-    uv_stdio_container_t stdio[READY_FD + 1];
+    uv_stdio_container_t stdio[LOCK_FD + 1];
     uv_process_options_t o = {.file = "/proc/self/exe",
                               .args = argv,
                               .env = env,
                               .exit_cb = on_exit_of_role,
                               .stdio = stdio,
-                              .stdio_count = READY_FD + 1,
+                              .stdio_count = LOCK_FD + 1,
                               .flags = UV_PROCESS_DETACHED}; /* Ctrl-C is ours to pass on, in the right order */
     int status;
 
@@ -147,6 +148,8 @@ static bool role_spawn(struct role *r)
     stdio[1].data.fd = stdio[2].data.fd = log_fd;
     stdio[READY_FD].flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE;
     stdio[READY_FD].data.stream = (uv_stream_t *)&r->ready_pipe;
+    stdio[LOCK_FD].flags = UV_INHERIT_FD; /* nobody reads it; see cli/data_lock.h */
+    stdio[LOCK_FD].data.fd = r->up->lock.roles_fd;
     r->process.data = r;
     r->process_live = true;
     status = uv_spawn(r->up->loop, &r->process, &o);
@@ -158,6 +161,7 @@ static bool role_spawn(struct role *r)
         uv_close((uv_handle_t *)&r->process, on_process_closed);
         return false;
     }
+    data_lock_note(&r->up->lock, r->where.name, uv_process_get_pid(&r->process));
     uv_read_start((uv_stream_t *)&r->ready_pipe, on_ready_alloc, on_ready_read);
     return true;
 }
@@ -323,22 +327,6 @@ static int up_serve(struct up *u)
     return u->exit_status;
 }
 
-/* One supervisor per data folder: a second one would rewrite the configuration under the first. The lock goes with the
- * process. */
-static enum err lock_data(struct up *u, struct reason *why)
-{
-    char path[PATH_MAX];
-
-    snprintf(path, sizeof path, "%s/.lock", u->layout.data);
-    u->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (u->lock_fd < 0)
-        return reason_set(why, err_from_errno(errno), "cannot open %s: %s", path, strerror(errno));
-    if (flock(u->lock_fd, LOCK_EX | LOCK_NB))
-        return reason_set(why, ERR_CONFLICT, "another `castellan up` runs on %s; --data DIR names another folder",
-                          u->layout.data);
-    return ERR_OK;
-}
-
 static bool parse_number(const char *text, long min, long max, int *out)
 {
     char *end;
@@ -363,9 +351,11 @@ static int run(const struct verb *verb, const struct args *args)
     if (n && !parse_number(n, 1, LAYOUT_BROKERS_MAX, &brokers))
         return verb_usage_error(verb, "--brokers must be from 1 to %d", LAYOUT_BROKERS_MAX);
     log_set_role("up");
+    verb_outlive_terminal();
     u.started_ms = now_ms();
-    if (layout_init(&u.layout, data ? data : "castellan-data", port_base, brokers, &why) || lock_data(&u, &why) ||
-        layout_check_ports(&u.layout, &why) || layout_prepare(&u.layout, args_has(args, "demo-users"), &why))
+    if (layout_init(&u.layout, data ? data : "castellan-data", port_base, brokers, &why) ||
+        data_lock_take(&u.lock, u.layout.data, DATA_LOCK_WAIT_MS, &why) || layout_check_ports(&u.layout, &why) ||
+        layout_prepare(&u.layout, args_has(args, "demo-users"), &why))
         return verb_failed(&why);
     return up_serve(&u);
 }

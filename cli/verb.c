@@ -2,6 +2,7 @@
  * What every verb shares: its place in the list, its help, and how it says that something went wrong. */
 #include "cli/verb.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,4 +58,9 @@ int verb_failed(const struct reason *why)
     fflush(stdout); /* what was said before comes before */
     fprintf(stderr, "castellan: %s\n", why->text[0] ? why->text : err_text(why->code));
     return EXIT_FAILED;
+}
+
+void verb_outlive_terminal(void)
+{
+    signal(SIGHUP, SIG_IGN);
 }

@@ -25,5 +25,7 @@ extern const struct verb verb_up, verb_broker, verb_gateway, verb_registry, verb
 void verb_print_help(const struct verb *verb);
 int verb_usage_error(const struct verb *verb, const char *fmt, ...) PRINTF_LIKE(2, 3); /* EXIT_USAGE */
 int verb_failed(const struct reason *why);                                             /* one line; EXIT_FAILED */
+/* For what serves: a terminal that closes does not end it. Reloading on SIGHUP does not exist yet. */
+void verb_outlive_terminal(void);
 
 #endif

@@ -24,6 +24,12 @@ static json_t *time_text(int64_t ms)
     return json_string(text);
 }
 
+static struct slice option_or(const struct session *s, const char *name, const char *fallback)
+{
+    const char *value = session_option(s, name);
+    return slice_str(value ? value : fallback);
+}
+
 static enum err subject_path(struct session *s, struct buf *path)
 {
     static const char *const names[] = {"class", "tenant"};
@@ -67,6 +73,25 @@ static enum err tell_forgotten(struct session *s, const json_t *bundle, const ch
                        s->words[0], level ? level : "?", keys, keys == 1 ? "" : "s", seq, path, path);
 }
 
+/* Only a receipt that holds, for this very person, is a success. */
+static enum err check_answer(struct session *s, const json_t *bundle)
+{
+    struct receipt_report report;
+    struct reason why = {0};
+    struct buf text;
+    enum err err;
+
+    buf_init(&text, RECEIPT_FILE_MAX);
+    err = bundle ? receipt_canonical(bundle, &text) : reason_set(&why, ERR_MALFORMED, "the answer is empty");
+    if (!err)
+        err = receipt_verify(buf_slice(&text), SLICE_NULL, option_or(s, "tenant", POLICY_TENANT_DEFAULT),
+                             option_or(s, "class", POLICY_CLASS_DEFAULT), slice_str(s->words[0]), &report, &why);
+    buf_free(&text);
+    return err ? session_fail(s, err, "%s is not shown to be forgotten: what came back is no receipt for it: %s",
+                              s->words[0], why.text)
+               : ERR_OK;
+}
+
 static enum err run_forget(struct session *s)
 {
     char by_number[64];
@@ -82,8 +107,10 @@ static enum err run_forget(struct session *s)
     buf_free(&path);
     if (err)
         return err;
-    if (!json_object_get(bundle, "receipt")) { /* on hold: an answer without a receipt */
-        return session_show_fields(s, bundle, (const struct table_column[]){{"state", "state"}, {0}});
+    err = check_answer(s, bundle);
+    if (err) {
+        json_decref(bundle);
+        return err;
     }
     snprintf(by_number, sizeof by_number, "receipt-%lld.json",
              (long long)json_integer_value(json_object_get(json_object_get(bundle, "receipt"), "seq")));
@@ -101,12 +128,6 @@ static enum err read_file(struct session *s, const char *path, struct buf *out)
 {
     buf_init(out, RECEIPT_FILE_MAX);
     return path ? fs_read_file(path, out, &s->why) : ERR_OK;
-}
-
-static struct slice option_or(const struct session *s, const char *name, const char *fallback)
-{
-    const char *value = session_option(s, name);
-    return slice_str(value ? value : fallback);
 }
 
 static enum err tell_verified(struct session *s, const struct receipt_report *r)

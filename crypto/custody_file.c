@@ -273,7 +273,7 @@ static enum err file_set_mark(struct custody *c, const struct custody_mark *mark
 static enum err load_marks(struct file *f, const uint8_t *all, struct reason *why)
 {
     struct custody_mark m;
-    uint64_t sequence;
+    uint64_t sequence = 0;
     struct buf apart;
     for (int i = 0; i < 2; i++) {
         if (mark_decode(all + (MARK_SECTOR + i) * SECTOR, SECTOR, &sequence, &m) && sequence > f->mark_sequence) {
@@ -284,7 +284,7 @@ static enum err load_marks(struct file *f, const uint8_t *all, struct reason *wh
     if (!f->mark_path || !fs_exists(f->mark_path))
         return ERR_OK;
     buf_init(&apart, 2 * SECTOR);
-    enum err e = fs_read_file(f->mark_path, &apart, why);
+    enum err e = fs_read_private_file(f->mark_path, &apart, why);
     if (!e && !mark_decode(apart.p, apart.n, &sequence, &m))
         e = reason_set(why, ERR_MALFORMED, "%s is damaged", f->mark_path);
     if (!e && (m.ledger_size > f->mark.ledger_size || m.root_epoch > f->mark.root_epoch)) {
@@ -332,9 +332,9 @@ static enum err load(struct file *f, struct reason *why)
         return reason_set(why, err_from_errno(errno), "the root file %s: %s", f->path, strerror(errno));
     if (flock(f->fd, LOCK_EX | LOCK_NB))
         return reason_set(why, ERR_CONFLICT, "the root file %s is in use by another process", f->path);
-    if (fstat(f->fd, &st) || (st.st_mode & 077) || !S_ISREG(st.st_mode))
-        return reason_set(why, ERR_BAD_CONFIG, "the root file %s must be a plain file that only its owner can read",
-                          f->path);
+    if (fstat(f->fd, &st) || (st.st_mode & 077) || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+        return reason_set(why, ERR_BAD_CONFIG,
+                          "the root file %s must be a plain file of this user that nobody else can read", f->path);
     ssize_t n = pread(f->fd, all, sizeof all, 0);
     enum err e = ERR_OK;
     if (n != (ssize_t)sizeof all || memcmp(all, magic, sizeof magic))
@@ -387,6 +387,10 @@ enum err custody_file_open(struct custody **out, const char *path, const char *m
     f->slots = sodium_malloc(CUSTODY_VERSIONS_MAX * sizeof *f->slots);
     if (!f->path || !f->slots || (mark_path && !f->mark_path))
         e = reason_set(why, ERR_NO_MEMORY, "no locked memory for custody");
+    if (!e)
+        e = fs_private_dir_of(path, NULL, why);
+    if (!e && mark_path)
+        e = fs_private_dir_of(mark_path, NULL, why);
     if (!e) {
         memset(f->slots, 0, CUSTODY_VERSIONS_MAX * sizeof *f->slots);
         if (create_it && !fs_exists(path))

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The administrator's calls, blocking: connect, greet, ask, read one answer, close. */
 #include "core/base/env.h"
+#include "core/net/local_socket.h"
 #include "crypto/key_client.h"
 #include "crypto/keyd_proto.h"
+#include "crypto/receipt.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static int64_t left_ms(int64_t deadline_ms)
@@ -26,25 +27,6 @@ static enum err wait_for(int fd, short what, int64_t deadline_ms, struct reason 
     if (n == 0)
         return reason_set(why, ERR_TIMEOUT, "the key process did not answer in time");
     return n < 0 ? reason_set(why, err_from_errno(errno), "poll: %s", strerror(errno)) : ERR_OK;
-}
-
-static enum err connect_to(const char *path, int *out, struct reason *why)
-{
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    *out = -1;
-    if (strlen(path) >= sizeof a.sun_path)
-        return reason_set(why, ERR_BAD_CONFIG, "the socket's path is too long: %s", path);
-    memcpy(a.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a)) {
-        enum err e =
-            reason_set(why, ERR_UNAVAILABLE, "the key process cannot be reached at %s: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return e;
-    }
-    *out = fd;
-    return ERR_OK;
 }
 
 static enum err send_all(int fd, struct slice s, int64_t deadline_ms, struct reason *why)
@@ -95,9 +77,9 @@ static enum err call(const char *path, struct buf *frame, int timeout_ms, struct
     int64_t deadline_ms = env_mono_ms(env_system()) + timeout_ms;
     struct buf hello, in;
     struct keyd_frame f;
-    int fd;
+    int fd = -1;
     enum err e = buf_error(frame) ? reason_set(why, ERR_INVALID_REQUEST, "the request is too large")
-                                  : connect_to(path, &fd, why);
+                                  : local_socket_connect(&fd, path, timeout_ms, why);
     if (e)
         return e;
     buf_init(&hello, 1024);
@@ -166,16 +148,28 @@ static enum err call_subject(const char *path, enum keyd_message type, const str
     return e;
 }
 
+/* Only a receipt that holds, for this very person, is a success. */
+static enum err check_receipt(const struct key_subject *s, struct slice answer, struct reason *why)
+{
+    struct receipt_report report;
+    struct reason wrong = {0};
+    enum err e = receipt_verify(answer, SLICE_NULL, s->tenant, s->subject_class, s->id, &report, &wrong);
+    return e ? reason_set(why, ERR_UNKNOWN_SERVER_ERROR, "the key process's answer is no receipt for this person: %s",
+                          wrong.text)
+             : ERR_OK;
+}
+
 enum err key_admin_forget(const char *socket_path, const struct key_subject *s, struct slice requester, int timeout_ms,
                           struct buf *out, struct reason *why)
 {
     struct buf more;
     buf_init(&more, 4096);
+    size_t at = out->n;
     requester.n = requester.n > 256 ? 256 : requester.n;
     keyd_put_string(&more, requester);
     enum err e = call_subject(socket_path, KEYD_FORGET, s, buf_slice(&more), timeout_ms, out, why);
     buf_free(&more);
-    return e;
+    return e ? e : check_receipt(s, slice_of(out->p + at, out->n - at), why);
 }
 
 enum err key_admin_reopen(const char *socket_path, const struct key_subject *s, int timeout_ms, struct buf *out,

@@ -7,8 +7,10 @@
 #include "crypto/key_client_internal.h"
 #include "core/base/log.h"
 #include "core/base/secret.h"
+#include "core/net/local_socket.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 int64_t key_client_now_ms(void)
 {
@@ -27,6 +29,14 @@ bool key_client_ready(const struct key_client *c)
 
 /* ---- requests ---- */
 
+static void link_request(struct key_request *list, struct key_request *r)
+{
+    r->next = list;
+    r->prev = list->prev;
+    r->prev->next = r;
+    list->prev = r;
+}
+
 static void unlink_request(struct key_client *c, struct key_request *r)
 {
     r->prev->next = r->next;
@@ -34,10 +44,10 @@ static void unlink_request(struct key_client *c, struct key_request *r)
     c->requests_n--;
 }
 
-static void finish_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
+/* `r` is in no list any more. */
+static void answer_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
                            const struct reason *why)
 {
-    unlink_request(c, r);
     if (r->set)
         key_set_answer(c, r, body, e, why);
     else if (r->json_fn)
@@ -47,20 +57,32 @@ static void finish_request(struct key_client *c, struct key_request *r, struct s
     free(r);
 }
 
-/* Those that are there now; what callbacks add stays. */
+static void finish_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
+                           const struct reason *why)
+{
+    unlink_request(c, r);
+    answer_request(c, r, body, e, why);
+}
+
+/* Those that are there now; what callbacks add stays. They are taken off the client's list first: a callback may free
+ * the client, which fails every request that it finds. */
 static void fail_requests(struct key_client *c, int64_t sent_before_ms, enum err e, const char *words)
 {
+    struct key_request failing = {.prev = &failing, .next = &failing}, *next;
     struct reason why;
-    size_t n = c->requests_n;
+    for (struct key_request *r = c->requests.next; r != &c->requests; r = next) {
+        next = r->next;
+        if (r->sent_ms >= sent_before_ms)
+            continue;
+        unlink_request(c, r);
+        link_request(&failing, r);
+    }
     reason_set(&why, e, "%s", words);
-    for (struct key_request *r = c->requests.next; n-- && r != &c->requests;) {
-        struct key_request *next = r->next;
-        bool last = next == &c->requests;
-        if (r->sent_ms < sent_before_ms)
-            finish_request(c, r, SLICE_NULL, e, &why);
-        if (last)
-            break;
-        r = next;
+    while (failing.next != &failing) {
+        struct key_request *r = failing.next;
+        r->prev->next = r->next;
+        r->next->prev = r->prev;
+        answer_request(c, r, SLICE_NULL, e, &why);
     }
 }
 
@@ -106,10 +128,7 @@ struct key_request *key_client_send(struct key_client *c, struct buf *frame, uin
     }
     r->id = id;
     r->sent_ms = key_client_now_ms();
-    r->next = &c->requests;
-    r->prev = c->requests.prev;
-    r->prev->next = r;
-    c->requests.prev = r;
+    link_request(&c->requests, r);
     c->requests_n++;
     return r;
 }
@@ -163,7 +182,7 @@ static enum err on_welcome(struct key_client *c, const struct keyd_frame *f)
     c->state = KEY_CLIENT_UP;
     c->lease_ms = lease_ms;
     c->lease_until_ms = c->renewal_sent_ms + lease_ms;
-    c->lease_lost = false;
+    c->lease_lost = c->complained = false;
     log_info("key client %s: connected", c->name);
     return ERR_OK;
 }
@@ -274,14 +293,10 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
         disconnect(c, "the key process sent something that cannot be understood");
 }
 
-static void on_connected(uv_connect_t *req, int status)
+static void greet(struct key_client *c)
 {
-    struct key_client *c = req->handle->data;
     struct buf f;
-    free(req);
-    if (!c)
-        return;
-    if (status < 0 || uv_read_start((uv_stream_t *)c->pipe, on_alloc, on_read)) {
+    if (uv_read_start((uv_stream_t *)c->pipe, on_alloc, on_read)) {
         disconnect(c, "no connection");
         return;
     }
@@ -300,18 +315,29 @@ static void on_connected(uv_connect_t *req, int status)
 
 static void connect_now(struct key_client *c)
 {
-    uv_connect_t *req = calloc(1, sizeof *req);
+    struct reason why = {0};
+    int fd;
+    if (local_socket_connect(&fd, c->socket_path, 0, &why)) {
+        if (!c->complained)
+            log_warn("key client %s: %s", c->name, why.text);
+        c->complained = true;
+        c->connect_after_ms = key_client_now_ms() + KEY_CLIENT_RECONNECT_MS;
+        return;
+    }
     c->pipe = calloc(1, sizeof *c->pipe);
-    if (!req || !c->pipe) {
-        free(req);
-        free(c->pipe);
-        c->pipe = NULL;
+    if (!c->pipe) {
+        close(fd);
         return;
     }
     uv_pipe_init(c->loop, c->pipe, 0);
     c->pipe->data = c;
     c->state = KEY_CLIENT_CONNECTING;
-    uv_pipe_connect(req, c->pipe, c->socket_path, on_connected);
+    if (uv_pipe_open(c->pipe, fd)) {
+        close(fd);
+        disconnect(c, "no connection");
+        return;
+    }
+    greet(c);
 }
 
 static void on_tick(uv_timer_t *t)

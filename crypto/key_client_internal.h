@@ -83,6 +83,7 @@ struct key_client {
     uint32_t next_request, renewal;
     int64_t lease_ms, lease_until_ms, renewal_sent_ms, connect_after_ms;
     bool freeing, lease_lost;
+    bool complained;             /* the log knows that it cannot connect, and why */
     struct key_request requests; /* list head */
     size_t requests_n;
     struct key_set sets; /* list head */

@@ -77,7 +77,7 @@ struct keyd_push {
     uint32_t id;
     uint8_t erasure[KEYRING_ERASURE_ID_SIZE];
     struct keyd_participant *v;
-    size_t n;
+    size_t n, cap;
 };
 
 /* A client that left: its lease may still run. */

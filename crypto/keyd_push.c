@@ -6,6 +6,7 @@
 #include "crypto/keyd_internal.h"
 #include "core/base/log.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -25,28 +26,25 @@ static void put_id(void *ctx, const uint8_t id[ENVELOPE_KEY_ID_SIZE])
 
 static void add(struct keyd_push *p, uint64_t client, const char *name, int64_t lease_until_ms)
 {
+    assert(p->n < p->cap);
     struct keyd_participant *v = &p->v[p->n++];
     *v = (struct keyd_participant){.client = client, .lease_until_ms = lease_until_ms};
     snprintf(v->name, sizeof v->name, "%s", name);
 }
 
-static void send_push(struct keyd *d, struct keyd_push *p, const uint8_t *tag)
+static bool takes_part(const struct keyd_client *c)
 {
-    struct buf ids;
+    return !c->closing && c->welcome && (c->caps & KEYD_CAP_DATA);
+}
+
+/* Everybody who may hold keys now. Before anything is sent: a client that does not take the push is closed and moves
+ * to those that left, and would be counted twice. */
+static void add_participants(const struct keyd *d, struct keyd_push *p)
+{
     int64_t now = env_mono_ms(d->env);
-    buf_init(&ids, KEYD_FRAME_MAX);
-    keyring_each_key(d->kr, tag, put_id, &ids);
-    for (struct keyd_client *c = d->clients; c; c = c->next) {
-        struct buf frame;
-        if (c->closing || !c->welcome || !(c->caps & KEYD_CAP_DATA))
-            continue;
-        add(p, c->id, c->name, c->lease_until_ms);
-        buf_init(&frame, KEYD_FRAME_MAX);
-        size_t at = keyd_frame_begin(&frame, KEYD_ERASED, p->id);
-        buf_u32(&frame, (uint32_t)(ids.n / ENVELOPE_KEY_ID_SIZE));
-        buf_put_slice(&frame, buf_slice(&ids));
-        keyd_frame_end(&frame, at);
-        keyd_send(c, &frame);
+    for (const struct keyd_client *c = d->clients; c; c = c->next) {
+        if (takes_part(c))
+            add(p, c->id, c->name, c->lease_until_ms);
     }
     for (size_t i = 0; i < d->gone_n; i++) {
         if (d->gone[i].lease_until_ms > now)
@@ -54,6 +52,25 @@ static void send_push(struct keyd *d, struct keyd_push *p, const uint8_t *tag)
     }
     if (d->started_ms + d->opts.lease_ms > now)
         add(p, 0, "clients of an earlier key process", d->started_ms + d->opts.lease_ms);
+}
+
+/* Closing a client leaves it in the list until the loop's next turn, so the walk is safe. */
+static void send_push(struct keyd *d, const struct keyd_push *p, const uint8_t *tag)
+{
+    struct buf ids;
+    buf_init(&ids, KEYD_FRAME_MAX);
+    keyring_each_key(d->kr, tag, put_id, &ids);
+    for (struct keyd_client *c = d->clients; c; c = c->next) {
+        struct buf frame;
+        if (!takes_part(c))
+            continue;
+        buf_init(&frame, KEYD_FRAME_MAX);
+        size_t at = keyd_frame_begin(&frame, KEYD_ERASED, p->id);
+        buf_u32(&frame, (uint32_t)(ids.n / ENVELOPE_KEY_ID_SIZE));
+        buf_put_slice(&frame, buf_slice(&ids));
+        keyd_frame_end(&frame, at);
+        keyd_send(c, &frame);
+    }
     buf_free(&ids);
 }
 
@@ -69,8 +86,10 @@ void keyd_push_erasures(struct keyd *d)
         if (pushed(d, i->erasure))
             continue;
         struct keyd_push *p = calloc(1, sizeof *p);
-        if (p)
-            p->v = calloc(d->clients_n + d->gone_n + 1, sizeof *p->v);
+        if (p) {
+            p->cap = d->clients_n + d->gone_n + 1;
+            p->v = calloc(p->cap, sizeof *p->v);
+        }
         if (!p || !p->v) {
             free(p);
             break; /* the tick tries again */
@@ -79,6 +98,7 @@ void keyd_push_erasures(struct keyd *d)
         memcpy(p->erasure, i->erasure, sizeof p->erasure);
         p->next = d->pushes;
         d->pushes = p;
+        add_participants(d, p);
         send_push(d, p, i->tag);
     }
     if (any && !d->tick.running)

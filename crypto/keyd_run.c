@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 struct write {
     struct keyd *d;
@@ -299,8 +300,10 @@ void keyd_stop(struct keyd *d)
     keyd_unpark(d, ERR_CANCELLED);
     for (struct keyd_client *c = d->clients; c; c = c->next)
         keyd_client_close(c, "the key process stops");
-    if (d->listening)
+    if (d->listening) {
         uv_close((uv_handle_t *)&d->listener, NULL);
+        unlink(d->opts.socket_path);
+    }
     d->listening = false;
 }
 

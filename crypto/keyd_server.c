@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The socket: a Unix stream socket, mode 0600, and each peer must run as the same user. Frames are parsed strictly; a
- * peer that sends anything else, asks for what its capabilities do not cover, or does not read its answers, is cut off
- * with one line in the log. Buffers that held keys are wiped. */
+ * The socket: a Unix stream socket, mode 0600 in a private folder, and each peer must run as the same user. Frames are
+ * parsed strictly; a peer that sends anything else, asks for what its capabilities do not cover, or does not read its
+ * answers, is cut off with one line in the log. Buffers that held keys are wiped. */
 #include "crypto/keyd_internal.h"
 #include "core/base/log.h"
 #include "core/base/secret.h"
+#include "core/net/local_socket.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 struct keyd_client *keyd_client_of(struct keyd *d, uint64_t id)
@@ -223,11 +220,8 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 
 static bool same_user(uv_pipe_t *p)
 {
-    struct ucred cred;
-    socklen_t n = sizeof cred;
     uv_os_fd_t fd;
-    return !uv_fileno((uv_handle_t *)p, &fd) && !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) &&
-           cred.uid == geteuid();
+    return !uv_fileno((uv_handle_t *)p, &fd) && local_socket_same_user(fd);
 }
 
 static void on_connection(uv_stream_t *s, int status)
@@ -254,40 +248,19 @@ static void on_connection(uv_stream_t *s, int status)
         keyd_client_close(c, "it cannot be read");
 }
 
-/* A socket file nobody listens on is left over from a crash and may be replaced. */
-static enum err clear_path(const char *path, struct reason *why)
-{
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof a.sun_path)
-        return reason_set(why, ERR_BAD_CONFIG, "the socket's path is longer than %zu bytes: %s", sizeof a.sun_path - 1,
-                          path);
-    memcpy(a.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return reason_set(why, err_from_errno(errno), "no socket: %s", strerror(errno));
-    bool taken = !connect(fd, (struct sockaddr *)&a, sizeof a);
-    close(fd);
-    if (taken)
-        return reason_set(why, ERR_ADDRESS_IN_USE, "another key process listens on %s", path);
-    struct stat st;
-    if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
-        unlink(path);
-    return ERR_OK;
-}
-
 enum err keyd_listen(struct keyd *d, struct reason *why)
 {
-    const char *path = d->opts.socket_path;
-    enum err e = clear_path(path, why);
+    int fd;
+    enum err e = local_socket_listen(&fd, d->opts.socket_path, why);
     if (e)
         return e;
     uv_pipe_init(loop_uv(d->loop), &d->listener, 0);
     d->listener.data = d;
     d->listening = true;
-    mode_t old = umask(0177);
-    int bad = uv_pipe_bind(&d->listener, path);
-    umask(old);
-    if (!bad)
-        bad = uv_listen((uv_stream_t *)&d->listener, 128, on_connection);
-    return bad ? reason_set(why, ERR_IO, "cannot listen on %s: %s", path, uv_strerror(bad)) : ERR_OK;
+    int bad = uv_pipe_open(&d->listener, fd);
+    if (bad)
+        close(fd);
+    else
+        bad = uv_listen((uv_stream_t *)&d->listener, LOCAL_SOCKET_BACKLOG, on_connection);
+    return bad ? reason_set(why, ERR_IO, "cannot listen on %s: %s", d->opts.socket_path, uv_strerror(bad)) : ERR_OK;
 }

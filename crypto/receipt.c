@@ -61,7 +61,7 @@ static enum err load_key(struct receipt_signer *s, const char *path, struct reas
 {
     struct buf b;
     buf_init(&b, 4096);
-    enum err e = fs_read_file(path, &b, why);
+    enum err e = fs_read_private_file(path, &b, why);
     if (!e && b.n != RECEIPT_SECRET_KEY_SIZE)
         e = reason_set(why, ERR_MALFORMED, "%s is no signing key of %d bytes", path, RECEIPT_SECRET_KEY_SIZE);
     if (!e) {
@@ -78,7 +78,9 @@ enum err receipt_signer_open(struct receipt_signer *s, const char *path, const c
     *s = (struct receipt_signer){.secret_key = sodium_malloc(RECEIPT_SECRET_KEY_SIZE)};
     if (!s->secret_key)
         return reason_set(why, ERR_NO_MEMORY, "no locked memory for the signing key");
-    enum err e = fs_exists(path) ? load_key(s, path, why) : make_key(s, path, why);
+    enum err e = fs_private_dir_of(path, NULL, why);
+    if (!e)
+        e = fs_exists(path) ? load_key(s, path, why) : make_key(s, path, why);
     if (e) {
         receipt_signer_close(s);
         return e;

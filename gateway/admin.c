@@ -3,7 +3,6 @@
  * is posted to the worker's loop. The new view was posted there before, so whoever reads the answer meets a gateway
  * that knows about the change. */
 #include "gateway/admin.h"
-#include "core/base/log.h"
 
 #include <stdlib.h>
 
@@ -15,6 +14,7 @@ struct admin_wait {
     struct reason why;
     struct gateway *gateway;
     struct audited_change *audited;
+    struct loop_task back; /* the answer must come back without memory, too */
 };
 
 static void back_on_loop(void *arg)
@@ -28,8 +28,7 @@ static void post_back(void *ctx)
 {
     struct admin_wait *w = ctx;
 
-    if (loop_post(w->loop, back_on_loop, w))
-        log_error("the answer to %s cannot be given: the worker is overloaded", w->pending->api->name);
+    loop_post_task(w->loop, &w->back, back_on_loop, w);
 }
 
 static void on_done(void *ctx, enum err err, const struct reason *why)
@@ -65,23 +64,6 @@ void admin_submit(struct pending *p, const struct knowledge_change *change, admi
 bool admin_may(const struct pending *p, enum acl_operation op)
 {
     return session_may(p->session, ACL_CLUSTER, op, slice_str(ACL_CLUSTER_NAME));
-}
-
-bool admin_is_super_user(const struct session *s)
-{
-    struct acl_question q = {ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME), session_principal(s),
-                             session_host(s)};
-    struct acl_explanation e;
-
-    if (!s->worker->view)
-        return false;
-    acl_explain(s->worker->view->acl, &q, &e);
-    return e.basis == ACL_BASIS_SUPER_USER;
-}
-
-bool admin_topic_is_reserved(struct slice name)
-{
-    return slice_starts(name, slice_str("__castellan_"));
 }
 
 struct slice admin_words(struct pending *p, enum err err, const struct reason *why)

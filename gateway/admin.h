@@ -13,9 +13,6 @@ void admin_submit(struct pending *p, const struct knowledge_change *change, admi
 
 /* May the session do `op` on the cluster? */
 bool admin_may(const struct pending *p, enum acl_operation op);
-/* A super user: what is ours (topics named __castellan_*) is theirs alone. */
-bool admin_is_super_user(const struct session *s);
-bool admin_topic_is_reserved(struct slice name);
 /* The words of a failure, in the request's arena; the error's own text when there are none. */
 struct slice admin_words(struct pending *p, enum err err, const struct reason *why);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Basic authentication against the gateway's users. Checking a password costs milliseconds on purpose; one that was
  * right is remembered under a keyed hash of the whole header until the users change. Passwords are checked one at a
- * time, so that guessing cannot take more than one processor. */
+ * time, so that guessing cannot take more than one processor. When a failure is told is the failure limiter's to say
+ * (door.h); admin_http.c lets the connection wait. */
 #include "acl/acl_base64.h"
 #include "core/base/env.h"
 #include "core/base/log.h"
@@ -121,7 +122,7 @@ static bool check(struct admin_auth *a, const struct view *v, const char *header
         struct slice password = slice_of(colon + 1, plain.n - user.n - 1);
 
         pthread_mutex_lock(&a->checking);
-        ok = credential_verify(users_snapshot_any(v->users, user), password);
+        ok = users_snapshot_check_password(v->users, user, password);
         pthread_mutex_unlock(&a->checking);
         if (ok)
             principal_put_user(principal, user);
@@ -130,6 +131,12 @@ static bool check(struct admin_auth *a, const struct view *v, const char *header
     }
     buf_wipe_free(&plain);
     return ok && !buf_error(principal);
+}
+
+uint64_t admin_header_mark(const struct admin_auth *a, const char *header)
+{
+    uint64_t mark = hash_siphash(a->key, slice_str(header));
+    return mark ? mark : 1;
 }
 
 bool admin_identify(struct admin_auth *a, const struct view *v, const char *header, struct buf *principal)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The HTTPS server of the admin interface: sockets, TLS and requests with libmicrohttpd, a thread for each connection.
+ * A request from an address that guessed wrong waits suspended: before its password is looked at, and before a wrong
+ * one is told (door.h); a timer thread resumes it.
  *
  * A request, happy path: headers -> body in pieces (kept up to ADMIN_BODY_MAX) -> a view of the newest users and rules
  * -> who is asking -> the route answers -> the bytes are given to the server. A body that is too large is read to its
  * end and refused; what a client never finishes ends with its idle connection. */
 #include "gateway/admin_http.h"
 #include "core/base/fs.h"
+#include "core/base/later.h"
 #include "core/base/log.h"
 #include "gateway/admin_request.h"
 
@@ -17,12 +20,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SOCKETS_MAX = 8, PEM_MAX = 1 << 20, ADDRESS_MAX = 300, STATUS_CLASSES = 6 };
+enum { IDENTIFY_TRIES_MAX = 3, SOCKETS_MAX = 8, PEM_MAX = 1 << 20, ADDRESS_MAX = 300, STATUS_CLASSES = 6 };
 
 struct admin_http {
     struct gateway *gateway;
     struct admin_auth *auth;
     struct admin_health *health;
+    struct later *later;
     struct buf pem; /* key and chain, NUL-terminated */
     struct MHD_Daemon *daemons[SOCKETS_MAX];
     char addresses[SOCKETS_MAX][ADDRESS_MAX];
@@ -33,6 +37,10 @@ struct admin_http {
 struct exchange { /* what a connection's current request has so far */
     struct buf body;
     bool too_large, answered;
+    bool waited; /* its turn to be judged has come */
+    bool failed; /* its credentials are wrong: the next call says so */
+    int64_t waited_ms;
+    struct later_item later;
 };
 
 /* ---- A request ---- */
@@ -89,6 +97,94 @@ static enum MHD_Result send_answer(struct admin_http *a, struct admin_request *r
     return result;
 }
 
+static void resume(void *connection)
+{
+    MHD_resume_connection(connection);
+}
+
+static void let_wait(struct admin_http *a, struct exchange *x, struct MHD_Connection *c, int64_t ms)
+{
+    MHD_suspend_connection(c);
+    later_add(a->later, &x->later, ms, resume, c);
+}
+
+/* A connection's own: the mark of the header that was good on it last. NULL: no memory. */
+static uint64_t *mark_of(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *c, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    (void)ctx;
+    (void)c;
+    switch (code) {
+    case MHD_CONNECTION_NOTIFY_STARTED:
+        *socket_context = calloc(1, sizeof(uint64_t));
+        break;
+    case MHD_CONNECTION_NOTIFY_CLOSED:
+        free(*socket_context);
+        *socket_context = NULL;
+        break;
+    }
+}
+
+/* Who is asking, by the newest users there are: they may change while a password is being hashed. */
+static bool identify(struct admin_http *a, struct admin_request *r, const char *header)
+{
+    for (int tries = 0; tries < IDENTIFY_TRIES_MAX; tries++) {
+        struct view *newest;
+        bool same;
+
+        buf_clear(&r->principal);
+        if (!admin_identify(a->auth, r->view, header, &r->principal))
+            return false;
+        newest = knowledge_view(a->gateway->knowledge);
+        if (!newest)
+            return false;
+        same = users_snapshot_id(newest->users) == users_snapshot_id(r->view->users);
+        view_free(r->view);
+        r->view = newest;
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+/* True: the connection waits, and comes back. Judges the header, if there is one, when the address's turn has come. */
+static bool judge(struct admin_http *a, struct exchange *x, struct admin_request *r, const char *header)
+{
+    struct address_group from = address_group_of_text(r->host);
+    struct door *door = &a->gateway->door;
+    uint64_t *mark = mark_of(r->connection);
+    int64_t delay_ms;
+
+    if (!header || !r->view || x->failed)
+        return false;
+    if (!x->waited && !(mark && *mark == admin_header_mark(a->auth, header))) {
+        x->waited = true;
+        x->waited_ms = door_before(door, &from);
+        if (x->waited_ms > 0) {
+            let_wait(a, x, r->connection, x->waited_ms);
+            return true;
+        }
+    }
+    if (identify(a, r, header)) {
+        if (mark)
+            *mark = admin_header_mark(a->auth, header);
+        return false;
+    }
+    buf_clear(&r->principal);
+    x->failed = true;
+    gateway_audit_login(a->gateway->audit, SLICE_NULL, slice_str(r->host), "admin interface", "wrong_credentials");
+    delay_ms = door_failed(door, &from, x->waited_ms);
+    if (delay_ms > 0)
+        let_wait(a, x, r->connection, delay_ms);
+    return delay_ms > 0;
+}
+
 static enum MHD_Result serve(struct admin_http *a, struct exchange *x, struct MHD_Connection *c, const char *method,
                              const char *path)
 {
@@ -104,22 +200,19 @@ static enum MHD_Result serve(struct admin_http *a, struct exchange *x, struct MH
                               .status = 500,
                               .content_type = "application/json"};
     const char *header = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
-    enum MHD_Result result;
+    enum MHD_Result result = MHD_YES;
 
-    x->answered = true;
     client_address(c, host);
     buf_init(&r.principal, 0);
     buf_init(&r.out, 0);
     r.view = knowledge_view(a->gateway->knowledge);
-    if (r.view && header && !admin_identify(a->auth, r.view, header, &r.principal)) {
-        buf_clear(&r.principal);
-        gateway_audit_login(a->gateway->audit, SLICE_NULL, slice_str(r.host), "admin interface", "wrong_credentials");
-    }
-    if (x->too_large)
+    x->answered = !judge(a, x, &r, header);
+    if (x->answered && x->too_large)
         admin_refuse(&r, 413, "the body is larger than %d bytes", ADMIN_BODY_MAX);
-    else
+    else if (x->answered)
         admin_route(&r);
-    result = send_answer(a, &r, c);
+    if (x->answered)
+        result = send_answer(a, &r, c);
     view_free(r.view);
     buf_free(&r.principal);
     buf_free(&r.out);
@@ -214,10 +307,11 @@ static enum err serve_socket(struct admin_http *a, int fd, const struct addrinfo
         host[0] = 0;
     snprintf(a->addresses[a->n], ADDRESS_MAX, ai->ai_family == AF_INET6 ? "https://[%s]:%u" : "https://%s:%u", host,
              port);
-    a->daemons[a->n] = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS |
-                                            (ai->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
-                                        0, NULL, NULL, on_request, a, MHD_OPTION_NOTIFY_COMPLETED, on_completed, a,
-                                        MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    a->daemons[a->n] =
+        MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS |
+                             MHD_ALLOW_SUSPEND_RESUME | (ai->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
+                         0, NULL, NULL, on_request, a, MHD_OPTION_NOTIFY_COMPLETED, on_completed, a,
+                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, a, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (!a->daemons[a->n]) {
         close(fd);
         return reason_set(why, ERR_TLS, "%s: cannot serve (wrong key or certificate in ssl.keystore.location?)",
@@ -286,7 +380,8 @@ static enum err configure(struct admin_http *a, struct host_port *hp, struct rea
     if (err)
         return err;
     a->auth = admin_auth_new();
-    if (!a->auth)
+    a->later = later_start();
+    if (!a->auth || !a->later)
         return reason_set(why, ERR_NO_MEMORY, "no memory for the admin interface");
     return admin_health_new(&a->health, a->gateway, why);
 }
@@ -328,8 +423,10 @@ void admin_http_stop(struct admin_http *a)
 {
     if (!a)
         return;
+    later_flush(a->later); /* no connection may wait when its server stops */
     for (int i = 0; i < a->n; i++)
         MHD_stop_daemon(a->daemons[i]);
+    later_stop(a->later);
     admin_auth_free(a->auth);
     admin_health_free(a->health);
     buf_wipe_free(&a->pem);

@@ -72,6 +72,8 @@ struct admin_auth *admin_auth_new(void); /* NULL: no memory */
 void admin_auth_free(struct admin_auth *a);
 /* Fills `principal`. False: unknown. `header` may be NULL. */
 bool admin_identify(struct admin_auth *a, const struct view *v, const char *header, struct buf *principal);
+/* For a connection to know a header again that was good on it before; never 0. */
+uint64_t admin_header_mark(const struct admin_auth *a, const char *header);
 
 /* ---- admin_health.c ---- */
 struct admin_health;

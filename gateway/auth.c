@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Who is it: ApiVersions (allowed to everybody, KIP-511), SaslHandshake and SaslAuthenticate (KIP-43, KIP-152), and the
  * bare tokens of SaslHandshake v0. The mechanisms are acl/sasl_server.h's. A failed authentication is answered with
- * SASL_AUTHENTICATION_FAILED and Kafka's text, then the connection ends. An authenticated session may authenticate
- * again as the same principal (KIP-368). */
+ * SASL_AUTHENTICATION_FAILED and Kafka's text, then the connection ends; when, is the failure limiter's to say
+ * (door.h): the token that decides waits before it is judged where its address has failed too often, and a failure
+ * waits before it is told. Meanwhile the session takes no frame and a timer of the loop runs. An authenticated session
+ * may authenticate again as the same principal (KIP-368). Certificates of mutual TLS are auth_certificate.c's. */
 #include "core/base/log.h"
 #include "gateway/api.h"
 #include "gateway/handlers.h"
@@ -10,21 +12,11 @@
 #include "wire/sasl_authenticate.h"
 #include "wire/sasl_handshake.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* ---- ApiVersions ---- */
-
-static bool software_name_is_valid(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
-        bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alnum && ((c != '-' && c != '.') || i == 0 || i + 1 == s.n))
-            return false;
-    }
-    return s.n > 0;
-}
 
 void handle_api_versions(struct pending *p)
 {
@@ -45,11 +37,13 @@ void handle_api_versions(struct pending *p)
     if (!req) { /* a version nobody knows: a v0 answer that tells which ones are known */
         resp.error_code = ERR_UNSUPPORTED_VERSION;
         p->version = 0;
-    } else if (p->version >= 3 && (!software_name_is_valid(req->client_software_name) ||
-                                   !software_name_is_valid(req->client_software_version))) {
+    } else if (p->version >= 3 && (!client_software_is_valid(req->client_software_name) ||
+                                   !client_software_is_valid(req->client_software_version))) {
         resp.error_code = ERR_INVALID_REQUEST;
         pending_answer(p, &resp);
         return;
+    } else if (p->version >= 3) {
+        client_software_set(&p->session->software, req->client_software_name, req->client_software_version);
     }
     for (size_t i = 0; (row = api_at(i)); i++) {
         struct api_versions_response_api_version *a = &resp.api_keys.v[resp.api_keys.n];
@@ -67,12 +61,9 @@ void handle_api_versions(struct pending *p)
 
 /* ---- SASL ---- */
 
-static void count_auth(struct session *s, bool ok, const char *reason)
+static void count_auth(struct session *s, enum sasl_reason reason)
 {
-    char labels[128];
-    snprintf(labels, sizeof labels, "mechanism=\"%s\",result=\"%s\"", sasl_mechanism_name(s->mechanism),
-             ok ? "ok" : reason);
-    metric_add(metrics_counter("castellan_gateway_authentications_total", labels, "SASL authentications."), 1);
+    metric_add(s->worker->gateway->counters.authentications[s->mechanism][reason], 1);
 }
 
 void handle_sasl_handshake(struct pending *p)
@@ -95,7 +86,7 @@ void handle_sasl_handshake(struct pending *p)
     } else if (!sasl_mechanism_parse(req->mechanism, &m) || !g->mechanisms[m]) {
         log_warn("%s: unsupported SASL mechanism %.*s", conn_peer(s->conn), SLICE_FMT(req->mechanism));
         resp.error_code = ERR_UNSUPPORTED_SASL_MECHANISM;
-    } else if (!s->worker->view || sasl_session_new(&begun, m, s->worker->view->users, &why)) {
+    } else if (!s->worker->view || sasl_session_new(&begun, m, &why)) {
         log_error("SASL cannot start: %s", why.code ? why.text : "the users are not loaded yet");
         resp.error_code = ERR_BROKER_NOT_AVAILABLE;
     } else {
@@ -131,10 +122,91 @@ static bool became_ready(struct session *s)
     }
     free(s->reauth_principal);
     s->reauth_principal = NULL;
-    s->phase = PHASE_READY;
     s->expires_ms = life > 0 ? loop_now_ms(s->worker->loop) + life : INT64_MAX;
-    conn_set_frame_max(s->conn, s->worker->gateway->frame_max);
+    auth_is_known(s);
     return true;
+}
+
+/* ---- Waiting ---- */
+
+static void on_deadline(void *arg)
+{
+    session_close(arg, CONN_CLOSE_AUTH_TIMEOUT, NULL);
+}
+
+static void on_waited(void *arg)
+{
+    struct session *s = arg;
+    void (*then)(struct session *) = s->auth_then;
+
+    assert(then);
+    if (s->phase == PHASE_CLOSING)
+        return;
+    s->auth_then = NULL;
+    conn_resume(s->conn);
+    then(s);
+}
+
+void auth_session_begins(struct session *s, int64_t waited_ms)
+{
+    loop_timer_init(&s->auth_timer, s->worker->loop, on_waited, s);
+    loop_timer_init(&s->deadline, s->worker->loop, on_deadline, s);
+    loop_timer_start(&s->deadline, s->worker->gateway->door.authentication_ms);
+    buf_init(&s->auth_token, SASL_TOKEN_MAX + 1);
+    s->auth_waited_ms = waited_ms;
+}
+
+void auth_session_gone(struct session *s)
+{
+    struct pending *p = s->auth_request;
+
+    loop_timer_stop(&s->auth_timer);
+    loop_timer_stop(&s->deadline);
+    s->auth_request = NULL;
+    if (p)
+        pending_silent(p);
+    buf_wipe_free(&s->auth_token);
+    sasl_session_free(s->sasl);
+}
+
+void auth_wait(struct session *s, int64_t ms, void (*then)(struct session *s))
+{
+    assert(!s->auth_then);
+    if (ms <= 0) {
+        then(s);
+        return;
+    }
+    s->auth_then = then;
+    conn_pause(s->conn);
+    loop_timer_start(&s->auth_timer, ms);
+}
+
+void auth_is_known(struct session *s)
+{
+    s->phase = PHASE_READY;
+    loop_timer_stop(&s->deadline);
+    conn_peer_is_known(s->conn);
+    conn_set_frame_max(s->conn, s->worker->gateway->frame_max);
+}
+
+static struct address_group address_of(const struct session *s)
+{
+    return address_group_of_text(conn_peer_host(s->conn));
+}
+
+int64_t auth_failure_delay(struct session *s)
+{
+    struct address_group from = address_of(s);
+    return door_failed(&s->worker->gateway->door, &from, s->auth_waited_ms);
+}
+
+/* The next token is about to be judged, at once or later. */
+static void judge_later(struct session *s, void (*then)(struct session *s))
+{
+    struct address_group from = address_of(s);
+
+    s->auth_waited_ms = sasl_session_decides_next(s->sasl) ? door_before(&s->worker->gateway->door, &from) : 0;
+    auth_wait(s, s->auth_waited_ms, then);
 }
 
 /* The name is told only when it is a user's: what is none may be a password in the wrong place. */
@@ -153,7 +225,7 @@ static void audit_failure(struct session *s)
 /* One token; false when the session must end. *text is Kafka's words for the peer. */
 static bool take_token(struct session *s, struct slice token, struct buf *out, const char **text)
 {
-    enum sasl_state state = sasl_session_step(s->sasl, token, out);
+    enum sasl_state state = sasl_session_step(s->sasl, s->worker->view->users, token, out);
 
     *text = NULL;
     switch (state) {
@@ -161,7 +233,7 @@ static bool take_token(struct session *s, struct slice token, struct buf *out, c
         return true;
     case SASL_STATE_DONE:
         if (became_ready(s)) {
-            count_auth(s, true, "");
+            count_auth(s, SASL_REASON_NONE);
             return true;
         }
         *text = "Authentication failed: cannot change principals during re-authentication";
@@ -170,7 +242,7 @@ static bool take_token(struct session *s, struct slice token, struct buf *out, c
         break;
     }
     *text = sasl_session_error(s->sasl);
-    count_auth(s, false, sasl_reason_name(sasl_session_reason(s->sasl)));
+    count_auth(s, sasl_session_reason(s->sasl));
     log_warn("%s: authentication of \"%.*s\" by %s failed: %s", conn_peer(s->conn),
              SLICE_FMT(sasl_session_claimed(s->sasl)), sasl_mechanism_name(s->mechanism),
              sasl_reason_name(sasl_session_reason(s->sasl)));
@@ -178,55 +250,87 @@ static bool take_token(struct session *s, struct slice token, struct buf *out, c
     return false;
 }
 
-void handle_sasl_authenticate(struct pending *p)
+static void refuse(struct session *s, enum err code, const char *text)
 {
-    const struct sasl_authenticate_request *req = p->body;
-    struct session *s = p->session;
     struct sasl_authenticate_response resp;
-    struct buf out;
-    const char *text;
-    bool ok;
+    struct pending *p = s->auth_request;
 
+    s->auth_request = NULL;
     sasl_authenticate_response_init(&resp);
     resp.auth_bytes = slice_of("", 0);
-    if (s->phase != PHASE_SASL || !s->sasl) {
-        resp.error_code = ERR_ILLEGAL_SASL_STATE;
-        resp.error_message = slice_str("SaslAuthenticate request received without a SaslHandshake before it");
-        log_warn("%s: SaslAuthenticate without a SaslHandshake before it", conn_peer(s->conn));
+    resp.error_code = err_kafka(code);
+    resp.error_message = slice_str(text);
+    if (p)
         pending_answer(p, &resp);
-        session_close(s, CONN_CLOSE_AUTH_FAILED, NULL);
-        return;
-    }
+    session_close(s, CONN_CLOSE_AUTH_FAILED, text);
+}
+
+static void tell_failure(struct session *s)
+{
+    refuse(s, ERR_SASL_AUTHENTICATION_FAILED, s->auth_text);
+}
+
+/* Its turn has come. */
+static void judge(struct session *s)
+{
+    struct pending *p = s->auth_request;
+    const struct sasl_authenticate_request *req = p->body;
+    struct sasl_authenticate_response resp;
+    struct buf out;
+
     buf_init(&out, 0);
-    ok = take_token(s, req->auth_bytes, &out, &text);
-    if (ok) {
+    if (take_token(s, req->auth_bytes, &out, &s->auth_text)) {
+        sasl_authenticate_response_init(&resp);
         resp.auth_bytes = buf_slice(&out);
         if (s->phase == PHASE_READY)
             resp.session_lifetime_ms = s->worker->gateway->reauth_ms;
+        s->auth_request = NULL;
+        pending_answer(p, &resp);
     } else {
-        resp.error_code = ERR_SASL_AUTHENTICATION_FAILED;
-        resp.error_message = slice_str(text);
+        auth_wait(s, auth_failure_delay(s), tell_failure);
     }
-    pending_answer(p, &resp);
     buf_wipe_free(&out);
-    if (!ok)
-        session_close(s, CONN_CLOSE_AUTH_FAILED, NULL);
+}
+
+void handle_sasl_authenticate(struct pending *p)
+{
+    struct session *s = p->session;
+
+    assert(!s->auth_request && !s->auth_then); /* no frame is taken while one waits */
+    s->auth_request = p;
+    if (s->phase != PHASE_SASL || !s->sasl) {
+        log_warn("%s: SaslAuthenticate without a SaslHandshake before it", conn_peer(s->conn));
+        refuse(s, ERR_ILLEGAL_SASL_STATE, "SaslAuthenticate request received without a SaslHandshake before it");
+        return;
+    }
+    judge_later(s, judge);
+}
+
+static void judge_raw(struct session *s)
+{
+    struct slice answer;
+    struct buf out;
+
+    buf_init(&out, 0);
+    if (take_token(s, buf_slice(&s->auth_token), &out, &s->auth_text)) {
+        answer = buf_slice(&out);
+        if (conn_write_frame(s->conn, &answer, 1))
+            session_close(s, CONN_CLOSE_QUEUE_FULL, NULL);
+    } else {
+        auth_wait(s, auth_failure_delay(s), tell_failure);
+    }
+    buf_wipe_free(&out);
+    buf_wipe_free(&s->auth_token);
+    buf_init(&s->auth_token, SASL_TOKEN_MAX + 1);
 }
 
 void handle_raw_sasl(struct session *s, struct slice token)
 {
-    struct slice answer;
-    struct buf out;
-    const char *text;
-
-    buf_init(&out, 0);
-    if (!take_token(s, token, &out, &text)) {
-        session_close(s, CONN_CLOSE_AUTH_FAILED, text);
-        buf_wipe_free(&out);
+    buf_clear(&s->auth_token);
+    buf_put_slice(&s->auth_token, slice_of(token.p, token.n < SASL_TOKEN_MAX + 1 ? token.n : SASL_TOKEN_MAX + 1));
+    if (buf_error(&s->auth_token)) {
+        session_close(s, CONN_CLOSE_NO_MEMORY, NULL);
         return;
     }
-    answer = buf_slice(&out);
-    if (conn_write_frame(s->conn, &answer, 1))
-        session_close(s, CONN_CLOSE_QUEUE_FULL, NULL);
-    buf_wipe_free(&out);
+    judge_later(s, judge_raw);
 }

@@ -23,13 +23,13 @@ static enum err judge(struct pending *p, int8_t type, struct slice name, enum ac
 {
     switch (type) {
     case RESOURCE_TOPIC:
-        return session_may(p->session, ACL_TOPIC, op, name) ? ERR_OK : ERR_TOPIC_AUTHORIZATION_FAILED;
+        return session_judge(p->session, p->api->key, ACL_TOPIC, op, name);
     case RESOURCE_BROKER:
     case RESOURCE_BROKER_LOGGER:
     case RESOURCE_CLIENT_METRICS:
         return admin_may(p, op) ? ERR_OK : ERR_CLUSTER_AUTHORIZATION_FAILED;
     case RESOURCE_GROUP:
-        return session_may(p->session, ACL_GROUP, op, name) ? ERR_OK : ERR_GROUP_AUTHORIZATION_FAILED;
+        return session_judge(p->session, p->api->key, ACL_GROUP, op, name);
     }
     return ERR_INVALID_REQUEST;
 }

@@ -16,6 +16,7 @@ struct crypt_job {
     struct key_set *keys;
     struct policy_set *policies; /* held: the rules may change while keys are fetched, and runs point into them */
     bool sealing;
+    const struct gateway_counters *counters; /* NULL: the client left before the job was made */
     void (*done)(struct pending *p);
 };
 
@@ -40,6 +41,7 @@ struct crypt_job *crypt_job_new(struct pending *p, size_t runs_max)
     j->runs = calloc(runs_max + 1, sizeof *j->runs);
     j->outs = calloc(runs_max + 1, sizeof *j->outs);
     record_crypt_needs_init(&j->needs);
+    j->counters = p->session ? &p->session->worker->gateway->counters : NULL;
     if (p->session && p->session->worker->view)
         j->policies = policy_set_ref(p->session->worker->view->policies);
     if (j->runs && j->outs)
@@ -80,14 +82,13 @@ const struct crypt_run *crypt_job_run(const struct crypt_job *j, size_t i)
     return &j->runs[i];
 }
 
-static void count_records(const struct record_crypt_counts *c)
+static void count_records(const struct gateway_counters *to, const struct record_crypt_counts *c)
 {
-    metric_add(metrics_counter("castellan_crypt_records_total", "result=\"sealed\"", "Records by what was done."),
-               c->sealed);
-    metric_add(metrics_counter("castellan_crypt_records_total", "result=\"opened\"", "Records by what was done."),
-               c->opened);
-    metric_add(metrics_counter("castellan_crypt_records_total", "result=\"erased\"", "Records by what was done."),
-               c->erased);
+    if (!to)
+        return;
+    metric_add(to->sealed, c->sealed);
+    metric_add(to->opened, c->opened);
+    metric_add(to->erased, c->erased);
 }
 
 static void next_group(struct crypt_job *j);
@@ -113,7 +114,7 @@ static void work(struct crypt_job *j)
             *r->records = buf_slice(&j->outs[i]);
         r->state = CRYPT_RUN_DONE;
     }
-    count_records(&counts);
+    count_records(j->counters, &counts);
 }
 
 static void fail_group(struct crypt_job *j, enum err err, const char *text)

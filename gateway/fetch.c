@@ -271,8 +271,10 @@ static void check_topics(struct pending *p)
         struct slice name = topic_name(p, s->topics[t].topic, &s->topics[t].topic_id);
         if (slice_is_null(name))
             s->fate[t] = ERR_UNKNOWN_TOPIC_ID;
-        else if (!session_may(p->session, ACL_TOPIC, ACL_READ, name))
-            s->fate[t] = ERR_TOPIC_AUTHORIZATION_FAILED;
+        else
+            s->fate[t] = session_judge(p->session, WIRE_FETCH, ACL_TOPIC, ACL_READ, name);
+        if (s->fate[t] == ERR_UNKNOWN_TOPIC_OR_PARTITION && p->version >= 13)
+            s->fate[t] = ERR_UNKNOWN_TOPIC_ID;
         s->refused += s->fate[t] != ERR_OK;
     }
     forward(p);

@@ -31,6 +31,8 @@ struct control {
     bool cluster_known, cluster_complete, stopping;
     int64_t known_since_ms;
     _Atomic bool cluster_up, tables_ready, listening; /* asked for by other threads */
+    struct loop_task tables_task;
+    atomic_bool tables_posted;
     int exit_status;
     struct admin_http *admin;
 };
@@ -58,7 +60,8 @@ static enum err open_port(struct gateway *g, struct entrance *e, int index, stru
                               .port = (uint16_t)(e->port + index),
                               .workers = (unsigned)g->worker_count,
                               .max_connections = settings_int(g->settings, "max.connections"),
-                              .max_connections_per_ip = settings_int(g->settings, "max.connections.per.ip")};
+                              .max_connections_per_ip = settings_int(g->settings, "max.connections.per.ip"),
+                              .strangers = g->door.strangers};
     enum err err;
 
     if (e->listeners[index])
@@ -98,6 +101,18 @@ void gateway_node_learned(struct gateway *g, int place)
     *l = (struct learned){g, place};
     if (loop_post(control.loop, open_node_ports, l))
         free(l);
+}
+
+/* A node whose port could not be opened when it was met gets it now. */
+static void open_missing_ports(struct gateway *g)
+{
+    struct cluster_node node;
+    struct reason why = {0};
+
+    for (int i = 0; control.listening && i < g->entrance_count; i++)
+        for (int k = 0; k < cluster_places(&g->cluster); k++)
+            if (cluster_node_at(&g->cluster, k, &node) && open_port(g, &g->entrances[i], 1 + k, &why))
+                log_error("%s", why.text);
 }
 
 static enum err listen_all(struct gateway *g, struct reason *why)
@@ -198,6 +213,7 @@ static void on_metadata(void *user, struct kafka_client *k, enum err err, int16_
         look_whether_complete(g, resp.brokers.n);
         control.cluster_up = true;
         become_ready();
+        open_missing_ports(g);
     }
     arena_free(&a);
     loop_timer_start(&control.timer, err || !control.cluster_complete ? CONTROL_RETRY_MS : CONTROL_REFRESH_MS);
@@ -264,6 +280,7 @@ static void tables_changed(void *arg)
 {
     struct gateway *g = arg;
 
+    atomic_store(&control.tables_posted, false);
     if (!control.tables_ready && knowledge_is_ready(g->knowledge)) {
         control.tables_ready = true;
         become_ready();
@@ -271,11 +288,13 @@ static void tables_changed(void *arg)
 }
 
 /* The view is handed on from here, so that it reaches a worker before the answer to whoever changed it does. */
-static void on_changed(void *user)
+static enum err on_changed(void *user)
 {
-    workers_set_view(user);
-    if (loop_post(control.loop, tables_changed, user))
-        log_error("a change of the rules could not be passed on");
+    enum err err = workers_set_view(user);
+
+    if (!err && !atomic_exchange(&control.tables_posted, true))
+        loop_post_task(control.loop, &control.tables_task, tables_changed, user);
+    return err;
 }
 
 bool gateway_is_ready(struct gateway *g, struct reason *why)
@@ -306,8 +325,10 @@ static enum err start(struct gateway *g, const char *path, struct reason *why)
     enum err err;
 
     cluster_init(&g->cluster);
-    if ((err = gateway_configure(g, path, why)) || (err = sasl_server_setup(why)) ||
-        (err = loop_new(&control.loop, NULL, why)) || (err = loop_on_signal(control.loop, SIGTERM, on_signal, g)) ||
+    gateway_counters_init(&g->counters);
+    if ((err = gateway_configure(g, path, why)) || (err = door_open(&g->door, g->settings, why)) ||
+        (err = sasl_server_setup(why)) || (err = loop_new(&control.loop, NULL, why)) ||
+        (err = loop_on_signal(control.loop, SIGTERM, on_signal, g)) ||
         (err = loop_on_signal(control.loop, SIGINT, on_signal, g)))
         return err;
     g->meters = quota_meters_new(NULL);
@@ -356,6 +377,7 @@ static void stop(struct gateway *g)
             listener_free(g->entrances[i].listeners[k]);
         tls_free(g->entrances[i].tls);
     }
+    door_close(&g->door);
     tls_free(g->tls_upstream);
     quota_meters_free(g->meters);
     principal_rules_free(g->principal_rules);

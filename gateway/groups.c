@@ -5,6 +5,7 @@
  *   DescribeGroups        DESCRIBE on each group; authorized_operations are this principal's, not the gateway's
  *   ConsumerGroupDescribe the same, and DESCRIBE on every topic its members have (KIP-848)
  *   ListTransactions      DESCRIBE on each transactional id
+ *   DescribeTransactions  DESCRIBE on each transactional id; topics that may not be described are left out
  *   InitProducerId        WRITE on the transactional id; without one IDEMPOTENT_WRITE on the cluster or WRITE on any
  *                         topic (KIP-679) */
 #include "core/base/log.h"
@@ -13,6 +14,7 @@
 #include "gateway/split.h"
 #include "wire/consumer_group_describe.h"
 #include "wire/describe_groups.h"
+#include "wire/describe_transactions.h"
 #include "wire/init_producer_id.h"
 #include "wire/list_groups.h"
 #include "wire/list_transactions.h"
@@ -29,7 +31,7 @@ static void on_groups(struct pending *p, enum err err, struct slice body)
     if (!pending_decode(p, err, body, &resp))
         return;
     for (int32_t i = 0; i < resp.groups.n; i++)
-        if (session_may(p->session, ACL_GROUP, ACL_DESCRIBE, resp.groups.v[i].group_id))
+        if (session_sees(p->session, ACL_GROUP, ACL_DESCRIBE, resp.groups.v[i].group_id))
             resp.groups.v[kept++] = resp.groups.v[i];
     resp.groups.n = kept;
     pending_answer(p, &resp);
@@ -37,7 +39,8 @@ static void on_groups(struct pending *p, enum err err, struct slice body)
 
 void handle_list_groups(struct pending *p)
 {
-    pending_forward(p, admin_may(p, ACL_DESCRIBE) ? NULL : on_groups);
+    pending_forward(p, session_sees(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME)) ? NULL
+                                                                                                        : on_groups);
 }
 
 /* ---- DescribeGroups ---- */
@@ -68,7 +71,7 @@ typedef struct consumer_group_describe_response_assignment assignment;
 static bool may_see(struct pending *p, const assignment *a)
 {
     for (int32_t i = 0; i < a->topic_partitions.n; i++)
-        if (!session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, a->topic_partitions.v[i].topic_name))
+        if (!session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, a->topic_partitions.v[i].topic_name))
             return false;
     return true;
 }
@@ -116,7 +119,7 @@ static void on_transactions(struct pending *p, enum err err, struct slice body)
     if (!pending_decode(p, err, body, &resp))
         return;
     for (int32_t i = 0; i < resp.transaction_states.n; i++)
-        if (session_may(p->session, ACL_TRANSACTIONAL_ID, ACL_DESCRIBE, resp.transaction_states.v[i].transactional_id))
+        if (session_sees(p->session, ACL_TRANSACTIONAL_ID, ACL_DESCRIBE, resp.transaction_states.v[i].transactional_id))
             resp.transaction_states.v[kept++] = resp.transaction_states.v[i];
     resp.transaction_states.n = kept;
     pending_answer(p, &resp);
@@ -125,6 +128,30 @@ static void on_transactions(struct pending *p, enum err err, struct slice body)
 void handle_list_transactions(struct pending *p)
 {
     pending_forward(p, on_transactions);
+}
+
+/* ---- DescribeTransactions ---- */
+
+static void hide_topics(struct pending *p, void *response)
+{
+    struct describe_transactions_response *resp = response;
+
+    for (int32_t i = 0; i < resp->transaction_states.n; i++) {
+        struct describe_transactions_response_transaction_state *t = &resp->transaction_states.v[i];
+        int32_t kept = 0;
+
+        for (int32_t k = 0; k < t->topics.n; k++)
+            if (session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, t->topics.v[k].topic))
+                t->topics.v[kept++] = t->topics.v[k];
+        if (t->topics.n > 0)
+            t->topics.n = kept;
+    }
+    pending_answer(p, resp);
+}
+
+void handle_describe_transactions(struct pending *p)
+{
+    split_run(p, hide_topics);
 }
 
 /* ---- InitProducerId ---- */
@@ -139,7 +166,7 @@ static enum err may_produce(struct pending *p)
         return session_may(p->session, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id)
                    ? ERR_OK
                    : ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    if (admin_may(p, ACL_IDEMPOTENT_WRITE) || acl_allowed_by_type(p->session->worker->view->acl, &q))
+    if (acl_allowed_by_type(p->session->worker->view->acl, &q) || admin_may(p, ACL_IDEMPOTENT_WRITE))
         return ERR_OK;
     return ERR_CLUSTER_AUTHORIZATION_FAILED;
 }

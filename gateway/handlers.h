@@ -9,6 +9,16 @@ void handle_api_versions(struct pending *p);   /* auth.c */
 void handle_sasl_handshake(struct pending *p); /* auth.c */
 void handle_sasl_authenticate(struct pending *p);
 void handle_raw_sasl(struct session *s, struct slice token); /* after SaslHandshake v0 */
+/* A session's way to PHASE_READY, whichever it is. */
+void auth_session_begins(struct session *s, int64_t waited_ms); /* `waited_ms`: what it was parked for (door.h) */
+void auth_session_gone(struct session *s);
+void auth_wait(struct session *s, int64_t ms, void (*then)(struct session *s)); /* no frame is taken meanwhile */
+void auth_is_known(struct session *s);
+int64_t auth_failure_delay(struct session *s); /* a failure: counts it, and says when it may be told, in ms */
+
+void auth_by_certificate(struct session *s); /* auth_certificate.c: mutual TLS, after the handshake */
+int64_t auth_certificate_refused(void *user, struct conn *conn); /* struct conn_ops.on_refused */
+bool auth_certificate_counts(struct session *s);                 /* asked with each request; true without mutual TLS */
 
 void handle_metadata(struct pending *p); /* metadata.c */
 void handle_find_coordinator(struct pending *p);
@@ -18,11 +28,17 @@ void handle_describe_topic_partitions(struct pending *p);
 void handle_produce(struct pending *p); /* produce.c */
 void handle_fetch(struct pending *p);   /* fetch.c */
 
-void handle_create_topics(struct pending *p); /* topics.c: CREATE on the cluster or on the topic */
-void handle_list_groups(struct pending *p);   /* groups.c: filtered by what may be described */
+void handle_create_topics(struct pending *p); /* topics.c: by the cluster or by the topic */
+void handle_delete_topics(struct pending *p);
+void handle_write_txn_markers(struct pending *p); /* cluster_topics.c: reserved topics inside */
+void handle_alter_replica_log_dirs(struct pending *p);
+void handle_describe_log_dirs(struct pending *p);
+void handle_list_partition_reassignments(struct pending *p);
+void handle_list_groups(struct pending *p); /* groups.c: filtered by what may be described */
 void handle_describe_groups(struct pending *p);
 void handle_offset_fetch(struct pending *p); /* offset_fetch.c */
 void handle_consumer_group_describe(struct pending *p);
+void handle_describe_transactions(struct pending *p); /* groups.c: and the topics inside */
 void handle_list_transactions(struct pending *p);
 void handle_init_producer_id(struct pending *p);
 void handle_describe_configs(struct pending *p); /* configs.c: by resource type */

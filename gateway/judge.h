@@ -5,7 +5,8 @@
 #include "gateway/session.h"
 
 /* Decisions about one element of a request that one right on one resource does not express; for split_plans.c. */
-enum err judge_create_topic(struct pending *p, const void *element);     /* topics.c */
+enum err judge_election(struct pending *p, const void *element); /* topics.c */
+enum err judge_reassignment(struct pending *p, const void *element);
 enum err judge_describe_configs(struct pending *p, const void *element); /* configs.c */
 enum err judge_alter_configs(struct pending *p, const void *element);
 enum err judge_incremental_alter_configs(struct pending *p, const void *element);

@@ -8,13 +8,16 @@
  * to a loop has posted the new one before it can post the answer.
  *
  * Failure: until all tables were read there is no view at all (a rule that denies may not have been read yet). A record
- * that cannot be understood is counted and skipped, except for policies, whose table then refuses the topic. When a
- * snapshot cannot be built for want of memory the old one stays and the next change tries again.
+ * that cannot be understood is counted and skipped, except for policies, whose table then refuses the topic. When the
+ * new view cannot be built or handed over for want of memory, the change is not answered; the keeper's thread tries
+ * again, and ends the process when that does not help for KNOWLEDGE_TELL_MS_MAX: nobody may go on for long by rules
+ * that were changed. A record that cannot be applied for want of memory ends it at once, as in the ledger itself.
  *
  * Locks: `lock` guards the models and snapshots; `announcing` is held around calls of `changed`, never inside `lock`.*/
 #include "gateway/knowledge_internal.h"
 #include "acl/acl_records.h"
 #include "acl/quota_records.h"
+#include "core/base/env.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 
@@ -23,6 +26,7 @@
 
 enum {
     COALESCE_MS = 3,           /* a burst of records is one rebuild */
+    TELL_RETRY_MS = 20,        /* between tries to hand a view over */
     BOOTSTRAP_RETRY_MS = 1000, /* between tries to add the bootstrap users */
 };
 
@@ -64,6 +68,8 @@ static void on_apply(void *user, const struct ledger_record *r)
 
     pthread_mutex_lock(&k->lock);
     err = apply_record(k, h->table, r, &why);
+    if (err == ERR_NO_MEMORY)
+        abort(); /* a rule that denies must not be skipped */
     if (!err || h->table == TABLE_POLICIES)
         mark(k, h->table);
     pthread_mutex_unlock(&k->lock);
@@ -157,8 +163,11 @@ static enum err build_one(struct knowledge *k, enum knowledge_table t, struct re
     return err;
 }
 
+/* False unless every snapshot is as new as its model. */
 static bool build(struct knowledge *k)
 {
+    bool complete = true;
+
     for (int t = 0; t < TABLES; t++) {
         struct reason why = {0};
         enum err err;
@@ -167,13 +176,13 @@ static bool build(struct knowledge *k)
             continue;
         err = build_one(k, (enum knowledge_table)t, &why);
         if (err) {
-            log_error("%s: the new state cannot be used, the old one stays: %s", topics[t],
-                      why.code ? why.text : err_text(err));
+            log_error("%s: the new state cannot be used yet: %s", topics[t], why.code ? why.text : err_text(err));
+            complete = false;
             continue;
         }
         k->dirty[t] = false;
     }
-    return k->now.acl && k->now.users && k->now.quotas && k->now.policies;
+    return complete && k->now.acl && k->now.users && k->now.quotas && k->now.policies;
 }
 
 struct view *knowledge_view(struct knowledge *k)
@@ -233,9 +242,24 @@ const char *knowledge_topic(int table)
 
 /* ---- Telling the owner ---- */
 
-void knowledge_announce(struct knowledge *k)
+/* Under the lock. Ends the process when it has failed for too long. */
+static void note_failure(struct knowledge *k)
 {
-    bool tell;
+    int64_t now_ms = env_mono_ms(env_system());
+
+    k->unannounced = true;
+    if (k->untold_since_ms == INT64_MAX)
+        k->untold_since_ms = now_ms;
+    if (now_ms - k->untold_since_ms < k->config.tell_ms_max)
+        return;
+    log_error("changed rules could not be handed to the workers for %lld ms: no memory; the process ends",
+              (long long)(now_ms - k->untold_since_ms));
+    abort();
+}
+
+bool knowledge_announce(struct knowledge *k)
+{
+    bool tell, told = true;
 
     pthread_mutex_lock(&k->announcing);
     pthread_mutex_lock(&k->lock);
@@ -244,8 +268,16 @@ void knowledge_announce(struct knowledge *k)
         k->unannounced = false;
     pthread_mutex_unlock(&k->lock);
     if (tell && k->changed)
-        k->changed(k->changed_user);
+        told = k->changed(k->changed_user) == ERR_OK;
+    pthread_mutex_lock(&k->lock);
+    if (!told)
+        note_failure(k);
+    else if (tell)
+        k->untold_since_ms = INT64_MAX;
+    pthread_cond_signal(&k->wake);
+    pthread_mutex_unlock(&k->lock);
     pthread_mutex_unlock(&k->announcing);
+    return told;
 }
 
 /* ---- The keeper's thread ---- */
@@ -293,9 +325,22 @@ static bool become_ready(struct knowledge *k)
     return done;
 }
 
+static bool announce_and_finish(struct knowledge *k)
+{
+    struct submission *waiting = knowledge_take_untold(k);
+    bool told = knowledge_announce(k);
+
+    if (told)
+        knowledge_finish_untold(waiting, ERR_OK);
+    else
+        knowledge_return_untold(k, waiting);
+    return told;
+}
+
 static void *keep(void *arg)
 {
     struct knowledge *k = arg;
+    bool told;
 
     if (!become_ready(k))
         return NULL;
@@ -310,9 +355,9 @@ static void *keep(void *arg)
             continue;
         }
         pthread_mutex_unlock(&k->lock);
-        knowledge_announce(k);
+        told = announce_and_finish(k);
         pthread_mutex_lock(&k->lock);
-        wait_ms(k, COALESCE_MS);
+        wait_ms(k, told ? COALESCE_MS : TELL_RETRY_MS);
     }
     pthread_mutex_unlock(&k->lock);
     return NULL;
@@ -323,7 +368,8 @@ static void *keep(void *arg)
 static enum err open_tables(struct knowledge *k, struct reason *why)
 {
     for (int t = 0; t < TABLES; t++) {
-        struct ledger_config c = {.topic = topics[t], .create = true, .kafka = k->config.kafka};
+        struct ledger_config c = {
+            .topic = topics[t], .create = true, .keep = t == TABLE_USERS, .kafka = k->config.kafka};
         struct ledger_hooks hooks = {.user = &k->hooks[t], .apply = on_apply, .ready = on_read, .reset = on_reset};
         enum err err;
 
@@ -347,6 +393,10 @@ static enum err init(struct knowledge *k, const struct knowledge_config *config,
     pthread_cond_init(&k->wake, &attr);
     pthread_condattr_destroy(&attr);
     k->config = *config;
+    if (k->config.tell_ms_max <= 0)
+        k->config.tell_ms_max = KNOWLEDGE_TELL_MS_MAX;
+    k->untold_tail = &k->untold;
+    k->untold_since_ms = INT64_MAX;
     if (!slice_is_null(config->acl.super_users)) {
         k->super_users = strndup((const char *)config->acl.super_users.p, config->acl.super_users.n);
         k->config.acl.super_users = slice_str(k->super_users);
@@ -376,15 +426,17 @@ enum err knowledge_open(struct knowledge **out, const struct knowledge_config *c
     err = init(k, config, why);
     if (!err)
         err = open_tables(k, why);
-    if (!err && pthread_create(&k->keeper, NULL, keep, k))
-        err = reason_set(why, ERR_NO_MEMORY, "cannot start the tables' thread");
+    *out = k; /* `changed` may look there as soon as the thread runs */
+    if (!err) {
+        k->keeper_started = pthread_create(&k->keeper, NULL, keep, k) == 0;
+        if (!k->keeper_started)
+            err = reason_set(why, ERR_NO_MEMORY, "cannot start the tables' thread");
+    }
     if (err) {
         knowledge_close(k);
-        return err;
+        *out = NULL;
     }
-    k->keeper_started = true;
-    *out = k;
-    return ERR_OK;
+    return err;
 }
 
 void knowledge_close(struct knowledge *k)
@@ -399,6 +451,7 @@ void knowledge_close(struct knowledge *k)
         pthread_join(k->keeper, NULL);
     for (int t = 0; t < TABLES; t++)
         ledger_close(k->ledgers[t]);
+    knowledge_finish_untold(knowledge_take_untold(k), ERR_CANCELLED);
     knowledge_drop_first_users(&k->bootstrap);
     drop_view(&k->now);
     acl_set_free(k->acl);

@@ -25,11 +25,14 @@ struct knowledge_config {
     const char *const *kafka; /* librdkafka settings towards the cluster; see core/ledger */
     bool memory;              /* tables in memory only: tests */
     struct acl_options acl;
+    int64_t tell_ms_max;              /* the process ends when it cannot tell for so long; 0: KNOWLEDGE_TELL_MS_MAX */
     const char *bootstrap_scram_file; /* users to add when they are absent; NULL: none */
 };
 
-/* Called from the keeper's thread whenever something changed (several changes at once are one call). */
-typedef void (*knowledge_changed_fn)(void *user);
+/* Called whenever something changed (several changes at once are one call). ERR_OK: everybody was told, and what was
+ * changed counts as done. Otherwise it is called again after a while. */
+typedef enum err (*knowledge_changed_fn)(void *user);
+enum { KNOWLEDGE_TELL_MS_MAX = 10000 };
 
 enum err knowledge_open(struct knowledge **out, const struct knowledge_config *config, knowledge_changed_fn changed,
                         void *user, struct reason *why) MUST_CHECK;
@@ -42,8 +45,8 @@ enum { KNOWLEDGE_TABLES = 4 };
 const char *knowledge_topic(int table);
 void knowledge_offsets(const struct knowledge *k, int64_t out[KNOWLEDGE_TABLES]);
 
-/* Changes. Each is one decision in the ledger: all or nothing, durable and applied here when done() is called (from the
- * keeper's thread). The arguments are copied. */
+/* Changes. Each is one decision in the ledger: all or nothing, durable, applied here and told to everybody here when
+ * done() is called (from a thread of the keeper's). The arguments are copied. */
 typedef void (*knowledge_done_fn)(void *ctx, enum err err, const struct reason *why);
 
 struct knowledge_change {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The first users of a new cluster: lines of a file, added to the table when the user has no credential there, before
- * anybody is told that the tables are ready. The decision is taken under the ledger's fence, so of several gateways
- * that start at once one adds them. A file that cannot be read is tried again for ever, with a line in the log each
- * time: without its first user a gateway is of no use. */
+ * The first users of a new cluster: lines of a file, added to the table when the user has no credential there and was
+ * never deleted, before anybody is told that the tables are ready. The decision is taken under the ledger's fence, so
+ * of several gateways that start at once one adds them. The secret that stand-ins for unknown users are made from is
+ * added in the same way, once in the table's life. A file that cannot be read is tried again for ever, with a line in
+ * the log each time: without its first user a gateway is of no use. */
 #include "core/base/env.h"
 #include "core/base/fs.h"
 #include "core/base/log.h"
@@ -83,21 +84,43 @@ static enum err read_bootstrap(struct knowledge_bootstrap *b, const char *path, 
     return err;
 }
 
+static enum err add_secret(struct ledger_view *view)
+{
+    struct env *env = env_system();
+    uint8_t secret[USERS_SECRET_SIZE];
+    struct buf key, value;
+    enum err err;
+
+    buf_init(&key, 0);
+    buf_init(&value, 0);
+    env->random(env, secret, sizeof secret);
+    err = users_secret_record(&key, &value, secret);
+    if (!err)
+        ledger_view_emit(view, buf_slice(&key), buf_slice(&value));
+    secret_wipe(secret, sizeof secret);
+    buf_free(&key);
+    buf_wipe_free(&value);
+    return err;
+}
+
 static enum err decide_bootstrap(void *ctx, struct ledger_view *view)
 {
     struct knowledge *k = ctx;
     struct knowledge_bootstrap *b = &k->bootstrap;
     struct buf key, value;
-    enum err err = ERR_OK;
+    enum err err;
 
     buf_init(&key, 0);
     buf_init(&value, 0);
+    b->added = 0;
     pthread_mutex_lock(&k->lock);
+    err = users_has_secret(k->users) ? ERR_OK : add_secret(view);
     for (size_t i = 0; !err && i < b->n; i++) {
         struct slice user = slice_str(b->users[i].name);
 
-        if (users_has(k->users, user))
+        if (users_has(k->users, user) || users_deleted_ms(k->users, user))
             continue;
+        b->added++;
         buf_clear(&key);
         buf_clear(&value);
         err = users_record_key(&key, user, b->users[i].credential.mechanism);
@@ -116,8 +139,8 @@ static void bootstrap_done(void *ctx, const struct ledger_result *result)
 {
     struct knowledge *k = ctx;
 
-    if (!result->err && result->first_offset >= 0)
-        log_info("the users of %s were added", k->bootstrap_file);
+    if (!result->err && k->bootstrap.added)
+        log_info("%zu users of %s were added", k->bootstrap.added, k->bootstrap_file);
     pthread_mutex_lock(&k->lock);
     k->bootstrap.waiting = false;
     k->bootstrap.err = result->err;
@@ -130,13 +153,13 @@ bool knowledge_add_first_users(struct knowledge *k)
 {
     struct knowledge_bootstrap *b = &k->bootstrap;
 
-    if (!k->bootstrap_file)
+    if (!k->bootstrap_file && users_has_secret(k->users))
         return true;
     pthread_mutex_unlock(&k->lock);
     knowledge_drop_first_users(b);
     b->why = (struct reason){0};
     b->waiting = true;
-    b->err = read_bootstrap(b, k->bootstrap_file, &b->why);
+    b->err = k->bootstrap_file ? read_bootstrap(b, k->bootstrap_file, &b->why) : ERR_OK;
     if (!b->err) {
         enum err err = ledger_submit(k->ledgers[TABLE_USERS], decide_bootstrap, bootstrap_done, k);
         pthread_mutex_lock(&k->lock);
@@ -154,6 +177,7 @@ bool knowledge_add_first_users(struct knowledge *k)
         return false; /* what it needs is freed after the ledger is closed */
     knowledge_drop_first_users(b);
     if (b->err)
-        log_error("the first users cannot be added: %s", b->why.code ? b->why.text : err_text(b->err));
+        log_error("the first users, or the secret for unknown ones, cannot be added: %s",
+                  b->why.code ? b->why.text : err_text(b->err));
     return b->err == ERR_OK;
 }

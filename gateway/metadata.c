@@ -2,10 +2,12 @@
  * Where things are: Metadata, DescribeCluster, FindCoordinator, DescribeTopicPartitions. The cluster's addresses never
  * reach a client: each node is told as the gateway's host with the node's own port (entrance port + 1 + place).
  * Metadata also needs DESCRIBE on each topic, and CREATE (on the topic or the cluster) before a missing one may be made
- * on demand; topics a principal may not describe are refused when named and left out when all are asked for. */
-#include "wire/metadata.h"
+ * on demand (metadata_plan.h); topics a principal may not describe are refused when named and left out when all are
+ * asked for. */
 #include "core/base/log.h"
+#include "gateway/admin.h"
 #include "gateway/handlers.h"
+#include "gateway/metadata_plan.h"
 #include "gateway/split.h"
 #include "wire/describe_cluster.h"
 #include "wire/describe_topic_partitions.h"
@@ -37,49 +39,54 @@ int32_t authorized_operations(const struct session *s, enum acl_type type, struc
 {
     int32_t bits = 0;
     for (int op = ACL_READ; op < ACL_OPERATIONS; op++)
-        if (acl_operation_supported(type, (enum acl_operation)op) && session_may(s, type, (enum acl_operation)op, name))
+        if (acl_operation_supported(type, (enum acl_operation)op) &&
+            session_sees(s, type, (enum acl_operation)op, name))
             bits |= 1 << op;
     return bits;
 }
 
 /* ---- Metadata ---- */
 
-struct refused_topics {
-    struct slice *names;
-    struct wire_uuid *ids; /* asked for by id */
-    int32_t n;
-    enum err err;
+struct metadata {
+    struct metadata_plan plan;
+    struct metadata_response held; /* what was asked for without making it */
+    int32_t asked_n;               /* topics of the request as it came; negative: all */
 };
 
 typedef struct metadata_response_metadata_response_topic topic_answer;
 
-static void refuse_topic(struct pending *p, topic_answer *out, struct slice name, const struct wire_uuid *id)
+static void refuse_topic(struct pending *p, topic_answer *out, struct slice name, const struct wire_uuid *id,
+                         enum err err)
 {
     metadata_response_metadata_response_topic_init(out);
-    out->name = id && p->version >= 12 ? SLICE_NULL : slice_is_null(name) ? slice_of("", 0) : name;
+    out->name = id && p->version >= METADATA_IDS_SINCE ? SLICE_NULL : slice_is_null(name) ? slice_of("", 0) : name;
     if (id)
         out->topic_id = *id;
-    out->error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
+    out->error_code = err_kafka(err);
 }
 
 /* Drop or refuse what the principal may not describe; learn the ids of the rest. */
 static void filter_topics(struct pending *p, const struct metadata_request *req, struct metadata_response *resp)
 {
+    const struct metadata *s = p->filter;
+    bool all = p->version == 0 ? s->asked_n == 0 : s->asked_n < 0;
     int32_t kept = 0;
 
     for (int32_t i = 0; i < resp->topics.n; i++) {
         topic_answer *t = &resp->topics.v[i];
         struct wire_uuid id = t->topic_id;
-        bool by_id = slice_is_null(t->name);
-        bool may = by_id || session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name);
+        bool unnamed = slice_is_null(t->name); /* an id nobody knows */
+        enum err err = unnamed ? ERR_OK : session_judge(p->session, WIRE_METADATA, ACL_TOPIC, ACL_DESCRIBE, t->name);
 
-        if (!may && req->topics.n <= 0)
+        if (err && all)
             continue;
-        if (!may) /* asked for by id: the name stays unknown to it */
-            refuse_topic(p, t, t->name, p->version >= 10 && !wire_uuid_is_zero(&id) ? &id : NULL);
-        else if (!t->error_code && !by_id)
+        if (err && s->plan.by_id) /* the name stays unknown to it */
+            refuse_topic(p, t, t->name, &id, err == ERR_UNKNOWN_TOPIC_OR_PARTITION ? ERR_UNKNOWN_TOPIC_ID : err);
+        else if (err)
+            refuse_topic(p, t, t->name, NULL, err);
+        else if (!t->error_code && !unnamed)
             worker_learn_topic(p->session->worker, id.b, t->name);
-        if (may && req->include_topic_authorized_operations && !t->error_code && !by_id)
+        if (!err && req->include_topic_authorized_operations && !t->error_code && !unnamed)
             t->topic_authorized_operations = authorized_operations(p->session, ACL_TOPIC, t->name);
         else
             t->topic_authorized_operations = OPERATIONS_ABSENT;
@@ -88,90 +95,153 @@ static void filter_topics(struct pending *p, const struct metadata_request *req,
     resp->topics.n = kept;
 }
 
-static void add_refused(struct pending *p, struct metadata_response *resp)
+/* The answers that were had apart, and the refusals. */
+static bool add_topics(struct pending *p, struct metadata_response *resp)
 {
-    const struct refused_topics *r = p->filter;
+    const struct metadata *s = p->filter;
     struct metadata_response_metadata_response_topic_array all;
+    int32_t n = 0, have = resp->topics.n > 0 ? resp->topics.n : 0, held = s->held.topics.n;
 
-    if (!r || r->n == 0)
-        return;
-    if (!metadata_response_metadata_response_topic_array_alloc(&all, resp->topics.n + r->n, &p->arena))
-        return;
-    for (int32_t i = 0; i < resp->topics.n; i++)
-        all.v[i] = resp->topics.v[i];
-    for (int32_t i = 0; i < r->n; i++)
-        refuse_topic(p, &all.v[resp->topics.n + i], r->names[i], NULL);
+    if (!metadata_response_metadata_response_topic_array_alloc(&all, have + held + s->plan.refused_n, &p->arena))
+        return have + held + s->plan.refused_n == 0;
+    for (int32_t i = 0; i < have; i++)
+        all.v[n++] = resp->topics.v[i];
+    for (int32_t i = 0; i < held; i++)
+        all.v[n++] = s->held.topics.v[i];
+    for (int32_t i = 0; i < s->plan.refused_n; i++)
+        refuse_topic(p, &all.v[n++], s->plan.refused[i].name, NULL, s->plan.refused[i].err);
     resp->topics = all;
+    return true;
+}
+
+static void answer_metadata(struct pending *p, struct metadata_response *resp)
+{
+    const struct metadata_request *req = p->body;
+    int32_t kept = 0;
+
+    for (int32_t i = 0; i < resp->brokers.n; i++) {
+        struct metadata_response_metadata_response_broker *b = &resp->brokers.v[i];
+        b->port = rewrite(p, b->node_id, &b->host, b->port);
+        if (b->port >= 0)
+            resp->brokers.v[kept++] = *b;
+    }
+    resp->brokers.n = kept;
+    filter_topics(p, req, resp);
+    if (!add_topics(p, resp)) {
+        pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
+        return;
+    }
+    resp->cluster_authorized_operations = OPERATIONS_ABSENT;
+    if (p->version >= 8 && p->version <= 10 && req->include_cluster_authorized_operations)
+        resp->cluster_authorized_operations =
+            session_may(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
+                ? authorized_operations(p->session, ACL_CLUSTER, slice_str(ACL_CLUSTER_NAME))
+                : 0;
+    pending_answer(p, resp);
 }
 
 static void on_metadata(struct pending *p, enum err err, struct slice body)
 {
-    const struct metadata_request *req = p->body;
     struct metadata_response resp;
-    int32_t kept = 0;
 
-    if (!pending_decode(p, err, body, &resp))
-        return;
-    for (int32_t i = 0; i < resp.brokers.n; i++) {
-        struct metadata_response_metadata_response_broker *b = &resp.brokers.v[i];
-        b->port = rewrite(p, b->node_id, &b->host, b->port);
-        if (b->port >= 0)
-            resp.brokers.v[kept++] = *b;
-    }
-    resp.brokers.n = kept;
-    filter_topics(p, req, &resp);
-    add_refused(p, &resp);
-    resp.cluster_authorized_operations = OPERATIONS_ABSENT;
-    if (p->version >= 8 && p->version <= 10 && req->include_cluster_authorized_operations)
-        resp.cluster_authorized_operations =
-            session_may(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
-                ? authorized_operations(p->session, ACL_CLUSTER, slice_str(ACL_CLUSTER_NAME))
-                : 0;
-    pending_answer(p, &resp);
+    if (pending_decode(p, err, body, &resp))
+        answer_metadata(p, &resp);
 }
 
-static void answer_only_refused(struct pending *p, struct metadata_request *req)
+static enum err may_describe(void *ctx, struct slice topic)
 {
-    /* the brokers must be told all the same: ask for no topic at all */
-    if (p->version == 0) /* in version 0 an empty list means all */
-        req->topics.n = 0;
+    const struct pending *p = ctx;
+    return session_judge(p->session, WIRE_METADATA, ACL_TOPIC, ACL_DESCRIBE, topic);
+}
+
+static enum err may_make(void *ctx, struct slice topic)
+{
+    const struct pending *p = ctx;
+    return session_judge_by_cluster(p->session, WIRE_METADATA, ACL_TOPIC, ACL_CREATE, topic, admin_may(p, ACL_CREATE));
+}
+
+static int16_t asked_version(const struct pending *p)
+{
+    return p->version < METADATA_CREATE_FLAG_SINCE ? METADATA_CREATE_FLAG_SINCE : p->version;
+}
+
+/* What may not be made was asked for without making it. The missing ones are refused, as Kafka refuses them. */
+static void refuse_missing(struct pending *p, struct metadata_response *resp)
+{
+    for (int32_t i = 0; i < resp->topics.n; i++) {
+        topic_answer *t = &resp->topics.v[i];
+        if (t->error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+            refuse_topic(p, t, t->name, NULL, may_make(p, t->name));
+    }
+}
+
+static void on_asked(struct pending *p, enum err err, struct slice body)
+{
+    struct metadata *s = p->filter;
+    struct metadata_request *req = p->body;
+    struct metadata_response resp;
+    enum err wrong = ERR_OK;
+    struct cursor c;
+
+    if (!p->session) {
+        pending_silent(p);
+        return;
+    }
+    body = err ? body : arena_copy(&p->arena, body); /* kept while the rest is asked for */
+    c = cursor_of(body);
+    if (!err)
+        wrong = slice_is_null(body) ? ERR_NO_MEMORY : metadata_response_decode(&resp, &c, asked_version(p), &p->arena);
+    if (err || wrong) {
+        pending_fail_unanswered(p, err, wrong);
+        return;
+    }
+    refuse_missing(p, &resp);
+    if (s->plan.send.n == 0) {
+        answer_metadata(p, &resp);
+        return;
+    }
+    filter_topics(p, req, &resp);
+    s->held = resp;
+    req->topics = s->plan.send;
     pending_forward_struct(p, req, on_metadata);
+}
+
+static void ask_without_making(struct pending *p)
+{
+    const struct metadata *s = p->filter;
+    struct metadata_request ask = *(const struct metadata_request *)p->body;
+
+    ask.topics = s->plan.ask;
+    ask.allow_auto_topic_creation = false;
+    pending_hold(p);
+    pending_ask(p, WIRE_METADATA, asked_version(p), &ask, on_asked);
 }
 
 void handle_metadata(struct pending *p)
 {
     struct metadata_request *req = p->body;
-    struct refused_topics *r = arena_alloc(&p->arena, sizeof *r);
-    bool creates = (p->version < 4 || req->allow_auto_topic_creation) && req->topics.n > 0;
-    bool may_create_any = creates && session_may(p->session, ACL_CLUSTER, ACL_CREATE, slice_str(ACL_CLUSTER_NAME));
-    bool may_create = true;
-    int32_t kept = 0;
+    struct metadata *s = p->filter = arena_alloc(&p->arena, sizeof *s);
+    struct metadata_rights rights = {p, may_describe, may_make};
+    enum err err = s ? metadata_plan_make(&s->plan, req, p->version, &rights, &p->arena) : ERR_NO_MEMORY;
+    struct metadata_response resp;
 
-    if (!r || (req->topics.n > 0 && !(r->names = arena_array(&p->arena, (size_t)req->topics.n, sizeof *r->names)))) {
+    if (!err && s->plan.whole)
+        err = metadata_refuse_whole(&resp, req, s->plan.whole, &p->arena);
+    if (err) {
         pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
         return;
     }
-    for (int32_t i = 0; i < req->topics.n; i++) {
-        struct slice name = req->topics.v[i].name;
-        if (!slice_is_null(name) && !session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, name)) {
-            r->names[r->n++] = name;
-            continue;
-        }
-        if (creates && !may_create_any && !slice_is_null(name) && !session_may(p->session, ACL_TOPIC, ACL_CREATE, name))
-            may_create = false; /* then none of this request is made on demand: the flag stands for all */
-        req->topics.v[kept++] = req->topics.v[i];
-    }
-    p->filter = r;
-    if (req->topics.n > 0)
-        req->topics.n = kept;
-    if (!may_create && p->version >= 4)
-        req->allow_auto_topic_creation = false;
-    if (r->n == 0 && (may_create || p->version < 4))
+    s->asked_n = req->topics.n;
+    if (s->plan.whole) {
+        pending_answer(p, &resp);
+    } else if (s->plan.ask.n || (p->version == 0 && req->topics.n > 0 && s->plan.send.n == 0)) {
+        ask_without_making(p); /* in version 0 an empty list means all */
+    } else if (req->topics.n <= 0 || (s->plan.send.n == req->topics.n && !s->plan.by_id)) {
         pending_forward(p, on_metadata);
-    else if (kept == 0)
-        answer_only_refused(p, req);
-    else
+    } else {
+        req->topics = s->plan.send; /* none, maybe: the nodes must be told all the same */
         pending_forward_struct(p, req, on_metadata);
+    }
 }
 
 /* ---- DescribeCluster ---- */
@@ -194,7 +264,7 @@ static void on_cluster(struct pending *p, enum err err, struct slice body)
     resp.cluster_authorized_operations = OPERATIONS_ABSENT;
     if (req->include_cluster_authorized_operations)
         resp.cluster_authorized_operations =
-            session_may(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
+            session_sees(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
                 ? authorized_operations(p->session, ACL_CLUSTER, slice_str(ACL_CLUSTER_NAME))
                 : 0;
     pending_answer(p, &resp);
@@ -332,8 +402,8 @@ static void drop_hidden(struct pending *p, void *response)
 
     for (int32_t i = 0; i < resp->topics.n; i++) {
         struct describe_topic_partitions_response_describe_topic_partitions_response_topic *t = &resp->topics.v[i];
-        bool may = t->error_code == ERR_TOPIC_AUTHORIZATION_FAILED || slice_is_null(t->name) ||
-                   session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name);
+        bool may = t->error_code || slice_is_null(t->name) ||
+                   session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name);
         if (!may && req->topics.n == 0)
             continue;
         t->topic_authorized_operations =
@@ -343,7 +413,7 @@ static void drop_hidden(struct pending *p, void *response)
         resp->topics.v[kept++] = *t;
     }
     resp->topics.n = kept;
-    if (resp->next_cursor && !session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, resp->next_cursor->topic_name))
+    if (resp->next_cursor && !session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, resp->next_cursor->topic_name))
         resp->next_cursor->partition_index = 0; /* the name must stay: without it the client cannot go on */
     pending_answer(p, response);
 }

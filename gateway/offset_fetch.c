@@ -49,7 +49,7 @@ static void filter_one(struct pending *p, void *response)
             t->partitions.v[k].committed_leader_epoch = -1;
             t->partitions.v[k].metadata = slice_of("", 0);
         }
-        if (req->topics.n >= 0 || session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name))
+        if (req->topics.n >= 0 || session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name))
             resp->topics.v[kept++] = *t;
     }
     resp->topics.n = kept;
@@ -68,7 +68,15 @@ static enum err judge_topic(struct pending *p, struct slice name, const struct w
     name = topic_name(p, name, id);
     if (slice_is_null(name))
         return ERR_UNKNOWN_TOPIC_ID;
-    return session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, name) ? ERR_OK : ERR_TOPIC_AUTHORIZATION_FAILED;
+    return session_judge(p->session, WIRE_OFFSET_FETCH, ACL_TOPIC, ACL_DESCRIBE, name);
+}
+
+/* In an answer about all topics. */
+static bool sees_topic(struct pending *p, const topic_answer *t)
+{
+    struct slice name = topic_name(p, t->name, &t->topic_id);
+
+    return !slice_is_null(name) && session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, name);
 }
 
 /* Keeps in the group's list what may be asked for. */
@@ -124,7 +132,7 @@ static bool finish_group(struct pending *p, const struct group_fate *f, group_an
     if (!offset_fetch_response_offset_fetch_response_topics_array_alloc(&all, got + asked, &p->arena))
         return false;
     for (int32_t i = 0; i < got; i++)
-        if (!f->all || judge_topic(p, g->topics.v[i].name, &g->topics.v[i].topic_id) == ERR_OK)
+        if (!f->all || sees_topic(p, &g->topics.v[i]))
             all.v[n++] = g->topics.v[i];
     for (int32_t i = 0; i < asked; i++)
         if (f->fate[i] && !refuse_topic(p, &f->asked.topics.v[i], &all.v[n++], f->fate[i]))

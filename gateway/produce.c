@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "gateway/crypt.h"
 #include "gateway/handlers.h"
+#include "gateway/produce_batches.h"
 #include "gateway/schema_filter.h"
 #include "gateway/topic_ids.h"
 #include "gateway/traffic.h"
@@ -373,16 +374,43 @@ static bool plan_validation(struct pending *p)
     return s->schemas && schema_job_count(s->schemas) > 0;
 }
 
+static enum err judge_topic(struct pending *p, struct slice name)
+{
+    enum err err;
+
+    if (slice_is_null(name))
+        return p->version >= 13 ? ERR_UNKNOWN_TOPIC_ID : ERR_INVALID_REQUEST;
+    err = session_judge(p->session, WIRE_PRODUCE, ACL_TOPIC, ACL_WRITE, name);
+    return err == ERR_UNKNOWN_TOPIC_OR_PARTITION && p->version >= 13 ? ERR_UNKNOWN_TOPIC_ID : err;
+}
+
+/* One batch for each partition, and no byte behind it goes on. */
+static void check_batches(struct pending *p, int32_t topic)
+{
+    struct produce *s = state_of(p);
+    const topic_data *t = &s->topics[topic];
+
+    for (int32_t i = 0; i < t->partition_data.n; i++) {
+        struct produce_batches b = produce_batches_look(t->partition_data.v[i].records);
+        if (b.wrong)
+            refuse(p, topic, t->partition_data.v[i].index, b.wrong, NULL);
+        if (b.wrong || t->partition_data.v[i].records.n == b.length)
+            continue;
+        t->partition_data.v[i].records.n = b.length;
+        s->changed = true;
+    }
+}
+
 static void check_topics(struct pending *p)
 {
     struct produce *s = state_of(p);
 
     for (int32_t t = 0; t < s->topic_count; t++) {
-        struct slice name = topic_name(p, &s->topics[t]);
-        if (slice_is_null(name))
-            refuse_topic(p, t, p->version >= 13 ? ERR_UNKNOWN_TOPIC_ID : ERR_INVALID_REQUEST);
-        else if (!session_may(p->session, ACL_TOPIC, ACL_WRITE, name))
-            refuse_topic(p, t, ERR_TOPIC_AUTHORIZATION_FAILED);
+        enum err err = judge_topic(p, topic_name(p, &s->topics[t]));
+        if (err)
+            refuse_topic(p, t, err);
+        else
+            check_batches(p, t);
     }
     if (plan_validation(p))
         schema_job_start(s->schemas, on_validated);
@@ -396,6 +424,27 @@ static void on_ids(struct pending *p)
         check_topics(p);
     else
         pending_silent(p);
+}
+
+/* Records of a transaction need WRITE on the transactional id, and are refused as a whole without one. An id that may
+ * not be written says nothing over plain records; it stays here. False: answered. */
+static bool check_transaction(struct pending *p, struct produce_request *req)
+{
+    struct produce *s = state_of(p);
+    bool may = !slice_is_null(req->transactional_id) &&
+               session_may(p->session, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id);
+
+    if (produce_has_transactional_records(req) && !may) {
+        for (int32_t t = 0; t < s->topic_count; t++)
+            refuse_topic(p, t, ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+        send_rest(p, true);
+        return false;
+    }
+    if (!may && !slice_is_null(req->transactional_id)) {
+        req->transactional_id = SLICE_NULL;
+        s->changed = true;
+    }
+    return true;
 }
 
 void handle_produce(struct pending *p)
@@ -417,12 +466,7 @@ void handle_produce(struct pending *p)
     p->filter = s;
     p->filter_free = free_state;
     traffic_record(p, QUOTA_PRODUCER_BYTE_RATE, (double)p->frame.n);
-    if (!slice_is_null(req->transactional_id) &&
-        !session_may(p->session, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id)) {
-        for (int32_t t = 0; t < s->topic_count; t++)
-            refuse_topic(p, t, ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
-        send_rest(p, true);
+    if (!check_transaction(p, req))
         return;
-    }
     topic_ids_resolve(p, on_ids);
 }

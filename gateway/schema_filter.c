@@ -35,6 +35,7 @@ struct schema_job {
     bool synced;
     atomic_size_t letters; /* on their way, and one more while they are being sent */
     atomic_bool letter_lost;
+    struct loop_task back; /* to the worker, without memory too; one reason at a time */
 };
 
 bool schema_filter_wants(struct worker *w, struct slice topic)
@@ -107,13 +108,8 @@ static void count_violations(struct schema_job *j)
                      SLICE_FMT(r->topic), (int)r->tag_partition, (int)r->findings.v[0].index, r->findings.v[0].text);
     }
     for (int f = 0; f < SCHEMA_FAULTS; f++) {
-        char labels[48];
-        if (counts[f] == 0)
-            continue;
-        snprintf(labels, sizeof labels, "reason=\"%s\"", schema_fault_label((enum schema_fault)f));
-        metric_add(metrics_counter("castellan_schema_violations_total", labels,
-                                   "Records produced that break their topic's schema rules, by what was wrong."),
-                   counts[f]);
+        if (counts[f])
+            metric_add(j->worker->gateway->counters.schema_violations[f], counts[f]);
     }
 }
 
@@ -141,8 +137,9 @@ static bool may_part(struct schema_job *j, struct schema_run *r)
     const struct policy *policy;
     struct record_batch batch;
 
-    if (to.n == 0 || !s || !j->worker->gateway->dead_letters || slice_eq(to, r->topic) || admin_topic_is_reserved(to) ||
-        !session_may(s, ACL_TOPIC, ACL_WRITE, to))
+    if (to.n == 0 || !s || !j->worker->gateway->dead_letters || slice_eq(to, r->topic) ||
+        reserved_find(&j->worker->gateway->reserved, ACL_TOPIC, to, ACL_OP_ANY, RESERVED_ANY_API) ||
+        session_judge(s, WIRE_PRODUCE, ACL_TOPIC, ACL_WRITE, to))
         return false;
     if (crypt_policy(j->pending, r->topic, &policy) || policy || crypt_policy(j->pending, to, &policy) || policy)
         return false;
@@ -161,8 +158,8 @@ static void on_letter(void *arg, enum err err)
 
     if (err)
         atomic_store(&j->letter_lost, true);
-    if (atomic_fetch_sub(&j->letters, 1) == 1 && loop_post(j->worker->loop, all_letters_sent, j))
-        log_error("a request is stuck: no memory");
+    if (atomic_fetch_sub(&j->letters, 1) == 1)
+        loop_post_task(j->worker->loop, &j->back, all_letters_sent, j);
 }
 
 static enum err keep_record(struct parting *p, const struct record *r)
@@ -356,8 +353,7 @@ static void on_synced(void *arg, enum err err)
     struct schema_job *j = arg;
 
     j->synced_err = err;
-    if (loop_post(j->worker->loop, judge_again, j))
-        log_error("a request is stuck: no memory");
+    loop_post_task(j->worker->loop, &j->back, judge_again, j);
 }
 
 /* ---- Settings ---- */

@@ -8,7 +8,6 @@
 #include "gateway/handlers.h"
 #include "gateway/pending.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 static void pending_free(struct pending *p)
@@ -43,35 +42,41 @@ struct slice session_host(const struct session *s)
     return slice_str(conn_peer_host(s->conn));
 }
 
-/* Credentials, wrapped keys, rules: what `*` or a prefix allows does not reach our own topics. Beyond describing them,
- * they are open to super users and to whom a rule names the topic itself. */
-static bool may_touch_ours(const struct acl_snapshot *rules, const struct acl_question *q)
-{
-    struct acl_explanation e;
-
-    acl_explain(rules, q, &e);
-    return e.allowed && (e.basis == ACL_BASIS_SUPER_USER ||
-                         (e.rule && e.rule->pattern == ACL_LITERAL && slice_eq(e.rule->name, q->name)));
-}
-
-bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
+static enum err judge(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                      struct slice name, bool by_cluster)
 {
     struct acl_question q = {type, op, name, session_principal(s), session_host(s)};
 
     if (!s->worker->view)
-        return false;
-    if (type == ACL_TOPIC && op != ACL_DESCRIBE && op != ACL_DESCRIBE_CONFIGS &&
-        slice_starts(name, slice_str("__castellan_")))
-        return may_touch_ours(s->worker->view->acl, &q);
-    return acl_allowed(s->worker->view->acl, &q);
+        return reserved_refusal(type);
+    return reserved_judge(&s->worker->gateway->reserved, s->worker->view->acl, &q, api_key, by_cluster, NULL);
 }
 
-static void count_close(enum conn_close why)
+enum err session_judge_by_cluster(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                                  struct slice name, bool by_cluster)
 {
-    char labels[64];
-    snprintf(labels, sizeof labels, "reason=\"%s\"", conn_close_label(why));
-    metric_add(
-        metrics_counter("castellan_gateway_disconnects_total", labels, "Client connections that ended, by reason."), 1);
+    enum err err = judge(s, api_key, type, op, name, by_cluster);
+
+    if (err && s->worker->refusals)
+        refusals_note(s->worker->refusals, session_principal(s), acl_operation_name(op), acl_type_name(type), name,
+                      loop_now_ms(s->worker->loop));
+    return err;
+}
+
+enum err session_judge(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                       struct slice name)
+{
+    return session_judge_by_cluster(s, api_key, type, op, name, false);
+}
+
+bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
+{
+    return session_judge(s, RESERVED_ANY_API, type, op, name) == ERR_OK;
+}
+
+bool session_sees(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
+{
+    return judge(s, RESERVED_ANY_API, type, op, name, false) == ERR_OK;
 }
 
 void session_close(struct session *s, enum conn_close why, const char *detail)
@@ -87,20 +92,25 @@ void session_close(struct session *s, enum conn_close why, const char *detail)
 
 /* ---- Frames ---- */
 
-static const char *check_request(struct session *s, struct pending *p)
+/* *close: CONN_CLOSE_PROTOCOL before the call. */
+static const char *check_request(struct session *s, struct pending *p, enum conn_close *close)
 {
     unsigned phase = s->phase == PHASE_READY ? API_READY : API_BEFORE_AUTH;
     int16_t min, max;
 
-    if (!p->row || !p->api)
+    if (!p->row || !p->api) {
+        *close = CONN_CLOSE_NOT_SERVED;
         return "a request of an unknown API";
+    }
     if (!(p->row->phases & phase))
         return s->phase == PHASE_READY ? "a request that is not valid now" : "a request before authentication";
+    *close = CONN_CLOSE_NOT_SERVED;
     if (!api_versions(&s->worker->gateway->cluster, p->row, &min, &max))
         return "a request of an API the cluster does not serve";
     /* Produce is advertised from 0, but 0-2 are refused (KAFKA-18659) */
     if (p->version < min || p->version > max || p->version < p->api->min)
         return "a request of a version that is not served";
+    *close = CONN_CLOSE_PROTOCOL;
     p->body = wire_struct_new(p->api->request->body, &p->arena);
     return p->body ? NULL : "out of memory";
 }
@@ -116,7 +126,20 @@ static bool is_unknown_api_versions(struct pending *p)
     return !c.error && key == WIRE_API_VERSIONS && (version < 0 || version > wire_api(key)->max);
 }
 
-static const char *parse_request(struct session *s, struct pending *p)
+/* Kafka reads what it knows of a request and lets the rest be, and so do we (docs/leniencies.md). What is forwarded
+ * ends where the decoded request ends. */
+static void drop_surplus(struct pending *p, const struct cursor *end)
+{
+    if (!cursor_left(end))
+        return;
+    metric_add(metrics_counter("castellan_gateway_surplus_requests_total", NULL,
+                               "Requests with bytes after their end, which were dropped."),
+               1);
+    p->frame.n -= cursor_left(end);
+    p->body_bytes.n -= cursor_left(end);
+}
+
+static const char *parse_request(struct session *s, struct pending *p, enum conn_close *close)
 {
     struct cursor c = cursor_of(buf_slice(&p->frame));
     struct request_header h;
@@ -131,15 +154,17 @@ static const char *parse_request(struct session *s, struct pending *p)
         return "a request header does not parse";
     p->row = api_find(h.request_api_key);
     p->api = wire_api(h.request_api_key);
+    p->key = h.request_api_key;
     p->version = h.request_api_version;
     p->correlation_id = h.correlation_id;
     p->client_id = h.client_id;
     p->body_bytes = slice_of(c.p, cursor_left(&c));
-    wrong = check_request(s, p);
+    wrong = check_request(s, p, close);
     if (wrong)
         return wrong;
-    if (p->api->request->decode(p->body, &c, p->version, &p->arena) || cursor_finish(&c))
+    if (p->api->request->decode(p->body, &c, p->version, &p->arena))
         return "a request body does not parse";
+    drop_surplus(p, &c);
     return NULL;
 }
 
@@ -175,11 +200,25 @@ static void pause_if_many(struct session *s)
         conn_resume(s->conn);
 }
 
+/* Told here, where the request is known, and not when the connection is closed: a client may come back for ever. */
+static void log_not_served(struct session *s, const struct pending *p, const char *wrong)
+{
+    char what[CLIENT_DESCRIPTION_MAX];
+    uint64_t held;
+
+    if (!log_limit_pass(&s->worker->not_served, loop_now_ms(s->worker->loop), &held))
+        return;
+    client_describe_request(what, p->key, p->version, p->client_id, &s->software);
+    log_warn("%s (%s): %s: %s; %llu such lines were left out", conn_peer(s->conn),
+             principal_text(s) ? principal_text(s) : "not authenticated", wrong, what, (unsigned long long)held);
+}
+
 static void on_frame(void *user, struct conn *conn, struct slice frame)
 {
     struct session *s = user;
     struct pending *p;
     const char *wrong;
+    enum conn_close close = CONN_CLOSE_PROTOCOL;
 
     (void)conn;
     if (s->phase == PHASE_CLOSING)
@@ -193,9 +232,15 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
         session_close(s, CONN_CLOSE_NO_MEMORY, NULL);
         return;
     }
-    wrong = parse_request(s, p);
+    wrong = parse_request(s, p, &close);
     if (wrong) {
-        pending_fail(p, CONN_CLOSE_PROTOCOL, wrong); /* on_closed() says so */
+        if (close == CONN_CLOSE_NOT_SERVED)
+            log_not_served(s, p, wrong);
+        pending_fail(p, close, wrong); /* on_closed() says so otherwise */
+        return;
+    }
+    if (!auth_certificate_counts(s)) {
+        pending_fail(p, CONN_CLOSE_AUTH_FAILED, "the user of the certificate was deleted");
         return;
     }
     if (s->phase == PHASE_READY && loop_now_ms(s->worker->loop) > s->expires_ms && p->row->key != WIRE_SASL_HANDSHAKE &&
@@ -209,39 +254,13 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
 
 /* ---- Life ---- */
 
-static void set_principal_from_certificate(struct session *s)
-{
-    struct buf dn, name;
-    struct reason why = {0};
-    enum err err;
-
-    buf_init(&dn, PRINCIPAL_DN_MAX);
-    buf_init(&name, PRINCIPAL_DN_MAX + 8);
-    err = conn_peer_cert(s->conn) ? tls_cert_subject(conn_peer_cert(s->conn), &dn) : ERR_AUTH;
-    if (!err)
-        err = principal_from_dn(s->worker->gateway->principal_rules, buf_slice(&dn), &name, &why);
-    if (!err)
-        s->principal = strdup(buf_cstr(&name));
-    buf_free(&dn);
-    buf_free(&name);
-    if (err || !s->principal) {
-        log_warn("%s: no principal from the certificate: %s", conn_peer(s->conn),
-                 why.code ? why.text : err_text(ERR_AUTH));
-        gateway_audit_login(s->worker->gateway->audit, SLICE_NULL, session_host(s), "TLS", "certificate_unmapped");
-        session_close(s, CONN_CLOSE_AUTH_FAILED, "the certificate gives no principal");
-        return;
-    }
-    s->phase = PHASE_READY;
-    conn_set_frame_max(s->conn, s->worker->gateway->frame_max);
-}
-
 static void on_ready(void *user, struct conn *conn)
 {
     struct session *s = user;
     (void)conn;
     s->phase = PHASE_NEW;
     if (s->entrance->kind == ENTRANCE_SSL)
-        set_principal_from_certificate(s);
+        auth_by_certificate(s);
 }
 
 static void on_closed(void *user, struct conn *conn, enum conn_close why, const char *detail)
@@ -249,10 +268,10 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
     struct session *s = user;
     bool more = detail && *detail && strcmp(detail, conn_close_text(why)) != 0;
 
-    count_close(why);
-    /* a failed authentication, a lost node and a shutdown were told where they happened */
+    metric_add(s->worker->gateway->counters.disconnects[why], 1);
+    /* a failed authentication, a lost node, a shutdown and what is not served were told where they happened */
     if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_RESET && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_SHUTDOWN &&
-        why != CONN_CLOSE_AUTH_FAILED)
+        why != CONN_CLOSE_AUTH_FAILED && why != CONN_CLOSE_NOT_SERVED)
         log_warn("%s (%s): %s%s%s", conn_peer(conn), principal_text(s) ? principal_text(s) : "not authenticated",
                  conn_close_text(why), more ? ": " : "", more ? detail : "");
     s->phase = PHASE_CLOSING;
@@ -265,7 +284,7 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
     }
     loop_timer_stop(&s->mute);
     upstreams_close(s);
-    sasl_session_free(s->sasl);
+    auth_session_gone(s);
     if (s->next)
         s->next->prev = s->prev;
     *s->prev = s->next;
@@ -275,7 +294,8 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
     free(s);
 }
 
-static const struct conn_ops ops = {.on_ready = on_ready, .on_frame = on_frame, .on_closed = on_closed};
+static const struct conn_ops ops = {
+    .on_ready = on_ready, .on_refused = auth_certificate_refused, .on_frame = on_frame, .on_closed = on_closed};
 
 static void on_unmute(void *arg)
 {
@@ -301,11 +321,13 @@ void session_accept(struct worker *w, struct entrance *e, int place, struct acce
     s->tail = &s->head;
     s->expires_ms = INT64_MAX;
     loop_timer_init(&s->mute, w->loop, on_unmute, s);
+    auth_session_begins(s, a.wait_ms);
     if (conn_accept(&s->conn, w->loop, a, &o)) {
+        auth_session_gone(s);
         free(s);
         return;
     }
-    metric_add(metrics_counter("castellan_gateway_connections_total", NULL, "Client connections accepted."), 1);
+    metric_add(w->gateway->counters.connections, 1);
     s->next = w->sessions;
     s->prev = &w->sessions;
     if (s->next)

@@ -3,6 +3,7 @@
 #define CASTELLAN_GATEWAY_SESSION_H
 
 #include "core/base/arena.h"
+#include "core/wire/client.h"
 #include "core/wire/header.h"
 #include "gateway/worker.h"
 
@@ -29,11 +30,22 @@ struct session {
     int place; /* of the node this port stands for; -1: bootstrap */
     struct conn *conn;
     enum session_phase phase;
+    struct client_software software; /* what it says it is */
     struct sasl_session *sasl;
     enum sasl_mechanism mechanism;
-    char *principal;        /* "User:alice" once READY */
-    char *reauth_principal; /* who it was, while authenticating again */
-    int64_t expires_ms;     /* connections.max.reauth.ms; INT64_MAX: never */
+    char *principal;            /* "User:alice" once READY */
+    char *reauth_principal;     /* who it was, while authenticating again */
+    int64_t expires_ms;         /* connections.max.reauth.ms, or the certificate's end; INT64_MAX: never */
+    struct loop_timer deadline; /* to say who it is */
+    /* Authentication that waits (auth.c): before it is judged, or before its failure is told. */
+    struct loop_timer auth_timer;
+    void (*auth_then)(struct session *s); /* NULL: nothing waits */
+    struct pending *auth_request;         /* the SaslAuthenticate; NULL: a bare token, or a certificate */
+    struct buf auth_token;                /* the bare token */
+    const char *auth_text;                /* what the peer is told */
+    int64_t auth_waited_ms;
+    uint64_t users_id;        /* mutual TLS: the users its certificate was held against last */
+    int64_t certificate_from; /* mutual TLS: when the certificate's time begins, Unix seconds */
     struct pending *head, **tail;
     int pending_count;
     bool paused;            /* too many pending */
@@ -50,7 +62,7 @@ struct pending {
     struct pending *next;
     const struct api_row *row;
     const struct wire_api *api;
-    int16_t version;
+    int16_t key, version; /* as asked for, served or not */
     int32_t correlation_id;
     struct slice client_id;
     struct buf frame;        /* owned; slices of the request point here */
@@ -83,8 +95,17 @@ void session_mute(struct session *s, int64_t ms);
 struct slice session_principal(const struct session *s);
 struct slice session_user(const struct session *s); /* without "User:" */
 struct slice session_host(const struct session *s);
-/* One decision for this session's principal and host. */
+/* One decision for this session's principal and host, about a name in a request of this API: ERR_OK, or what to answer.
+ * Rules and the table of reserved names (reserved.h). A refusal is counted, and now and then logged. */
+enum err session_judge(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                       struct slice name) MUST_CHECK;
+/* The same where a right on the cluster, asked before, stands in for the one on the resource. */
+enum err session_judge_by_cluster(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                                  struct slice name, bool by_cluster) MUST_CHECK;
+/* Yes or no, where no API makes a difference. session_sees() is not counted: for lists that are filtered, and for
+ * rights that are only one of several ways. */
 bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name);
+bool session_sees(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name);
 
 /* ---- pending.c ---- */
 /* Answer with the API's response struct; throttle_ms is put in where the response has the field. */

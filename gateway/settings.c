@@ -21,6 +21,9 @@ const struct setting_row gateway_setting_rows[] = {
     {"max.connections.per.ip", SETTING_INT, "0", 0, 1000000, "of one address; 0: no limit"},
     {"connections.max.idle.ms", SETTING_INT, "600000", 1000, INT32_MAX, "idle connections end after this time"},
     {"connections.max.reauth.ms", SETTING_INT, "0", 0, INT32_MAX, "sessions must authenticate again; 0: never"},
+    DOOR_SETTING_ROWS,
+    {"castellan.ssl.close.when.certificate.expires", SETTING_BOOL, "true", 0, 0,
+     "mutual TLS: a connection ends when its client's certificate does"},
     {"socket.request.max.bytes", SETTING_INT, "104857600", 1024, INT32_MAX, "the largest request"},
     {"castellan.admin.listener", SETTING_STRING, NULL, 0, 0, "https://host:port of the admin API, metrics, health"},
     {"castellan.registry.url", SETTING_STRING, NULL, 0, 0, "the registry whose health /health/ready includes"},
@@ -129,8 +132,10 @@ enum err gateway_configure(struct gateway *g, const char *path, struct reason *w
     if (err)
         return err;
     g->idle_ms = settings_int(g->settings, "connections.max.idle.ms");
+    g->ends_with_certificate = settings_bool(g->settings, "castellan.ssl.close.when.certificate.expires");
     g->reauth_ms = settings_int(g->settings, "connections.max.reauth.ms");
     g->frame_max = (uint32_t)settings_int(g->settings, "socket.request.max.bytes");
+    g->reserved.schemas = slice_str(settings_string(g->settings, "castellan.schemas.topic"));
     g->keyd_socket = settings_string(g->settings, "castellan.keyd.socket");
     return ERR_OK;
 }

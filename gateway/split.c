@@ -158,6 +158,13 @@ static enum err check_whole(struct pending *p, const struct split_plan *plan)
     return ERR_OK;
 }
 
+static enum err judge_name(struct pending *p, const struct split_items *items, struct slice name, bool by_id)
+{
+    enum err err = session_judge(p->session, p->api->key, items->type, items->operation, name);
+
+    return by_id && err == ERR_UNKNOWN_TOPIC_OR_PARTITION ? ERR_UNKNOWN_TOPIC_ID : err;
+}
+
 static bool decide(struct pending *p, struct split *s, const struct wire_field *array, struct wire_array *list)
 {
     const struct split_items *items = &s->plan->items;
@@ -174,8 +181,8 @@ static bool decide(struct pending *p, struct split *s, const struct wire_field *
             s->fate[i] = items->judge(p, element(list, array, i));
         else if (slice_is_null(name) && id)
             s->fate[i] = ERR_UNKNOWN_TOPIC_ID;
-        else if (!session_may(p->session, items->type, items->operation, name))
-            s->fate[i] = items->refused;
+        else
+            s->fate[i] = judge_name(p, items, name, id != NULL);
         s->refused += s->fate[i] != ERR_OK;
     }
     return true;

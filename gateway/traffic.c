@@ -2,6 +2,16 @@
  * The edge of the quota meters: who is charged (user and client id of the request) and by which clock. */
 #include "gateway/traffic.h"
 
+static void note_throttle(const struct pending *p, enum quota_key key)
+{
+    struct worker *w = p->session->worker;
+
+    metric_add(w->gateway->counters.throttled, 1);
+    if (w->throttles)
+        refusals_note(w->throttles, session_principal(p->session), p->api->name, quota_key_name(key), p->client_id,
+                      loop_now_ms(w->loop));
+}
+
 void traffic_record(struct pending *p, enum quota_key key, double value)
 {
     struct session *s = p->session;
@@ -18,6 +28,5 @@ void traffic_record(struct pending *p, enum quota_key key, double value)
         p->throttle_ms = ms;
     session_mute(s, ms);
     if (ms > 0)
-        metric_add(metrics_counter("castellan_gateway_throttled_total", NULL, "Answers that carried a throttle time."),
-                   1);
+        note_throttle(p, key);
 }

@@ -177,9 +177,7 @@ static void on_down(void *owner, struct kafka_client *k, enum err err, const cha
         return; /* the bootstrap port tries the next node */
     if (s) {
         log_warn("%s: the node behind is lost: %s", conn_peer(s->conn), why ? why : err_text(err));
-        metric_add(metrics_counter("castellan_gateway_upstream_losses_total", NULL,
-                                   "Connections to the cluster that broke or could not be made."),
-                   1);
+        metric_add(s->worker->gateway->counters.upstream_losses, 1);
         unlink_upstream(u);
         session_close(s, CONN_CLOSE_LOCAL, "the node behind is lost");
     }

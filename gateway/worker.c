@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The worker threads. Each runs one loop; everything that reaches a worker from outside (a new view, a new port) is
- * posted to its loop. */
+ * posted to its loop. A new view is offered in a slot of the worker's own, so handing it over takes no memory, and a
+ * newer one takes the place of one that was not taken yet. */
 #include "gateway/worker.h"
 #include "core/base/log.h"
 #include "gateway/schema_topics.h"
@@ -26,7 +27,7 @@ struct attach { /* lives as long as the worker */
 static void on_accept(void *arg, struct accepted a)
 {
     struct attach *at = arg;
-    session_accept(at->worker, at->entrance, at->listener - 1, a);
+    door_let_in(at->worker, at->entrance, at->listener - 1, a);
 }
 
 void worker_attach(struct worker *w, struct entrance *e, int listener_index)
@@ -43,32 +44,40 @@ void worker_attach(struct worker *w, struct entrance *e, int listener_index)
     w->attached = at;
 }
 
-struct new_view {
-    struct worker *worker;
-    struct view *view;
-};
-
 static void take_view(void *arg)
 {
-    struct new_view *n = arg;
-    view_free(n->worker->view);
-    n->worker->view = n->view;
-    free(n);
+    struct worker *w = arg;
+    struct view *v;
+
+    atomic_store(&w->taking, false); /* from here on a newer one posts again */
+    v = atomic_exchange(&w->offered, NULL);
+    if (!v)
+        return;
+    view_free(w->view);
+    w->view = v;
 }
 
-void workers_set_view(struct gateway *g)
+static void offer_view(struct worker *w, struct view *v)
 {
-    for (int i = 0; i < g->worker_count; i++) {
-        struct new_view *n = calloc(1, sizeof *n);
-        if (!n)
-            return;
-        n->worker = &g->workers[i];
-        n->view = knowledge_view(g->knowledge);
-        if (!n->view || loop_post(n->worker->loop, take_view, n)) {
-            view_free(n->view);
-            free(n);
-        }
+    view_free(atomic_exchange(&w->offered, v));
+    if (!atomic_exchange(&w->taking, true))
+        loop_post_task(w->loop, &w->take, take_view, w);
+}
+
+enum err workers_set_view(struct gateway *g)
+{
+    struct view *views[WORKERS_MAX];
+    int n = 0;
+
+    while (n < g->worker_count && (views[n] = knowledge_view(g->knowledge)))
+        n++;
+    for (int i = 0; i < n; i++) {
+        if (n == g->worker_count)
+            offer_view(&g->workers[i], views[i]);
+        else
+            view_free(views[i]);
     }
+    return n == g->worker_count ? ERR_OK : ERR_NO_MEMORY;
 }
 
 const char *worker_topic_name(struct worker *w, const uint8_t id[16])
@@ -89,7 +98,7 @@ void worker_learn_topic(struct worker *w, const uint8_t id[16], struct slice nam
         free(copy);
 }
 
-static enum err worker_start(struct gateway *g, int index, struct reason *why)
+static enum err worker_start(struct gateway *g, int index, size_t series_max, struct reason *why)
 {
     struct worker *w = &g->workers[index];
     struct key_client_opts keys = {.socket_path = g->keyd_socket};
@@ -98,6 +107,14 @@ static enum err worker_start(struct gateway *g, int index, struct reason *why)
 
     w->gateway = g;
     w->index = index;
+    w->refusals = refusals_new("castellan_gateway_refusals_total",
+                               "Rights that were asked for and not given, by principal, operation and resource type.",
+                               "is refused", series_max);
+    w->throttles = refusals_new("castellan_gateway_throttles_total",
+                                "Answers that carried a throttle time, by principal, request and quota.",
+                                "is throttled", series_max);
+    if (!w->refusals || !w->throttles)
+        return reason_set(why, ERR_NO_MEMORY, "no memory for a worker");
     err = loop_new(&w->loop, NULL, why);
     if (err)
         return err;
@@ -119,7 +136,7 @@ enum err workers_start(struct gateway *g, int count, struct reason *why)
     if (!g->workers)
         return ERR_NO_MEMORY;
     for (int i = 0; i < count; i++) {
-        enum err err = worker_start(g, i, why);
+        enum err err = worker_start(g, i, REFUSALS_MAX / (size_t)count, why);
         if (err)
             return err;
         g->worker_count++;
@@ -131,6 +148,7 @@ static void end_worker(void *arg)
 {
     struct worker *w = arg;
     w->stopping = true;
+    door_send_away(w);
     session_close_all(w);
     key_client_free(w->keys);
     w->keys = NULL;
@@ -141,8 +159,7 @@ void workers_stop(struct gateway *g)
 {
     for (int i = 0; i < g->worker_count; i++) {
         struct worker *w = &g->workers[i];
-        if (loop_post(w->loop, end_worker, w))
-            loop_stop(w->loop);
+        loop_post_task(w->loop, &w->end, end_worker, w);
     }
     for (int i = 0; i < g->worker_count; i++)
         pthread_join(g->workers[i].thread, NULL);
@@ -156,6 +173,9 @@ void workers_free(struct gateway *g)
             loop_run_once(w->loop, false);
         loop_free(w->loop);
         view_free(w->view);
+        view_free(atomic_load(&w->offered));
+        refusals_free(w->refusals);
+        refusals_free(w->throttles);
         schema_topics_free(w->schema_topics);
         map_free(&w->topic_ids, free);
         while (w->attached) {

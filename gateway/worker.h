@@ -5,13 +5,18 @@
 #include "acl/principal.h"
 #include "acl/quota_meter.h"
 #include "acl/sasl_server.h"
+#include "core/base/log_limit.h"
 #include "core/base/map.h"
 #include "core/base/metrics.h"
 #include "core/net/conn.h"
 #include "crypto/key_client.h"
 #include "gateway/cluster.h"
 #include "gateway/audit.h"
+#include "gateway/counters.h"
+#include "gateway/door.h"
 #include "gateway/knowledge.h"
+#include "gateway/refusals.h"
+#include "gateway/reserved.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,9 +46,11 @@ struct gateway {
     struct principal_rules *principal_rules;
     struct knowledge *knowledge;
     struct audit_log *audit; /* NULL: none */
+    struct door door;
     struct quota_meters *meters;
     struct schemas *schemas;           /* what the registry knows */
     struct dead_letters *dead_letters; /* where bad records go */
+    struct gateway_counters counters;  /* looked up once, added to without a lock */
     _Atomic uint64_t topic_changes;    /* configurations of topics changed through this gateway, and when last */
     _Atomic int64_t topic_changed_ms;
     bool mechanisms[SASL_MECHANISMS];
@@ -51,8 +58,10 @@ struct gateway {
     int worker_count;
     int64_t idle_ms;
     uint32_t frame_max;
-    int64_t reauth_ms;       /* connections.max.reauth.ms; 0: never */
-    const char *keyd_socket; /* NULL: no key process; protected topics are then refused */
+    struct reserved_names reserved; /* as configured */
+    bool ends_with_certificate;     /* castellan.ssl.close.when.certificate.expires */
+    int64_t reauth_ms;              /* connections.max.reauth.ms; 0: never */
+    const char *keyd_socket;        /* NULL: no key process; protected topics are then refused */
 };
 
 struct worker {
@@ -60,12 +69,18 @@ struct worker {
     int index;
     pthread_t thread;
     struct loop *loop;
-    struct view *view; /* the current one */
+    struct view *view;              /* the current one */
+    _Atomic(struct view *) offered; /* the next one, until the worker takes it */
+    struct loop_task take, end;
+    atomic_bool taking; /* `take` is posted */
     struct key_client *keys;
-    struct schema_topics *schema_topics; /* what topics ask of their data (schema_topics.h) */
-    struct map topic_ids;                /* 16 bytes -> char * name; learned from Metadata answers */
-    bool stopping;                       /* takes no more connections: what would serve them is going */
+    struct schema_topics *schema_topics;   /* what topics ask of their data (schema_topics.h) */
+    struct refusals *refusals, *throttles; /* by principal */
+    struct map topic_ids;                  /* 16 bytes -> char * name; learned from Metadata answers */
+    struct log_limit not_served;           /* lines about what clients ask for and is not served */
+    bool stopping;                         /* takes no more connections: what would serve them is going */
     struct session *sessions;
+    struct parked *parked;        /* connections whose turn has not come (door.c) */
     _Atomic size_t session_count; /* the status page reads it from another thread */
     struct attach *attached;      /* the listeners it accepts from */
 };
@@ -81,7 +96,8 @@ enum err workers_start(struct gateway *g, int count, struct reason *why) MUST_CH
  */
 void workers_stop(struct gateway *g);
 void workers_free(struct gateway *g);
-void workers_set_view(struct gateway *g); /* hand the newest view to every worker; any thread */
+/* Hand the newest view to every worker; any thread. All of them, or, with ERR_NO_MEMORY, none. */
+enum err workers_set_view(struct gateway *g) MUST_CHECK;
 void worker_attach(struct worker *w, struct entrance *e, int listener_index); /* on the worker's thread */
 const char *worker_topic_name(struct worker *w, const uint8_t id[16]);        /* NULL: not learned yet */
 void worker_learn_topic(struct worker *w, const uint8_t id[16], struct slice name);

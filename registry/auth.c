@@ -43,6 +43,8 @@ struct auth {
     struct users_snapshot *users_now;
     struct acl_snapshot *acls_now;
     bool users_ready, acls_ready;
+    pthread_mutex_t failures_lock;
+    struct failure_limit *failures;
     uint8_t key[32];
     struct map verified; /* keyed hash of a header -> struct verified */
     struct metric *failed;
@@ -144,6 +146,7 @@ enum err auth_new(struct auth **out, const struct auth_config *config, struct re
     if (!a)
         return reason_set(why, ERR_NO_MEMORY, "out of memory");
     pthread_rwlock_init(&a->lock, NULL);
+    pthread_mutex_init(&a->failures_lock, NULL);
     map_init(&a->verified);
     env->random(env, a->key, sizeof a->key);
     a->basic = config->basic;
@@ -152,8 +155,9 @@ enum err auth_new(struct auth **out, const struct auth_config *config, struct re
     a->super_users = config->super_users ? strdup(config->super_users) : NULL;
     a->users = users_new();
     a->acls = acl_set_new();
+    a->failures = failure_limit_new(config->failed_delay_ms, FAILURE_ADDRESSES_MAX);
     a->failed = metrics_counter("castellan_registry_authentication_failures_total", NULL, "Requests refused with 401");
-    enum err e = a->users && a->acls ? ERR_OK : reason_set(why, ERR_NO_MEMORY, "out of memory");
+    enum err e = a->users && a->acls && a->failures ? ERR_OK : reason_set(why, ERR_NO_MEMORY, "out of memory");
     if (!e)
         e = principal_rules_parse(&a->mapping, slice_str(config->mapping_rules), why);
     if (!e && a->bearer)
@@ -180,6 +184,8 @@ void auth_free(struct auth *a)
     acl_set_free(a->acls);
     principal_rules_free(a->mapping);
     map_free(&a->verified, free);
+    failure_limit_free(a->failures);
+    pthread_mutex_destroy(&a->failures_lock);
     pthread_rwlock_destroy(&a->lock);
     free(a->super_users);
     secret_wipe(a->key, sizeof a->key);
@@ -202,6 +208,30 @@ enum err auth_wait_ready(struct auth *a, int timeout_ms, struct reason *why)
 static int64_t now_ms(void)
 {
     return env_system()->wall_ms(env_system());
+}
+
+int64_t auth_before(struct auth *a, const char *host)
+{
+    struct address_group from = address_group_of_text(host);
+    pthread_mutex_lock(&a->failures_lock);
+    int64_t ms = failure_limit_before(a->failures, &from, env_mono_ms(env_system()));
+    pthread_mutex_unlock(&a->failures_lock);
+    return ms;
+}
+
+int64_t auth_failed(struct auth *a, const char *host, int64_t waited_ms)
+{
+    struct address_group from = address_group_of_text(host);
+    pthread_mutex_lock(&a->failures_lock);
+    int64_t ms = failure_limit_failed(a->failures, &from, waited_ms, env_mono_ms(env_system()));
+    pthread_mutex_unlock(&a->failures_lock);
+    return ms;
+}
+
+uint64_t auth_header_mark(const struct auth *a, const char *header)
+{
+    uint64_t mark = hash_siphash(a->key, slice_str(header));
+    return mark ? mark : 1;
 }
 
 static bool find_verified(struct auth *a, struct slice tag, struct buf *principal)
@@ -270,16 +300,33 @@ static enum err decode_basic(struct slice text, struct buf *out)
     return ERR_OK;
 }
 
-static enum err check_password(struct auth *a, struct slice user, struct slice password, struct slice tag,
-                               struct buf *principal, struct auth_refusal *r)
+static struct users_snapshot *users_now(struct auth *a)
 {
     pthread_rwlock_rdlock(&a->lock);
     struct users_snapshot *users = a->users_now ? users_snapshot_ref(a->users_now) : NULL;
     pthread_rwlock_unlock(&a->lock);
+    return users;
+}
+
+/* The users may have changed while the password was being hashed: the very credential must still be the user's. */
+static bool still_counts(struct auth *a, struct slice user, const struct credential *c)
+{
+    struct users_snapshot *users = users_now(a);
+    const struct credential *now = users ? users_snapshot_any(users, user) : NULL;
+    bool same = now && credential_equal(now, c);
+    users_snapshot_unref(users);
+    return same;
+}
+
+static enum err check_password(struct auth *a, struct slice user, struct slice password, struct slice tag,
+                               struct buf *principal, struct auth_refusal *r)
+{
+    struct users_snapshot *users = users_now(a);
     const struct credential *c = users ? users_snapshot_any(users, user) : NULL;
     enum err e = ERR_OK;
-    /* the same work whether the user exists or not */
-    if (!credential_verify(c, password)) {
+    if (!users) {
+        e = refuse(r, "internal");
+    } else if (!users_snapshot_check_password(users, user, password) || !still_counts(a, user, c)) {
         e = refuse(r, c ? "wrong_password" : "unknown_user");
         if (c) /* what is no user's name may be a password typed into the wrong field */
             snprintf(r->user, sizeof r->user, "%.*s", SLICE_FMT(user));
@@ -348,16 +395,29 @@ static enum err check_header(struct auth *a, const char *header, struct buf *pri
                     : check_basic(a, basic, slice_of(tag, n), principal, r);
 }
 
-enum err auth_identify(struct auth *a, const char *header, const char *dn, struct buf *principal,
+static enum err check_certificate(struct auth *a, const struct auth_shown *shown, struct buf *principal,
+                                  struct auth_refusal *r)
+{
+    if (principal_from_dn(a->mapping, slice_str(shown->dn), principal, NULL))
+        return refuse(r, "certificate_unmapped");
+    struct slice user = buf_slice(principal), prefix = slice_str("User:");
+    if (slice_starts(user, prefix))
+        user = slice_of(user.p + prefix.n, user.n - prefix.n);
+    struct users_snapshot *users = users_now(a);
+    bool counts = users && users_snapshot_certificate_counts(users, user, shown->dn_from_s);
+    users_snapshot_unref(users);
+    return counts ? ERR_OK : refuse(r, "certificate_of_deleted_user");
+}
+
+enum err auth_identify(struct auth *a, const struct auth_shown *shown, struct buf *principal,
                        struct auth_refusal *refusal)
 {
     enum err e = ERR_OK;
-    *refusal = (struct auth_refusal){.tried = header || dn};
-    if (header)
-        e = check_header(a, header, principal, refusal);
-    else if (dn)
-        e = principal_from_dn(a->mapping, slice_str(dn), principal, NULL) ? refuse(refusal, "certificate_unmapped")
-                                                                          : ERR_OK;
+    *refusal = (struct auth_refusal){.tried = shown->header || shown->dn};
+    if (shown->header)
+        e = check_header(a, shown->header, principal, refusal);
+    else if (shown->dn)
+        e = check_certificate(a, shown, principal, refusal);
     else if (!a->basic && !a->bearer)
         buf_put_str(principal, PRINCIPAL_ANONYMOUS);
     else

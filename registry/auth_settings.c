@@ -68,6 +68,7 @@ static enum err read_tokens(struct auth_config *out, const struct settings *s, s
 enum err auth_config_read(struct auth_config *out, const struct settings *s, struct reason *why)
 {
     enum err e = read_methods(out, s, why);
+    out->failed_delay_ms = settings_int(s, "connection.failed.authentication.delay.ms");
     out->super_users = settings_string(s, "super.users");
     out->mapping_rules = settings_string(s, "ssl.principal.mapping.rules");
     if (!e && strpbrk(settings_string(s, "authentication.realm"), "\"\\\r\n"))

@@ -5,6 +5,8 @@
  * route -> identify -> negotiate), then with the body in pieces, then for the answer: read under the lock, or submit a
  * change and suspend the connection until it was committed. The connection is suspended before the change is submitted,
  * so that its completion can only resume it.
+ * An Authorization header from an address that failed too often waits before it is judged, and a refusal before it is
+ * told (acl/failure_limit.h): the connection is suspended, and a timer thread resumes it.
  * A request refused by its headers keeps no byte of its body: that is read and dropped, so that the client, still
  * sending, does see the answer; a body that is endless or never comes ends with the connection.
  * Ownership: struct request belongs to the connection, freed in on_completed; its answer's bytes are given to MHD.
@@ -14,6 +16,7 @@
 #include "core/base/env.h"
 #include "core/base/fs.h"
 #include "core/base/heap.h"
+#include "core/base/later.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "registry/http_negotiate.h"
@@ -47,6 +50,7 @@ struct http {
     struct listener listeners[LISTENERS_MAX];
     size_t n;
     struct watch *watch;
+    struct later *later;
     struct buf key, trust;      /* PEM, NUL-terminated */
     struct buf priorities;      /* GnuTLS's */
     struct metric *requests[6]; /* by first digit of the status */
@@ -73,7 +77,10 @@ struct request {
     int64_t started_us; /* monotonic */
     struct auth_refusal refusal;
     bool has_certificate;
-    bool seen, refused; /* refused: the answer stands, the body is dropped */
+    bool seen, judged, refused; /* refused: the answer stands, the body is dropped */
+    bool suspended;             /* in the call at hand */
+    struct later_item later;
+    int64_t waited_ms; /* before it was judged */
 };
 
 /* --- the request --- */
@@ -220,13 +227,13 @@ static enum err refuse_unknown(struct request *r)
 }
 
 /* ERR_AUTH: refused for its certificate, or for the lack of one. */
-static enum err judge_certificate(struct request *r, struct buf *subject)
+static enum err judge_certificate(struct request *r, struct buf *subject, int64_t *from_s)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     enum http_certificate c = CERTIFICATE_NONE;
     const char *why = NULL;
     if (r->http->config.client_auth != CLIENT_AUTH_NONE)
-        c = http_certificate_of(info ? info->tls_session : NULL, subject, &why);
+        c = http_certificate_of(info ? info->tls_session : NULL, subject, from_s, &why);
     r->has_certificate = c == CERTIFICATE_GOOD;
     r->refusal.tried = c == CERTIFICATE_BAD;
     if (c == CERTIFICATE_NONE && needs_certificate(r))
@@ -243,10 +250,13 @@ static enum err identify(struct request *r)
     if (rest_route_is_public(r->route))
         return ERR_OK;
     buf_init(&dn, PRINCIPAL_DN_MAX);
-    enum err e = judge_certificate(r, &dn);
+    struct auth_shown shown = {.header = header(r, MHD_HTTP_HEADER_AUTHORIZATION)};
+    enum err e = judge_certificate(r, &dn, &shown.dn_from_s);
+    shown.dn = r->has_certificate ? buf_cstr(&dn) : NULL;
     if (!e && auth) {
-        e = auth_identify(auth, header(r, MHD_HTTP_HEADER_AUTHORIZATION), r->has_certificate ? buf_cstr(&dn) : NULL,
-                          &r->principal, &r->refusal);
+        e = auth_identify(auth, &shown, &r->principal, &r->refusal);
+        if (!e && shown.header)
+            watched_set_mark(watched_of(r->connection), auth_header_mark(auth, shown.header));
         r->rest.allowed = may;
         r->rest.allowed_ctx = r;
     }
@@ -350,6 +360,39 @@ static enum err admit(struct request *r)
     return e;
 }
 
+static void let_wait(struct request *r, int64_t ms)
+{
+    r->suspended = true;
+    MHD_suspend_connection(r->connection);
+    later_add(r->http->later, &r->later, ms, resume, r);
+}
+
+/* How long the request waits until it is judged: only for a header, and not for one that was good on this connection.
+ */
+static int64_t wait_before(struct request *r)
+{
+    struct auth *auth = r->http->config.auth;
+    const char *shown = header(r, MHD_HTTP_HEADER_AUTHORIZATION);
+    if (!auth || !shown || watched_mark(watched_of(r->connection)) == auth_header_mark(auth, shown))
+        return 0;
+    note_host(r);
+    return auth_before(auth, r->host);
+}
+
+static void judge(struct request *r)
+{
+    struct auth *auth = r->http->config.auth;
+    r->judged = true;
+    r->refused = admit(r) != ERR_OK;
+    if (!r->refused)
+        return;
+    audit(r, NULL);
+    bool failed = auth && r->refusal.reason && r->refusal.tried && r->refusal.verdict != JWT_SCOPE;
+    int64_t delay_ms = failed ? auth_failed(auth, r->host, r->waited_ms) : 0;
+    if (delay_ms > 0)
+        let_wait(r, delay_ms);
+}
+
 /* The first call of a request. A refusal waits for the end of the body, unless the client waits for us or there is too
  * much of it; MHD closes the connection then. */
 static enum MHD_Result begin(struct request *r, const char *method)
@@ -359,9 +402,13 @@ static enum MHD_Result begin(struct request *r, const char *method)
     r->seen = true;
     watch_busy(watched_of(r->connection));
     r->rest.method = http_method(method);
-    r->refused = admit(r) != ERR_OK;
-    if (r->refused)
-        audit(r, NULL);
+    r->waited_ms = wait_before(r);
+    if (r->waited_ms > 0)
+        let_wait(r, r->waited_ms);
+    else
+        judge(r);
+    if (r->suspended)
+        return MHD_YES; /* an answer that was made to wait comes at the end of the body */
     bool now = header(r, MHD_HTTP_HEADER_EXPECT) || announced(r) > HTTP_DRAIN_MAX || r->answer.status == 501;
     return r->refused && now ? send_answer(r) : MHD_YES;
 }
@@ -414,10 +461,13 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     case PHASE_BODY:
         break;
     }
+    r->suspended = false;
     if (!r->seen)
         return begin(r, method);
+    if (!r->judged)
+        judge(r);
     if (!*upload_n)
-        return serve(r);
+        return r->suspended ? MHD_YES : serve(r);
     size_t n = *upload_n;
     *upload_n = 0;
     return take_body(r, upload, n);
@@ -551,6 +601,9 @@ enum err http_start(struct http **out, const struct http_config *config, struct 
     }
     buf_init(&h->priorities, 0);
     enum err e = http_tls_priorities(config->protocols, &h->priorities, why);
+    h->later = later_start();
+    if (!h->later)
+        e = e ? e : reason_set(why, ERR_NO_MEMORY, "no thread for requests that wait");
     if (!e)
         e = watch_start(&h->watch, 2000 * config->idle_seconds, why);
     if (!e)
@@ -580,6 +633,7 @@ void http_drain(struct http *h, int timeout_ms)
     int64_t until = env_mono_ms(env) + timeout_ms;
     if (!h)
         return;
+    later_flush(h->later);
     for (size_t i = 0; !atomic_load(&h->draining) && i < h->n; i++) {
         int fd = MHD_quiesce_daemon(h->listeners[i].daemon);
         if (fd >= 0)
@@ -594,8 +648,10 @@ void http_stop(struct http *h)
 {
     if (!h)
         return;
+    later_flush(h->later); /* no connection may wait when its server stops */
     for (size_t i = 0; i < h->n; i++)
         MHD_stop_daemon(h->listeners[i].daemon);
+    later_stop(h->later);
     watch_stop(h->watch);
     buf_wipe_free(&h->key);
     buf_free(&h->trust);

@@ -57,21 +57,24 @@ static const char *what_is_wrong(unsigned status)
     return "certificate_untrusted";
 }
 
-static bool put_subject(const gnutls_datum_t *der, struct buf *subject)
+static bool put_subject(const gnutls_datum_t *der, struct buf *subject, int64_t *from_s)
 {
     gnutls_x509_crt_t crt;
     gnutls_datum_t dn = {0};
     if (gnutls_x509_crt_init(&crt) < 0)
         return false;
     bool ok = gnutls_x509_crt_import(crt, der, GNUTLS_X509_FMT_DER) >= 0 && gnutls_x509_crt_get_dn3(crt, &dn, 0) >= 0;
+    time_t from = ok ? gnutls_x509_crt_get_activation_time(crt) : (time_t)-1;
+    ok = ok && from != (time_t)-1;
     if (ok)
         buf_put(subject, dn.data, dn.size);
+    *from_s = (int64_t)from;
     gnutls_free(dn.data);
     gnutls_x509_crt_deinit(crt);
     return ok;
 }
 
-enum http_certificate http_certificate_of(void *session, struct buf *subject, const char **reason)
+enum http_certificate http_certificate_of(void *session, struct buf *subject, int64_t *from_s, const char **reason)
 {
     gnutls_typed_vdata_st for_clients = {GNUTLS_DT_KEY_PURPOSE_OID, (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT, 0};
     unsigned n = 0, status = 0;
@@ -85,5 +88,5 @@ enum http_certificate http_certificate_of(void *session, struct buf *subject, co
         *reason = what_is_wrong(status);
         return CERTIFICATE_BAD;
     }
-    return put_subject(&chain[0], subject) ? CERTIFICATE_GOOD : CERTIFICATE_BAD;
+    return put_subject(&chain[0], subject, from_s) ? CERTIFICATE_GOOD : CERTIFICATE_BAD;
 }

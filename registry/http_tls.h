@@ -16,8 +16,8 @@ enum err http_tls_priorities(const char *protocols, struct buf *out, struct reas
 
 enum http_certificate { CERTIFICATE_NONE, CERTIFICATE_GOOD, CERTIFICATE_BAD };
 /* The client's certificate of a GnuTLS session (gnutls_session_t; NULL: not TLS). GOOD: its chain is trusted, it is in
- * its time and for TLS clients; its subject (RFC 2253 text, as the gateway has it) is appended. BAD: *reason (static)
- * says what is wrong. */
-enum http_certificate http_certificate_of(void *session, struct buf *subject, const char **reason);
+ * its time and for TLS clients; its subject (RFC 2253 text, as the gateway has it) is appended, and its time begins at
+ * *from_s (Unix seconds). BAD: *reason (static) says what is wrong. */
+enum http_certificate http_certificate_of(void *session, struct buf *subject, int64_t *from_s, const char **reason);
 
 #endif

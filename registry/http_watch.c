@@ -18,6 +18,7 @@ struct watched {
     struct watched *next, **at;
     _Atomic int64_t since_ms; /* waiting since then; 0: at work */
     int fd;
+    uint64_t mark;
 };
 
 struct watch {
@@ -123,6 +124,17 @@ void watch_close(struct watch *w, struct watched *c)
         c->next->at = c->at;
     pthread_mutex_unlock(&w->lock);
     free(c);
+}
+
+uint64_t watched_mark(const struct watched *c)
+{
+    return c ? c->mark : 0;
+}
+
+void watched_set_mark(struct watched *c, uint64_t mark)
+{
+    if (c)
+        c->mark = mark;
 }
 
 void watch_busy(struct watched *c)

@@ -215,7 +215,7 @@ static void read_known_option(struct wire *w, const struct proto_known_option *k
 static void read_options(struct wire *w, struct slice bytes, const char *what, struct proto_options *out)
 {
     struct wire in = inside(w, bytes);
-    struct wired f, last;
+    struct wired f, last = {0};
     struct proto_value meta;
     for (const struct proto_known_option *k = proto_known_options(what); k && k->name; k++) {
         bool found = false;

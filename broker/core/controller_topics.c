@@ -29,6 +29,11 @@ static enum err check_name(const struct controller *c, struct slice name, struct
 {
     char folded[TOPIC_NAME_MAX + 1];
 
+    if (name.n == 0)
+        return reason_set(why, ERR_INVALID_TOPIC_EXCEPTION, "Topic name is invalid: the empty string is not allowed");
+    if (slice_eq_str(name, ".") || slice_eq_str(name, ".."))
+        return reason_set(why, ERR_INVALID_TOPIC_EXCEPTION, "Topic name is invalid: '%.*s' is not allowed",
+                          SLICE_FMT(name));
     if (name.n > TOPIC_NAME_MAX)
         return reason_set(why, ERR_INVALID_TOPIC_EXCEPTION,
                           "Topic name is invalid: the length of it is longer than the max allowed length %d",

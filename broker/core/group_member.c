@@ -231,18 +231,18 @@ char *group_choose_protocol(const struct group *g)
     return group_text(best.p ? best : slice_str(""));
 }
 
+/* The topics stand in what every version begins with, so version 0 is read whatever version is stated, as in Kafka:
+ * some clients state 1 and write 0 (docs/leniencies.md). */
 static enum err learn_from(struct group *g, struct slice metadata)
 {
     struct consumer_protocol_subscription s;
     struct cursor c = cursor_of(metadata);
-    int16_t version = (int16_t)cursor_u16(&c);
     struct arena a;
     enum err err;
 
     arena_init(&a, 0);
-    if (version > CONSUMER_PROTOCOL_SUBSCRIPTION_MAX) /* newer ones only add fields at the end */
-        version = CONSUMER_PROTOCOL_SUBSCRIPTION_MAX;
-    err = c.error ? c.error : version < 0 ? ERR_MALFORMED : consumer_protocol_subscription_decode(&s, &c, version, &a);
+    cursor_u16(&c); /* the version */
+    err = c.error ? c.error : consumer_protocol_subscription_decode(&s, &c, 0, &a);
     for (int32_t i = 0; !err && i < s.topics.n; i++)
         err = map_put(&g->topics, s.topics.v[i], g, NULL);
     arena_free(&a);

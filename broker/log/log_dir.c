@@ -334,10 +334,11 @@ bool log_dir_was_clean(const struct log_dir *d)
     return d->was_clean;
 }
 
+/* A dot in front is as good as any letter: the folder ends in "-N", so it is never "." or "..", nor a file of ours. */
 static bool folder_name(char out[FOLDER_NAME_MAX + 1], struct slice topic, int32_t partition)
 {
     int n = snprintf(out, FOLDER_NAME_MAX + 1, "%.*s-%d", SLICE_FMT(topic), partition);
-    return topic.n && n > 0 && n <= FOLDER_NAME_MAX && !memchr(topic.p, '/', topic.n) && topic.p[0] != '.';
+    return topic.n && n > 0 && n <= FOLDER_NAME_MAX && !memchr(topic.p, '/', topic.n) && !memchr(topic.p, 0, topic.n);
 }
 
 struct plog *log_dir_find(const struct log_dir *d, struct slice topic, int32_t partition)

@@ -197,7 +197,7 @@ enum err segment_find_time(struct segment *s, int64_t timestamp, int64_t from, s
     struct buf scratch, body;
     int64_t at, start = 0, begin = from;
     bool more;
-    enum err e;
+    enum err e = ERR_OK;
 
     *found = false;
     if (!segment_index_view(s, true, &entries, NULL) && time_index_floor(entries, timestamp, &hit) &&

@@ -68,9 +68,19 @@ const struct handler_row *handler_at(size_t i)
 
 void node_handle_api_versions(struct request *r)
 {
+    const struct api_versions_request *req = r->body;
     struct api_versions_response resp;
 
     api_versions_response_init(&resp);
+    if (r->version >= 3) {
+        if (!client_software_is_valid(req->client_software_name) ||
+            !client_software_is_valid(req->client_software_version)) {
+            resp.error_code = ERR_INVALID_REQUEST;
+            request_answer(r, &resp);
+            return;
+        }
+        request_set_software(r, req->client_software_name, req->client_software_version);
+    }
     if (!api_versions_response_api_version_array_alloc(&resp.api_keys, ROWS, &r->arena)) {
         request_fail(r, "out of memory");
         return;

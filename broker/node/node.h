@@ -5,9 +5,11 @@
 #include "broker/core/controller.h"
 #include "broker/core/image.h"
 #include "broker/log/log_dir.h"
+#include "core/base/log_limit.h"
 #include "core/base/settings.h"
 #include "core/net/conn.h"
 #include "core/net/kafka_client.h"
+#include "core/wire/client.h"
 #include "core/wire/header.h"
 
 /* One broker process: the edge between the pure core (image, controller, coordinators) and sockets, files and time.
@@ -80,7 +82,8 @@ struct node {
     struct loop_timer tick, heartbeat, metadata_retry, wake;
     struct fetch_wait *woken; /* fetches whose partitions got records in this round of events */
     bool metadata_fetching;
-    struct client *clients; /* open connections */
+    struct client *clients;      /* open connections */
+    struct log_limit not_served; /* lines about what they ask for and is not served */
     int exit_status;
 };
 
@@ -143,6 +146,7 @@ void request_answer_body(struct request *r, struct slice body);
 void request_no_answer(struct request *r);             /* Produce with acks=0 */
 void request_fail(struct request *r, const char *why); /* closes the connection and frees */
 const char *request_host(const struct request *r);
+void request_set_software(struct request *r, struct slice name, struct slice version); /* what the client says it is */
 enum err node_listen(struct node *n, struct reason *why) MUST_CHECK;
 void node_close_clients(struct node *n);
 

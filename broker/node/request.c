@@ -14,13 +14,14 @@ struct client {
     struct node *node;
     struct conn *conn;
     struct request *current;
+    struct client_software software; /* what it says it is */
     struct client *next, **prev;
 };
 
-static void client_refuse(struct client *c, const char *what)
+static void client_refuse(struct client *c, enum conn_close why, const char *what)
 {
     metric_add(metrics_counter("castellan_broker_bad_requests_total", NULL, "Requests that broke the protocol."), 1);
-    conn_close(c->conn, CONN_CLOSE_PROTOCOL, what); /* on_closed() says so */
+    conn_close(c->conn, why, what); /* on_closed() says so */
 }
 
 struct request_scratch {
@@ -72,7 +73,7 @@ static void request_finish(struct request *r)
 static void send_frame(struct request *r, struct buf *out)
 {
     if (conn_write_owned(r->client->conn, out))
-        client_refuse(r->client, "the answer could not be written");
+        client_refuse(r->client, CONN_CLOSE_PROTOCOL, "the answer could not be written");
     buf_free(out);
 }
 
@@ -128,11 +129,22 @@ void request_no_answer(struct request *r)
     request_finish(r);
 }
 
-void request_fail(struct request *r, const char *why)
+static void fail_as(struct request *r, enum conn_close close, const char *why)
 {
     if (r->client)
-        client_refuse(r->client, why);
+        client_refuse(r->client, close, why);
     request_finish(r);
+}
+
+void request_fail(struct request *r, const char *why)
+{
+    fail_as(r, CONN_CLOSE_PROTOCOL, why);
+}
+
+void request_set_software(struct request *r, struct slice name, struct slice version)
+{
+    if (r->client)
+        client_software_set(&r->client->software, name, version);
 }
 
 const char *request_host(const struct request *r)
@@ -171,7 +183,33 @@ static bool is_unknown_api_versions(struct request *r)
     return !c.error && key == WIRE_API_VERSIONS && (version < 0 || version > wire_api(key)->max);
 }
 
-static const char *request_parse(struct request *r, const struct handler_row **row)
+/* Kafka reads what it knows of a request and lets the rest be, and so do we (docs/leniencies.md). */
+static void drop_surplus(struct request *r, const struct cursor *end)
+{
+    if (!cursor_left(end))
+        return;
+    metric_add(metrics_counter("castellan_broker_surplus_requests_total", NULL,
+                               "Requests with bytes after their end, which were dropped."),
+               1);
+    r->body_bytes.n -= cursor_left(end);
+}
+
+/* Told here, where the request is known, and not when the connection is closed: a client may come back for ever. */
+static const char *not_served(struct request *r, int16_t key, const char *what)
+{
+    struct node *n = r->node;
+    char text[CLIENT_DESCRIPTION_MAX];
+    uint64_t held;
+
+    if (log_limit_pass(&n->not_served, env_mono_ms(n->env), &held)) {
+        client_describe_request(text, key, r->version, r->client_id, &r->client->software);
+        log_warn("%s: %s: %s; %llu such lines were left out", conn_peer(r->client->conn), what, text,
+                 (unsigned long long)held);
+    }
+    return what;
+}
+
+static const char *request_parse(struct request *r, const struct handler_row **row, enum conn_close *close)
 {
     struct cursor c = cursor_of(buf_slice(&r->frame));
     struct request_header h;
@@ -187,16 +225,19 @@ static const char *request_parse(struct request *r, const struct handler_row **r
     r->client_id = h.client_id;
     r->api = wire_api(h.request_api_key);
     *row = handler_find(h.request_api_key);
+    *close = CONN_CLOSE_NOT_SERVED;
     if (!*row || !r->api)
-        return "a request of an unknown API";
+        return not_served(r, h.request_api_key, "a request of an unknown API");
     if (h.request_api_version < (*row)->min_version || h.request_api_version > (*row)->max_version)
-        return "a request of a version that is not served";
+        return not_served(r, h.request_api_key, "a request of a version that is not served");
+    *close = CONN_CLOSE_PROTOCOL;
     r->body_bytes = slice_of(c.p, cursor_left(&c));
     r->body = wire_struct_new(r->api->request->body, &r->arena);
     if (!r->body)
         return "out of memory";
-    if (r->api->request->decode(r->body, &c, h.request_api_version, &r->arena) || cursor_finish(&c))
+    if (r->api->request->decode(r->body, &c, h.request_api_version, &r->arena))
         return "a request body does not parse";
+    drop_surplus(r, &c);
     return NULL;
 }
 
@@ -206,6 +247,7 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
     struct request *r = calloc(1, sizeof *r);
     const struct handler_row *row = NULL;
     const char *wrong;
+    enum conn_close close = CONN_CLOSE_PROTOCOL;
 
     (void)frame;
     if (c->node->stopping) {
@@ -229,9 +271,9 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
     r->client = c;
     c->current = r;
     conn_pause(conn);
-    wrong = request_parse(r, &row);
+    wrong = request_parse(r, &row, &close);
     if (wrong)
-        request_fail(r, wrong);
+        fail_as(r, close, wrong);
     else if (!r->body)
         answer_unsupported_api_versions(r);
     else
@@ -243,7 +285,8 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
     struct client *c = user;
     bool more = detail && strcmp(detail, conn_close_text(why)) != 0;
 
-    if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_RESET && why != CONN_CLOSE_SHUTDOWN)
+    if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_RESET && why != CONN_CLOSE_SHUTDOWN &&
+        why != CONN_CLOSE_NOT_SERVED)
         log_warn("%s: %s%s%s", conn_peer(conn), conn_close_text(why), more ? ": " : "", more ? detail : "");
     if (c->current)
         c->current->client = NULL;

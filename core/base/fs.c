@@ -17,13 +17,10 @@ static enum err fail(struct reason *why, const char *what, const char *path)
     return reason_set(why, err_from_errno(e), "cannot %s %s: %s", what, path, strerror(e));
 }
 
-enum err fs_read_file(const char *path, struct buf *out, struct reason *why)
+static enum err read_all(int fd, const char *path, struct buf *out, struct reason *why)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     enum err err = ERR_OK;
 
-    if (fd < 0)
-        return fail(why, "open", path);
     for (;;) {
         uint8_t chunk[16384];
         ssize_t n = read(fd, chunk, sizeof chunk);
@@ -41,6 +38,36 @@ enum err fs_read_file(const char *path, struct buf *out, struct reason *why)
             break;
         }
     }
+    return err;
+}
+
+enum err fs_read_file(const char *path, struct buf *out, struct reason *why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    enum err err;
+
+    if (fd < 0)
+        return fail(why, "open", path);
+    err = read_all(fd, path, out, why);
+    close(fd);
+    return err;
+}
+
+enum err fs_read_private_file(const char *path, struct buf *out, struct reason *why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    enum err err;
+
+    if (fd < 0)
+        return fail(why, "open", path);
+    if (fstat(fd, &st))
+        err = fail(why, "look at", path);
+    else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
+        err = reason_set(why, ERR_BAD_CONFIG, "%s must be a plain file of this user that nobody else can read (0600)",
+                         path);
+    else
+        err = read_all(fd, path, out, why);
     close(fd);
     return err;
 }
@@ -68,7 +95,9 @@ enum err fs_write_file(const char *path, struct slice bytes, mode_t mode, struct
 
     if (snprintf(temp, sizeof temp, "%s.new.%d", path, (int)getpid()) >= (int)sizeof temp)
         return reason_set(why, ERR_LIMIT_EXCEEDED, "the path %s is too long", path);
-    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0 && errno == EEXIST && !unlink(temp)) /* left over from a crash, or laid out for us: not written to */
+        fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return fail(why, "create", temp);
     err = write_all(fd, bytes);

@@ -271,7 +271,10 @@ static void on_timer(void *arg)
         conn_close(c, c->why, NULL);
         return;
     case CONN_LINGERING:
-        conn_close(c, c->why, c->detail);
+        if (c->alert_held)
+            conn_tls_say_alert(c);
+        else
+            conn_close(c, c->why, c->detail);
         return;
     case CONN_CLOSED:
         return;
@@ -402,7 +405,7 @@ enum err conn_accept(struct conn **out, struct loop *l, struct accepted a, const
     enum err err = conn_adopt(out, l, a.fd, true, opts);
 
     if (err) {
-        listener_leave(a.from, &a.peer);
+        listener_leave(&a);
         return err;
     }
     if (a.peer.ss_family == AF_INET || a.peer.ss_family == AF_INET6)
@@ -440,7 +443,7 @@ void conn_close(struct conn *c, enum conn_close why, const char *detail)
     conn_stream_source_gone(c);
     conn_queue_free(c);
     if (c->has_place)
-        listener_leave(c->accepted.from, &c->accepted.peer);
+        listener_leave(&c->accepted);
     c->has_place = false;
     conn_work_later(c, WORK_CLOSED);
 }
@@ -502,6 +505,12 @@ void conn_resume(struct conn *c)
 void conn_set_frame_max(struct conn *c, uint32_t frame_max)
 {
     c->frame_max = frame_max ? frame_max : CONN_FRAME_MAX_DEFAULT;
+}
+
+void conn_peer_is_known(struct conn *c)
+{
+    if (c->has_place)
+        listener_peer_is_known(&c->accepted);
 }
 
 void *conn_user(const struct conn *c)

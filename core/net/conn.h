@@ -45,6 +45,8 @@ enum conn_frame_choice {
 
 struct conn_ops {
     void (*on_ready)(void *user, struct conn *c); /* connected, TLS handshake done */
+    /* The peer's certificate is refused, or it has none and needs one: how many ms to wait before it is told so. */
+    int64_t (*on_refused)(void *user, struct conn *c);
     void (*on_frame)(void *user, struct conn *c,
                      struct slice frame); /* framed: without the length; only during the call */
     void (*on_data)(void *user, struct conn *c, struct slice data); /* raw: only during the call */
@@ -98,6 +100,8 @@ void conn_resume(struct conn *c);
  * a buffer of their own (large ones) are not copied. */
 enum err conn_take_frame(struct conn *c, struct buf *out) MUST_CHECK;
 void conn_set_frame_max(struct conn *c, uint32_t frame_max); /* live: after authentication */
+/* The peer has said who it is: the connection no longer counts as a stranger's (accept_limit.h). May be repeated. */
+void conn_peer_is_known(struct conn *c);
 void conn_set_idle_ms(struct conn *c, int64_t idle_ms);
 void conn_set_stream(struct conn *c, uint32_t stream_above, uint32_t stream_peek); /* for the frames to come */
 

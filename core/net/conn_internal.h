@@ -75,6 +75,7 @@ struct conn {
     SSL *ssl;
     X509 *peer_cert;
     char *server_name;
+    bool alert_held; /* LINGERING: the last record has still to leave */
 
     /* reading: ciphertext window, framing, what was left over by a pause */
     unsigned paused;
@@ -142,6 +143,7 @@ void conn_tls_handshake(struct conn *c);
 ssize_t conn_pull(struct conn *c, uint8_t *dst, size_t cap);
 bool conn_window_left(const struct conn *c);
 void conn_window_park(struct conn *c); /* end of a read event: give the block back */
+void conn_tls_say_alert(struct conn *c);
 void conn_tls_goodbye(struct conn *c); /* close_notify, as far as it goes without waiting */
 /* Encrypt from the queue into the batch until it is full or the queue is not sendable; false: closed. */
 bool conn_tls_fill(struct conn *c);

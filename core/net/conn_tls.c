@@ -9,6 +9,7 @@
  * those who connect without TLS a clear line in the log instead of OpenSSL's "wrong version number". */
 #include "core/net/conn_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdio.h>
@@ -177,23 +178,39 @@ void conn_window_park(struct conn *c)
 
 /* ---- handshake ---- */
 
+/* The alert is in the batch. Give it a chance to be read: a close with unread input would reset it away. */
+void conn_tls_say_alert(struct conn *c)
+{
+    assert(c->state == CONN_LINGERING);
+    c->alert_held = false;
+    if (c->out_n > c->out_at && !conn_send_out(c) && c->state == CONN_CLOSED)
+        return;
+    conn_stream_source_gone(c);
+    conn_queue_free(c);
+    (void)shutdown(conn_fd(c), SHUT_WR);
+    loop_timer_start(&c->timer, CONN_LINGER_MS);
+    conn_watch(c);
+}
+
 static void tls_failed(struct conn *c)
 {
     char text[CONN_DETAIL_MAX];
+    bool of_peer = c->state == CONN_HANDSHAKING && tls_peer_is_refused(c->ssl);
     enum conn_close why = tls_explain(c->ssl, c->state != CONN_HANDSHAKING, text, sizeof text);
+    int64_t wait_ms;
 
     if (c->why == CONN_CLOSE_NONE) {
         c->why = why;
         c->detail = strndup(text, CONN_DETAIL_MAX);
     }
-    /* The alert is in the batch. Give it a chance to be read: a close with unread input would reset it away. */
-    if (c->out_n > c->out_at && !conn_send_out(c) && c->state == CONN_CLOSED)
-        return;
     conn_move(c, CONN_LINGERING);
-    conn_stream_source_gone(c);
-    conn_queue_free(c);
-    (void)shutdown(conn_fd(c), SHUT_WR);
-    loop_timer_start(&c->timer, CONN_LINGER_MS);
+    wait_ms = of_peer && c->ops->on_refused ? c->ops->on_refused(c->user, c) : 0;
+    if (wait_ms <= 0) {
+        conn_tls_say_alert(c);
+        return;
+    }
+    c->alert_held = true;
+    loop_timer_start(&c->timer, wait_ms);
     conn_watch(c);
 }
 

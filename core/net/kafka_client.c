@@ -415,8 +415,10 @@ static enum err err_of(enum conn_close why)
         return ERR_LIMIT_EXCEEDED;
     case CONN_CLOSE_FRAME_BAD_LENGTH:
     case CONN_CLOSE_PROTOCOL:
+    case CONN_CLOSE_NOT_SERVED:
         return ERR_MALFORMED;
     case CONN_CLOSE_AUTH_FAILED:
+    case CONN_CLOSE_AUTH_TIMEOUT:
     case CONN_CLOSE_AUTH_EXPIRED:
         return ERR_AUTH;
     case CONN_CLOSE_NO_MEMORY:

@@ -15,6 +15,7 @@
 
 #include "core/base/log.h"
 #include "core/base/map.h"
+#include "core/base/metrics.h"
 #include "core/net/loop_internal.h"
 
 #include <arpa/inet.h>
@@ -46,6 +47,28 @@ struct acceptor {
     struct loop_timer backoff;
     struct loop_resident resident;
     bool complained;
+    int64_t refused_n, refused_logged_ms; /* since the last line about it; when that was */
+};
+
+/* Why a connection was refused: setting, and label of the counter. */
+enum refusal {
+    REFUSED_NOT,
+    REFUSED_TOTAL,
+    REFUSED_PER_IP,
+    REFUSED_STRANGERS,
+    REFUSED_STRANGERS_OF_ADDRESS,
+    REFUSED_RATE,
+    REFUSED_MEMORY,
+    REFUSALS,
+};
+static const char *const refusal_names[REFUSALS] = {
+    [REFUSED_NOT] = "none",
+    [REFUSED_TOTAL] = "max.connections",
+    [REFUSED_PER_IP] = "max.connections.per.ip",
+    [REFUSED_STRANGERS] = "castellan.unauthenticated.connections.max",
+    [REFUSED_STRANGERS_OF_ADDRESS] = "castellan.unauthenticated.connections.per.address.max",
+    [REFUSED_RATE] = "castellan.connection.creation.rate.per.address",
+    [REFUSED_MEMORY] = "memory",
 };
 
 struct listener {
@@ -54,6 +77,8 @@ struct listener {
     unsigned workers, addresses_n;
     int *fds; /* [worker * addresses_n + address], -1 once an acceptor owns it */
     struct acceptor *acceptors[LISTENER_WORKERS_MAX];
+    struct accept_limit *strangers;
+    struct metric *refused[REFUSALS];
 
     pthread_mutex_t lock; /* guards what follows */
     int64_t max_total, max_per_ip, total;
@@ -204,8 +229,19 @@ static void listener_destroy(struct listener *l)
     close_fds(l);
     free(l->fds);
     map_free(&l->per_ip, NULL);
+    accept_limit_free(l->strangers);
     pthread_mutex_destroy(&l->lock);
     free(l);
+}
+
+static void count_refusals(struct listener *l)
+{
+    for (int i = REFUSED_NOT + 1; i < REFUSALS; i++) {
+        char labels[96];
+        snprintf(labels, sizeof labels, "limit=\"%s\"", refusal_names[i]);
+        l->refused[i] = metrics_counter("castellan_connections_refused_total", labels,
+                                        "Connections closed as they came, by the limit that said no.");
+    }
 }
 
 enum err listener_open(struct listener **out, const struct listener_opts *opts, struct reason *why)
@@ -232,6 +268,8 @@ enum err listener_open(struct listener **out, const struct listener_opts *opts, 
     pthread_mutex_init(&l->lock, NULL);
     map_init(&l->per_ip);
     listener_set_limits(l, opts->max_connections, opts->max_connections_per_ip);
+    l->strangers = accept_limit_hold(opts->strangers);
+    count_refusals(l);
     /* A free port of the first address may be taken on the second: try others. */
     for (int tries = 0; !ok && tries < (opts->port ? 1 : PORT_TRIES_MAX); tries++) {
         ok = open_all(l, &list, opts->port);
@@ -292,28 +330,50 @@ static struct slice peer_key(const struct sockaddr_storage *peer, char *text, si
     return slice_str(text);
 }
 
-/* NULL when the connection may come in, else the limit that says no. */
-static const char *enter(struct listener *l, const struct sockaddr_storage *peer)
+static enum refusal refusal_of(enum accept_verdict v)
 {
+    switch (v) {
+    case ACCEPT_IN:
+        return REFUSED_NOT;
+    case ACCEPT_TOO_MANY:
+        return REFUSED_STRANGERS;
+    case ACCEPT_TOO_MANY_OF_ADDRESS:
+        return REFUSED_STRANGERS_OF_ADDRESS;
+    case ACCEPT_TOO_FAST:
+        return REFUSED_RATE;
+    case ACCEPT_NO_MEMORY:
+        return REFUSED_MEMORY;
+    }
+    return REFUSED_MEMORY;
+}
+
+static enum refusal enter(struct listener *l, struct accepted *a, int64_t now_us)
+{
+    struct address_group group = address_group_of(&a->peer);
     char text[INET6_ADDRSTRLEN];
-    struct slice key = peer_key(peer, text, sizeof text);
-    const char *limit = NULL;
+    struct slice key = peer_key(&a->peer, text, sizeof text);
+    enum refusal why = REFUSED_NOT;
     intptr_t n;
 
     pthread_mutex_lock(&l->lock);
     n = (intptr_t)map_get(&l->per_ip, key);
     if (l->total >= l->max_total)
-        limit = "max.connections";
+        why = REFUSED_TOTAL;
     else if (n >= l->max_per_ip)
-        limit = "max.connections.per.ip";
-    else if (map_put(&l->per_ip, key, (void *)(n + 1), NULL))
-        limit = "memory";
-    if (!limit) {
+        why = REFUSED_PER_IP;
+    else
+        why = refusal_of(accept_limit_enter(l->strangers, &group, now_us, &a->wait_ms));
+    if (!why && map_put(&l->per_ip, key, (void *)(n + 1), NULL)) {
+        accept_limit_known(l->strangers, &group);
+        why = REFUSED_MEMORY;
+    }
+    if (!why) {
+        a->stranger = true;
         l->total++;
         l->holds++;
     }
     pthread_mutex_unlock(&l->lock);
-    return limit;
+    return why;
 }
 
 static void release(struct listener *l)
@@ -327,12 +387,24 @@ static void release(struct listener *l)
         listener_destroy(l);
 }
 
-void listener_leave(struct listener *l, const struct sockaddr_storage *peer)
+void listener_peer_is_known(struct accepted *a)
 {
+    struct address_group group = address_group_of(&a->peer);
+
+    if (a->stranger)
+        accept_limit_known(a->from->strangers, &group);
+    a->stranger = false;
+}
+
+void listener_leave(const struct accepted *a)
+{
+    struct accepted copy = *a;
+    struct listener *l = a->from;
     char text[INET6_ADDRSTRLEN];
-    struct slice key = peer_key(peer, text, sizeof text);
+    struct slice key = peer_key(&a->peer, text, sizeof text);
     intptr_t n;
 
+    listener_peer_is_known(&copy);
     pthread_mutex_lock(&l->lock);
     l->total--;
     n = (intptr_t)map_get(&l->per_ip, key);
@@ -347,7 +419,7 @@ void listener_leave(struct listener *l, const struct sockaddr_storage *peer)
 void listener_drop(struct accepted a)
 {
     close(a.fd);
-    listener_leave(a.from, &a.peer);
+    listener_leave(&a);
 }
 
 /* ---- accepting ---- */
@@ -380,6 +452,21 @@ static void out_of_resources(struct acceptor *w, int e)
     loop_timer_start(&w->backoff, LISTENER_BACKOFF_MS);
 }
 
+/* One line a second at the most: who floods must not fill the log as well. */
+static void refuse(struct acceptor *w, int fd, enum refusal why)
+{
+    int64_t now_ms = loop_now_ms(w->loop);
+
+    close(fd);
+    metric_add(w->listener->refused[why], 1);
+    w->refused_n++;
+    if (w->refused_logged_ms && now_ms - w->refused_logged_ms < LISTENER_LOG_MS)
+        return;
+    log_warn("%s: %lld connections refused by %s", w->listener->name, (long long)w->refused_n, refusal_names[why]);
+    w->refused_n = 0;
+    w->refused_logged_ms = now_ms;
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct acceptor_socket *s = poll->data;
@@ -392,7 +479,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     for (int i = 0; i < ACCEPTS_PER_ROUND_MAX && w->loop && !uv_is_closing((uv_handle_t *)poll); i++) {
         struct accepted a = {.from = l};
         socklen_t n = sizeof a.peer;
-        const char *limit;
+        enum refusal why;
 
         a.fd = accept4(s->fd, (struct sockaddr *)&a.peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (a.fd < 0) {
@@ -403,10 +490,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             return;
         }
         w->complained = false;
-        limit = enter(l, &a.peer);
-        if (limit) {
-            log_warn("%s: connection refused by %s", l->name, limit);
-            close(a.fd);
+        why = enter(l, &a, loop_env(w->loop)->mono_us(loop_env(w->loop)));
+        if (why) {
+            refuse(w, a.fd, why);
             continue;
         }
         w->on_accept(w->arg, a);

@@ -2,6 +2,7 @@
 #ifndef CASTELLAN_NET_LISTENER_H
 #define CASTELLAN_NET_LISTENER_H
 
+#include "core/net/accept_limit.h"
 #include "core/net/loop.h"
 #include "core/base/slice.h"
 #include <sys/socket.h>
@@ -17,6 +18,7 @@ enum {
     LISTENER_CONNECTIONS_MAX = 50000, /* default of max_connections */
     LISTENER_BACKLOG = 1024,
     LISTENER_BACKOFF_MS = 100, /* pause of accepting after the process ran out of descriptors */
+    LISTENER_LOG_MS = 1000,    /* refusals within this are one line of the log */
 };
 
 struct listener_opts {
@@ -25,6 +27,7 @@ struct listener_opts {
     unsigned workers;               /* how many loops will attach; at least 1 */
     int64_t max_connections;        /* Kafka's max.connections; 0: LISTENER_CONNECTIONS_MAX */
     int64_t max_connections_per_ip; /* Kafka's max.connections.per.ip; 0: no limit */
+    struct accept_limit *strangers; /* may be shared with other listeners; the listener takes a hold; NULL: no limit */
 };
 
 /* A socket that was let in, to be handed to conn_accept() or listener_drop(), which release its place in the counts. */
@@ -32,6 +35,8 @@ struct accepted {
     int fd;
     struct listener *from;
     struct sockaddr_storage peer;
+    int64_t wait_ms; /* its turn: hand it to conn_accept() so much later */
+    bool stranger;   /* counted as one; conn_peer_is_known() ends it */
 };
 
 /* ERR_ADDRESS_IN_USE with host:port in the words when the port is taken. */

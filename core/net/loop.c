@@ -11,13 +11,8 @@
 #include "core/net/loop_internal.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <stdlib.h>
-
-struct loop_call {
-    struct loop_call *next;
-    loop_fn fn;
-    void *arg;
-};
 
 struct loop_signal {
     uv_signal_t uv;
@@ -203,7 +198,7 @@ static void on_check(uv_check_t *check)
 
 static void posted_run(struct loop *l)
 {
-    struct loop_call *list, *next;
+    struct loop_task *list, *next;
 
     pthread_mutex_lock(&l->lock);
     list = l->posted_head;
@@ -211,9 +206,12 @@ static void posted_run(struct loop *l)
     l->posted_n = 0;
     pthread_mutex_unlock(&l->lock);
     for (; list; list = next) {
-        next = list->next;
-        list->fn(list->arg);
-        free(list);
+        struct loop_task task = *list; /* a task of the caller's may be posted again, or freed, by its own function */
+
+        next = task.next;
+        if (task.allocated)
+            free(list);
+        task.fn(task.arg);
     }
 }
 
@@ -222,31 +220,44 @@ static void on_async(uv_async_t *async)
     posted_run(async->data);
 }
 
-enum err loop_post(struct loop *l, loop_fn fn, void *arg)
+/* False when `max` are waiting. */
+static bool enqueue(struct loop *l, struct loop_task *task, size_t max)
 {
-    struct loop_call *call = malloc(sizeof *call);
-    bool full;
+    bool room;
 
-    if (!call)
-        return ERR_NO_MEMORY;
-    *call = (struct loop_call){NULL, fn, arg};
     pthread_mutex_lock(&l->lock);
-    full = l->posted_n >= LOOP_POST_MAX;
-    if (!full) {
+    room = l->posted_n < max;
+    if (room) {
         if (l->posted_tail)
-            l->posted_tail->next = call;
+            l->posted_tail->next = task;
         else
-            l->posted_head = call;
-        l->posted_tail = call;
+            l->posted_head = task;
+        l->posted_tail = task;
         l->posted_n++;
     }
     pthread_mutex_unlock(&l->lock);
-    if (full) {
-        free(call);
-        return ERR_LIMIT_EXCEEDED;
-    }
-    uv_async_send(&l->async);
-    return ERR_OK;
+    if (room)
+        uv_async_send(&l->async);
+    return room;
+}
+
+enum err loop_post(struct loop *l, loop_fn fn, void *arg)
+{
+    struct loop_task *task = malloc(sizeof *task);
+
+    if (!task)
+        return ERR_NO_MEMORY;
+    *task = (struct loop_task){NULL, fn, arg, true};
+    if (enqueue(l, task, LOOP_POST_MAX))
+        return ERR_OK;
+    free(task);
+    return ERR_LIMIT_EXCEEDED;
+}
+
+void loop_post_task(struct loop *l, struct loop_task *task, loop_fn fn, void *arg)
+{
+    *task = (struct loop_task){NULL, fn, arg, false};
+    (void)enqueue(l, task, SIZE_MAX);
 }
 
 /* ---- signals ---- */

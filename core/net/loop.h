@@ -5,9 +5,9 @@
 #include "core/base/env.h"
 #include "core/base/err.h"
 
-/* One event loop per thread, over libuv. Only loop_post() and loop_stop() may be called from another thread; everything
- * else, and every object that lives on the loop (timers, connections, listeners), belongs to the loop's thread.
- * Before loop_run() "the loop's thread" is whoever made the loop. */
+/* One event loop per thread, over libuv. Only loop_post(), loop_post_task() and loop_stop() may be called from another
+ * thread; everything else, and every object that lives on the loop (timers, connections, listeners), belongs to the
+ * loop's thread. Before loop_run() "the loop's thread" is whoever made the loop. */
 struct loop;
 struct uv_loop_s;
 typedef void (*loop_fn)(void *arg);
@@ -29,6 +29,15 @@ struct uv_loop_s *loop_uv(struct loop *l);
 /* Run fn(arg) on the loop's thread, in order of posting. Thread-safe. Fails with ERR_LIMIT_EXCEEDED or ERR_NO_MEMORY.
  */
 enum err loop_post(struct loop *l, loop_fn fn, void *arg) MUST_CHECK;
+/* The same in memory of the caller's, so it cannot fail: for what must reach the loop when there is no memory, too. The
+ * task is free again, to be posted or to go away, from the moment fn is called. Post it once at a time. */
+struct loop_task {
+    struct loop_task *next;
+    loop_fn fn;
+    void *arg;
+    bool allocated; /* by loop_post() */
+};
+void loop_post_task(struct loop *l, struct loop_task *task, loop_fn fn, void *arg);
 /* Run fn(arg) when a signal arrives (SIGTERM, SIGHUP ...). One loop of the process should own the signals. */
 enum err loop_on_signal(struct loop *l, int signum, loop_fn fn, void *arg) MUST_CHECK;
 

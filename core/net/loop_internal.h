@@ -35,7 +35,6 @@ struct loop_resident {
     void *arg;
 };
 
-struct loop_call;
 struct loop_signal;
 
 struct loop {
@@ -49,7 +48,7 @@ struct loop {
     atomic_bool stopping;
 
     pthread_mutex_t lock; /* guards the three below */
-    struct loop_call *posted_head, *posted_tail;
+    struct loop_task *posted_head, *posted_tail;
     size_t posted_n;
 
     struct loop_timer *timers;     /* pairing heap, earliest at the root */

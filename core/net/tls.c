@@ -3,9 +3,9 @@
  * in place; sessions made from the old one keep it alive through OpenSSL's own reference count. The mutex is held only
  * to read or swap the pointer.
  *
- * Sessions resume through stateless tickets; the server cache is off, so connections share nothing that locks. Tickets
- * of an older context do not open under a newer one, so a reload also ends resumption of what the old truststore let
- * in. */
+ * Sessions resume through stateless tickets (tls_ticket.c); the server cache is off, so connections share nothing that
+ * locks. Tickets of an older context do not open under a newer one, so a reload also ends resumption of what the old
+ * truststore let in. */
 #include "core/net/tls_internal.h"
 
 #include "core/base/fs.h"
@@ -283,6 +283,8 @@ static enum err context_make(const struct tls *t, SSL_CTX **out, int64_t *not_af
     if (SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1) != 1)
         err = reason_set(why, ERR_TLS, "cannot set up a TLS context");
     SSL_CTX_set_verify(ctx, verify_mode(t), tls_on_verify);
+    if (!err && t->server && !tls_tickets_follow_certificates(ctx))
+        err = reason_set(why, ERR_TLS, "cannot set up session tickets");
     if (!err)
         err = use_protocols(ctx, o->protocols, why);
     if (!err && o->ciphers && *o->ciphers)

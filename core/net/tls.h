@@ -61,6 +61,7 @@ enum err tls_cert_subject(struct x509_st *cert, struct buf *out) MUST_CHECK;
  * the end. */
 enum err tls_cert_san(struct x509_st *cert, size_t i, struct buf *out) MUST_CHECK;
 enum err tls_cert_fingerprint(struct x509_st *cert, uint8_t sha256[32]) MUST_CHECK;
-int64_t tls_cert_not_after(struct x509_st *cert); /* Unix seconds */
+int64_t tls_cert_not_before(struct x509_st *cert); /* Unix seconds */
+int64_t tls_cert_not_after(struct x509_st *cert);  /* Unix seconds */
 
 #endif

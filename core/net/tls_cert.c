@@ -168,11 +168,19 @@ enum err tls_cert_fingerprint(struct x509_st *cert, uint8_t sha256[32])
     return X509_digest(cert, EVP_sha256(), sha256, &n) == 1 && n == 32 ? ERR_OK : ERR_TLS;
 }
 
-int64_t tls_cert_not_after(struct x509_st *cert)
+static int64_t seconds_of(const ASN1_TIME *t)
 {
     struct tm tm = {0};
 
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
-        return 0;
-    return (int64_t)timegm(&tm);
+    return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+int64_t tls_cert_not_before(struct x509_st *cert)
+{
+    return seconds_of(X509_get0_notBefore(cert));
+}
+
+int64_t tls_cert_not_after(struct x509_st *cert)
+{
+    return seconds_of(X509_get0_notAfter(cert));
 }

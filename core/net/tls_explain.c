@@ -132,6 +132,14 @@ static const char *reason_words(int reason)
     return NULL;
 }
 
+bool tls_peer_is_refused(const SSL *ssl)
+{
+    int reason = ERR_GET_REASON(ERR_peek_error());
+
+    return SSL_get_verify_result(ssl) != X509_V_OK || reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE ||
+           reason == SSL_R_CERTIFICATE_VERIFY_FAILED;
+}
+
 static bool is_handshake_alert(int reason)
 {
     return reason == SSL_R_TLSV1_ALERT_UNKNOWN_CA || reason == SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED ||

@@ -4,24 +4,24 @@
  * Encoding fails stickily in the buffer. */
 #include "core/wire/codec.h"
 
-/* A length or count, -1 for null; less than -1 or null where none may be fails. */
+/* A length or count, -1 for null, which any negative one is, as in Kafka; null where none may be fails. */
 static int64_t get_length(struct cursor *c, bool flexible, bool nullable, bool is_string)
 {
     int64_t n;
 
     if (flexible)
-        n = (int64_t)wire_get_uvarint(c) - 1;
+        n = (int32_t)(wire_get_uvarint(c) - 1);
     else if (is_string)
         n = (int16_t)wire_get_16(c);
     else
         n = (int32_t)wire_get_32(c);
     if (c->error)
         return 0;
-    if (n < -1 || (n == -1 && !nullable) || (is_string && n > WIRE_STRING_MAX)) {
+    if ((n < 0 && !nullable) || (is_string && n > WIRE_STRING_MAX)) {
         cursor_fail(c, ERR_MALFORMED);
         return 0;
     }
-    return n;
+    return n < 0 ? -1 : n;
 }
 
 static struct slice get_slice(struct cursor *c, bool flexible, bool nullable, bool is_string)

@@ -23,13 +23,15 @@ enum err wire_request_header_decode(struct request_header *out, struct cursor *c
 {
     struct cursor ahead = *c;
     int16_t key = (int16_t)wire_get_16(&ahead), version = (int16_t)wire_get_16(&ahead);
+    const struct wire_api *api = wire_api(key);
+    bool known = api && version >= api->min && version <= api->max;
 
     request_header_init(out);
     if (ahead.error)
         cursor_fail(c, ahead.error);
     if (c->error)
         return c->error;
-    return request_header_decode(out, c, wire_request_header_version(key, version), a);
+    return request_header_decode(out, c, known ? wire_request_header_version(key, version) : 1, a);
 }
 
 enum err wire_request_header_encode(const struct request_header *header, struct buf *out)

@@ -13,9 +13,9 @@
 int16_t wire_request_header_version(int16_t key, int16_t version);
 int16_t wire_response_header_version(int16_t key, int16_t version);
 
-/* Reads the header of a request frame and leaves the cursor at its body. An API that is not described here is read as
- * a version 1 header, so that the correlation id is known for the answer; whether API and version are served is the
- * caller's question. */
+/* Reads the header of a request frame and leaves the cursor at its body. An API or a version of it that is not
+ * described here is read as a version 1 header, with which all begin, so that the log can say who asked; whether API
+ * and version are served is the caller's question. */
 enum err wire_request_header_decode(struct request_header *out, struct cursor *c, struct arena *a) MUST_CHECK;
 /* Uses header->request_api_key and request_api_version. */
 enum err wire_request_header_encode(const struct request_header *header, struct buf *out) MUST_CHECK;

@@ -52,16 +52,17 @@ def is_free(port):
 
 
 class System:
-    def __init__(self, folder=None, base=None, demo_users=True):
+    def __init__(self, folder=None, base=None, demo_users=True, brokers=3):
         self.temp = None if folder else tempfile.TemporaryDirectory(prefix="castellan-test-")
         self.data = pathlib.Path(folder or self.temp.name) / "data"
         self.base = base or free_port_base()
-        self.demo_users = demo_users
+        self.demo_users, self.brokers = demo_users, brokers
         self.process = None
 
     # ---- life ----
     def start(self, timeout=30):
-        words = [str(CASTELLAN), "up", "--data", str(self.data), "--port-base", str(self.base)]
+        words = [str(CASTELLAN), "up", "--data", str(self.data), "--port-base", str(self.base),
+                 "--brokers", str(self.brokers)]
         if self.demo_users:
             words.append("--demo-users")
         started = time.monotonic()

@@ -700,6 +700,29 @@ def test_clean_restart(own_cluster):
     assert more[0][1] >= len([d for d in done if d[0] == more[0][0]])
 
 
+def test_names_that_begin_with_a_dot(own_cluster):
+    """Only "." and ".." are no names."""
+    names = [".x", "..x", "...", ".-0", ".lock", "-x"]
+    for name in names:
+        create(own_cluster, 2, name)
+        done = produce(producer(own_cluster), name, [b"1", b"2", b"3"])
+        assert len(done) == 3
+    for name in (".", ".."):
+        with pytest.raises(KafkaException) as e:
+            create(own_cluster, 1, name)
+        assert e.value.args[0].code() == KafkaError.TOPIC_EXCEPTION
+        assert f"'{name}' is not allowed" in e.value.args[0].str()
+    own_cluster.stop()
+    own_cluster.start()
+    for name in names:
+        assert sorted(m.value() for m in read_all(own_cluster, name, 2)) == [b"1", b"2", b"3"]
+    admin(own_cluster).delete_topics([".x"])[".x"].result(SECONDS)
+    own_cluster.kill()
+    own_cluster.start()
+    assert ".x" not in admin(own_cluster).list_topics(timeout=SECONDS).topics
+    assert len(read_all(own_cluster, "..x", 2)) == 3
+
+
 def test_offsets_survive_compaction(own_cluster):
     topic, group = create(own_cluster, 2), "compacted"
     c = consumer(own_cluster, group)

@@ -10,6 +10,10 @@ def test_confluent_kafka(request):
     run_steps(python, HERE / "python" / "confluent_serializers.py", request.getfixturevalue("where"))
 
 
+def test_confluent_kafka_lists_topics_subscribes_by_pattern_and_makes_users(request):
+    run_steps(venv_python("confluent"), HERE / "python" / "confluent_admin.py", request.getfixturevalue("where"))
+
+
 def test_python_schema_registry_client(request):
     python = venv_python("community")
     where = request.getfixturevalue("where")

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 static struct users_snapshot *users;
+static struct users_snapshot *users_at_end; /* what SCRAM's second step is given; NULL: the same */
 
 static void put(struct users *u, const char *name, enum credential_mechanism m, const char *password, uint32_t rounds)
 {
@@ -110,20 +111,20 @@ static enum sasl_state play(const struct client *c, void (*bend)(struct buf *tok
     uint8_t signature[64];
     enum sasl_state st;
 
-    if (sasl_session_new(session, c->m, users, NULL))
+    if (sasl_session_new(session, c->m, NULL))
         abort();
     buf_init(&token, 0);
     buf_init(&answer, 0);
     snprintf(bare, sizeof bare, "n=%s,r=fyko+d2lbbFgONRv9qkxdawL%s", c->name, c->ext);
     buf_printf(&token, "%s%s", c->gs2, bare);
-    st = sasl_session_step(*session, buf_slice(&token), &answer);
+    st = sasl_session_step(*session, users, buf_slice(&token), &answer);
     if (st == SASL_STATE_MORE) {
         buf_clear(&token);
         make_final(c, bare, buf_cstr(&answer), &token, signature);
         if (bend)
             bend(&token, how);
         buf_clear(&answer);
-        st = sasl_session_step(*session, buf_slice(&token), &answer);
+        st = sasl_session_step(*session, users_at_end ? users_at_end : users, buf_slice(&token), &answer);
         if (st == SASL_STATE_DONE && !server_proved_itself(c, buf_slice(&answer), signature))
             abort();
     }
@@ -188,7 +189,7 @@ static void scram_keeps_the_others_out(void **state)
         assert_true(slice_is_null(sasl_session_user(s)));
         assert_non_null(sasl_session_error(s));
         buf_init(&out, 0);
-        assert_int_equal(sasl_session_step(s, slice_str("again"), &out), SASL_STATE_FAILED);
+        assert_int_equal(sasl_session_step(s, users, slice_str("again"), &out), SASL_STATE_FAILED);
         assert_int_equal(out.n, 0);
         buf_free(&out);
         sasl_session_free(s);
@@ -214,6 +215,40 @@ static void a_repeated_nonce_is_accepted_with_the_right_proof_only(void **state)
     }
 }
 
+/* The users change between the exchange's first message and its proof. */
+static void a_proof_counts_only_while_its_credential_does(void **state)
+{
+    static const struct {
+        const char *password; /* alice's when the proof arrives; NULL: deleted */
+        bool repeats_nonce;
+        enum sasl_state want;
+    } cases[] = {
+        {NULL, false, SASL_STATE_FAILED},         {NULL, true, SASL_STATE_FAILED},
+        {"new-secret", false, SASL_STATE_FAILED}, {"new-secret", true, SASL_STATE_FAILED},
+        {"alice-secret", false, SASL_STATE_DONE}, {"alice-secret", true, SASL_STATE_DONE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct client c = {SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "alice-secret", cases[i].repeats_nonce};
+        struct users *later = users_new();
+        struct sasl_session *s;
+
+        put(later, "bob", CREDENTIAL_SCRAM_SHA_512, "bob-secret", 4096);
+        if (cases[i].password)
+            put(later, "alice", CREDENTIAL_SCRAM_SHA_512, cases[i].password, 4096);
+        assert_int_equal(users_snapshot_build(&users_at_end, later), ERR_OK);
+        if (play(&c, NULL, 0, &s) != cases[i].want)
+            fail_msg("case %zu: %s", i, sasl_reason_name(sasl_session_reason(s)));
+        if (cases[i].want == SASL_STATE_FAILED)
+            assert_int_equal(sasl_session_reason(s), SASL_REASON_CREDENTIALS);
+        sasl_session_free(s);
+        users_snapshot_unref(users_at_end);
+        users_at_end = NULL;
+        users_free(later);
+    }
+}
+
 static void texts_are_kafkas(void **state)
 {
     struct client c = {SASL_MECHANISM_SCRAM_SHA_512, "n,,", "alice", "", "wrong", false};
@@ -232,9 +267,9 @@ static enum sasl_state plain(const char *token, size_t n, struct sasl_session **
     struct buf out;
     enum sasl_state st;
 
-    assert_int_equal(sasl_session_new(s, SASL_MECHANISM_PLAIN, users, NULL), ERR_OK);
+    assert_int_equal(sasl_session_new(s, SASL_MECHANISM_PLAIN, NULL), ERR_OK);
     buf_init(&out, 0);
-    st = sasl_session_step(*s, slice_of(token, n), &out);
+    st = sasl_session_step(*s, users, slice_of(token, n), &out);
     assert_int_equal(out.n, 0);
     buf_free(&out);
     return st;
@@ -342,9 +377,9 @@ static void random_tokens_never_pass(void **state)
             seed = seed * 6364136223846793005u + 1442695040888963407u;
             token[k] = alphabet[(seed >> 33) % (sizeof alphabet - 1)];
         }
-        assert_int_equal(sasl_session_new(&s, (enum sasl_mechanism)(1 + i % 2), users, NULL), ERR_OK);
+        assert_int_equal(sasl_session_new(&s, (enum sasl_mechanism)(1 + i % 2), NULL), ERR_OK);
         buf_init(&out, 0);
-        assert_int_not_equal(sasl_session_step(s, slice_of(token, n > sizeof token ? sizeof token : n), &out),
+        assert_int_not_equal(sasl_session_step(s, users, slice_of(token, n > sizeof token ? sizeof token : n), &out),
                              SASL_STATE_DONE);
         buf_free(&out);
         sasl_session_free(s);
@@ -388,6 +423,7 @@ int main(void)
         cmocka_unit_test(scram_lets_the_right_ones_in),
         cmocka_unit_test(scram_keeps_the_others_out),
         cmocka_unit_test(a_repeated_nonce_is_accepted_with_the_right_proof_only),
+        cmocka_unit_test(a_proof_counts_only_while_its_credential_does),
         cmocka_unit_test(texts_are_kafkas),
         cmocka_unit_test(plain_knows_right_from_wrong),
         cmocka_unit_test(over_long_tokens_are_refused),

@@ -3,17 +3,21 @@
  * for everyone, forgetting reaches every client before it is confirmed, and without the key process nothing opens. */
 #include "core/base/fs.h"
 #include "core/base/log.h"
+#include "core/net/local_socket.h"
 #include "crypto/key_client.h"
 #include "crypto/keyd_internal.h"
 
+#include <fcntl.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <signal.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -539,6 +543,208 @@ static void test_bad_peers_are_cut_off(void **state)
     cleanup(&s);
 }
 
+/* ---- a process in the key process's place ---- */
+
+struct impostor {
+    int listening;
+    const char *answer;
+};
+
+static void *impostor_main(void *arg)
+{
+    const struct impostor *im = arg;
+    uint8_t junk[4096];
+    struct buf b;
+    int fd = accept(im->listening, NULL, NULL);
+    buf_init(&b, 0);
+    assert_true(fd >= 0 && recv(fd, junk, sizeof junk, 0) > 0); /* HELLO */
+    size_t at = keyd_frame_begin(&b, KEYD_WELCOME, 1);
+    buf_u32(&b, 5000);
+    buf_u64(&b, 0);
+    keyd_frame_end(&b, at);
+    assert_int_equal(send(fd, b.p, b.n, MSG_NOSIGNAL), b.n);
+    assert_true(recv(fd, junk, sizeof junk, 0) > 0); /* FORGET */
+    buf_clear(&b);
+    at = keyd_frame_begin(&b, KEYD_JSON, 2);
+    buf_put_str(&b, im->answer);
+    keyd_frame_end(&b, at);
+    assert_int_equal(send(fd, b.p, b.n, MSG_NOSIGNAL), b.n);
+    while (recv(fd, junk, sizeof junk, 0) > 0) {
+    }
+    close(fd);
+    buf_free(&b);
+    return NULL;
+}
+
+/* Forgetting is a success only with a receipt that holds for this person. */
+static void test_an_answer_that_is_no_receipt_is_no_success(void **state)
+{
+    static const char *const answers[] = {"", "{}", "{\"ok\":true}", "{\"receipt\":{\"level\":\"E2\",\"seq\":7}}"};
+    struct server s = {.lease_ms = 300};
+    struct key_subject alice = {.id = slice_str("alice")}, bob = {.id = slice_str("bob")};
+    struct buf out, receipt;
+    (void)state;
+    paths(&s);
+    start(&s);
+    buf_init(&out, 0);
+    buf_init(&receipt, 0);
+    assert_int_equal(key_admin_forget(s.socket, &alice, slice_str("cli"), 20000, &receipt, NULL), ERR_OK);
+    stop(&s);
+    for (size_t i = 0; i <= sizeof answers / sizeof *answers; i++) {
+        bool last = i == sizeof answers / sizeof *answers; /* a receipt that holds, for somebody else */
+        struct impostor im = {.answer = last ? buf_cstr(&receipt) : answers[i]};
+        struct reason why = {0};
+        pthread_t thread;
+        assert_int_equal(local_socket_listen(&im.listening, s.socket, NULL), ERR_OK);
+        fcntl(im.listening, F_SETFL, 0);
+        assert_int_equal(pthread_create(&thread, NULL, impostor_main, &im), 0);
+        buf_clear(&out);
+        assert_int_equal(key_admin_forget(s.socket, &bob, slice_str("cli"), 20000, &out, &why),
+                         ERR_UNKNOWN_SERVER_ERROR);
+        assert_non_null(strstr(why.text, "no receipt"));
+        pthread_join(thread, NULL);
+        close(im.listening);
+    }
+    buf_free(&out);
+    buf_free(&receipt);
+    cleanup(&s);
+}
+
+/* Where others may come, no root is made and no socket served. */
+static void test_a_folder_open_to_others_is_refused(void **state)
+{
+    struct server s = {.lease_ms = 300};
+    struct keyd_opts o = {.lease_ms = 300, .topics_exist = true, .env = env_system()};
+    struct reason why = {0};
+    struct loop *loop;
+    struct keyd *d;
+    (void)state;
+    paths(&s);
+    o.socket_path = s.socket;
+    o.root_file = s.root;
+    o.mark_file = s.mark;
+    o.signing_key_file = s.signing;
+    o.public_key_file = s.public_key;
+    assert_int_equal(chmod(s.dir, 0755), 0);
+    assert_int_equal(loop_new(&loop, NULL, NULL), ERR_OK);
+    assert_int_equal(keyd_new(&d, loop, &o, &why), ERR_BAD_CONFIG);
+    assert_non_null(strstr(why.text, "open to other users"));
+    assert_false(fs_exists(s.root));
+    loop_free(loop);
+    cleanup(&s);
+}
+
+static size_t times_in(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (; (text = strstr(text, word)); text += strlen(word))
+        n++;
+    return n;
+}
+
+static void send_whole(int fd, const struct buf *b)
+{
+    for (size_t at = 0; at < b->n;) {
+        ssize_t n = send(fd, b->p + at, b->n - at, MSG_NOSIGNAL);
+        assert_true(n > 0);
+        at += (size_t)n;
+    }
+}
+
+/* Ask for so many keys, and read no answer, that not one push more fits. */
+static void fill_to_the_brim(int fd)
+{
+    enum { KEYS_FRAME = KEYD_FRAME_HEADER + 4, RENEWED_FRAME = KEYD_FRAME_HEADER + 1 };
+    struct buf b;
+    int unread = 1;
+    buf_init(&b, 0);
+    for (size_t left = KEYD_OUT_MAX; left >= RENEWED_FRAME;) {
+        size_t n = left < KEYS_FRAME ? 0 : (left - KEYS_FRAME) / KEYD_ENTRY_SIZE;
+        n = n > KEYD_KEY_IDS_MAX ? KEYD_KEY_IDS_MAX : n;
+        buf_clear(&b);
+        size_t at = keyd_frame_begin(&b, n ? KEYD_GET : KEYD_RENEW, 7);
+        if (n) {
+            buf_u32(&b, (uint32_t)n);
+            memset(buf_grow(&b, n * ENVELOPE_KEY_ID_SIZE), 'x', n * ENVELOPE_KEY_ID_SIZE);
+        }
+        keyd_frame_end(&b, at);
+        send_whole(fd, &b);
+        left -= n ? KEYS_FRAME + n * KEYD_ENTRY_SIZE : RENEWED_FRAME;
+    }
+    while (unread)
+        assert_int_equal(ioctl(fd, SIOCOUTQ, &unread), 0);
+    buf_free(&b);
+}
+
+/* Clients that do not read are closed by the very push of an erasure: each still counts once. */
+static void test_slow_readers_closed_by_a_push_count_once(void **state)
+{
+    enum { SLOW = 3 };
+    struct server s = {.lease_ms = 2000};
+    struct key_subject carl = {.id = slice_str("carl")};
+    struct reason why = {0};
+    struct buf b, out;
+    int fds[SLOW];
+    (void)state;
+    paths(&s);
+    start(&s);
+    buf_init(&b, 0);
+    buf_init(&out, 0);
+    for (int i = 0; i < SLOW; i++) {
+        fds[i] = raw(s.socket);
+        hello(&b, KEYD_CAP_DATA);
+        send_whole(fds[i], &b);
+        fill_to_the_brim(fds[i]);
+    }
+    if (key_admin_forget(s.socket, &carl, slice_str("cli"), 20000, &out, &why))
+        fail_msg("%s", why.text);
+    assert_int_equal(times_in(buf_cstr(&out), "\"client\":\"raw\""), SLOW);
+    for (int i = 0; i < SLOW; i++)
+        close(fds[i]);
+    buf_free(&b);
+    buf_free(&out);
+    stop(&s);
+    cleanup(&s);
+}
+
+struct two_answers {
+    struct key_client *client;
+    int n;
+};
+
+static void on_json_free_client(void *arg, enum err e, struct slice json, const struct reason *why)
+{
+    struct two_answers *t = arg;
+    (void)json;
+    (void)why;
+    assert_int_not_equal(e, ERR_OK);
+    if (t->n++ == 0)
+        key_client_free(t->client);
+}
+
+/* When the key process goes, every request fails; a callback that frees the client then must not spoil the walk. */
+static void test_a_callback_may_free_the_client(void **state)
+{
+    enum { REQUESTS = 5 };
+    struct server s = {.lease_ms = 300};
+    struct key_subject alice = {.id = slice_str("alice")};
+    struct two_answers t = {0};
+    struct rig r;
+    (void)state;
+    paths(&s);
+    start(&s);
+    rig_open(&r);
+    t.client = client(&r, &s, "a");
+    stop(&s); /* the client's loop does not run: it does not know yet */
+    for (int i = 0; i < REQUESTS; i++)
+        assert_int_equal(key_client_hold(t.client, &alice, true, on_json_free_client, &t, NULL), ERR_OK);
+    while (t.n < REQUESTS)
+        uv_run(&r.loop, UV_RUN_ONCE);
+    rig_close(&r);
+    assert_int_equal(t.n, REQUESTS);
+    cleanup(&s);
+}
+
 /* Over Kafka's protocol (librdkafka's mock cluster): what was done is there after a restart. */
 static void test_restart_over_kafka(void **state)
 {
@@ -603,6 +809,10 @@ int main(void)
         cmocka_unit_test(test_many_subjects),
         cmocka_unit_test(test_leases),
         cmocka_unit_test(test_bad_peers_are_cut_off),
+        cmocka_unit_test(test_an_answer_that_is_no_receipt_is_no_success),
+        cmocka_unit_test(test_a_folder_open_to_others_is_refused),
+        cmocka_unit_test(test_slow_readers_closed_by_a_push_count_once),
+        cmocka_unit_test(test_a_callback_may_free_the_client),
         cmocka_unit_test(test_restart_over_kafka),
     };
     signal(SIGPIPE, SIG_IGN); /* as every role does */

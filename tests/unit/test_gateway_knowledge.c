@@ -20,13 +20,14 @@ struct watch {
     enum err err;
 };
 
-static void on_changed(void *user)
+static enum err on_changed(void *user)
 {
     struct watch *w = user;
     pthread_mutex_lock(&w->lock);
     w->changes++;
     pthread_cond_broadcast(&w->moved);
     pthread_mutex_unlock(&w->lock);
+    return ERR_OK;
 }
 
 static void on_done(void *ctx, enum err err, const struct reason *why)
@@ -173,6 +174,47 @@ static void test_other_kinds(void **state)
     knowledge_close(k);
 }
 
+/* Alters alice's two credentials in one change (0: leave, 1: put, -1: remove); do certificates of old still count? */
+static bool alter_alice(struct knowledge *k, struct watch *w, int sha256, int sha512)
+{
+    static const enum credential_mechanism all[] = {CREDENTIAL_SCRAM_SHA_256, CREDENTIAL_SCRAM_SHA_512};
+    int wanted[] = {sha256, sha512};
+    struct credential made[2];
+    struct knowledge_change c = {.add_rules_n = 0};
+    struct view *v;
+    bool counts;
+
+    c.users = calloc(2, sizeof *c.users);
+    for (int i = 0; i < 2; i++) {
+        if (!wanted[i])
+            continue;
+        assert_int_equal(credential_from_password(&made[i], all[i], slice_str("pw"), slice_str("salt"), 4096, NULL),
+                         ERR_OK);
+        c.users[c.users_n].user = slice_str("alice");
+        c.users[c.users_n].mechanism = all[i];
+        c.users[c.users_n++].credential = wanted[i] > 0 ? &made[i] : NULL;
+    }
+    v = change(k, w, &c);
+    counts = users_snapshot_certificate_counts(v->users, slice_str("alice"), 1600000000);
+    view_free(v);
+    free(c.users);
+    return counts;
+}
+
+static void test_deletion_ends_certificates(void **state)
+{
+    struct watch w;
+    struct knowledge *k = open_ready(&w, NULL);
+
+    (void)state;
+    assert_true(alter_alice(k, &w, 1, 1));
+    assert_true(alter_alice(k, &w, -1, 0)); /* she still has the other one */
+    assert_true(alter_alice(k, &w, 1, -1)); /* one goes, one comes */
+    assert_false(alter_alice(k, &w, -1, 0));
+    assert_false(alter_alice(k, &w, 1, 1)); /* back, with a new password: certificates of old stay refused */
+    knowledge_close(k);
+}
+
 static void test_bootstrap(void **state)
 {
     char path[] = "/tmp/castellan-bootstrap-XXXXXX";
@@ -231,8 +273,9 @@ static void test_mixed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules),         cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_bootstrap),
-        cmocka_unit_test(test_bootstrap_bad), cmocka_unit_test(test_mixed),
+        cmocka_unit_test(test_rules),     cmocka_unit_test(test_other_kinds),
+        cmocka_unit_test(test_bootstrap), cmocka_unit_test(test_bootstrap_bad),
+        cmocka_unit_test(test_mixed),     cmocka_unit_test(test_deletion_ends_certificates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,7 @@ static const char *entity_name(enum wire_entity e)
 
 static void expect_text(const char *where, const char *what, const char *ours, const char *theirs)
 {
-    if ((ours == NULL) != (theirs == NULL) || (ours && strcmp(ours, theirs) != 0))
+    if ((ours == NULL) != (theirs == NULL) || (ours && theirs && strcmp(ours, theirs) != 0))
         fail_msg("%s: %s is \"%s\", Kafka says \"%s\"", where, what, ours ? ours : "-", theirs ? theirs : "-");
 }
 

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CASTELLAN_GATEWAY_TOPIC_FATES_H
+#define CASTELLAN_GATEWAY_TOPIC_FATES_H
+
+#include "core/base/arena.h"
+#include "core/base/err.h"
+#include "core/wire/message.h"
+
+struct create_topics_request;
+struct delete_topics_request;
+
+/* What becomes of each topic that CreateTopics or DeleteTopics names: Kafka's checks of the list as a whole (a topic
+ * named twice, by name and id both, by neither) before and beside the rights. Pure; rights and names are asked through
+ * functions. */
+struct topic_fate {
+    enum err err;      /* ERR_OK: forwarded; else answered with this */
+    const char *text;  /* the answer's message; NULL: the error's own */
+    bool silent;       /* not forwarded and no answer of its own: an earlier element has it */
+    struct slice name; /* what the answer shows; null: no name (by id, and the name may not be told) */
+    struct wire_uuid id;
+};
+
+struct topic_rights {
+    void *ctx;
+    /* ERR_OK, or what to answer; *text may be set. */
+    enum err (*change)(void *ctx, struct slice topic, const char **text);
+    bool (*describe)(void *ctx, struct slice topic);
+    struct slice (*name_of)(void *ctx, const struct wire_uuid *id); /* null: nobody has that id; DeleteTopics only */
+};
+
+/* One fate for each topic of the request, in the arena. ERR_NO_MEMORY. */
+enum err topic_fates_create(struct topic_fate **out, const struct create_topics_request *req,
+                            const struct topic_rights *rights, struct arena *a) MUST_CHECK;
+/* The same; the topics of all versions: TopicNames up to version 5, then Topics. */
+enum err topic_fates_delete(struct topic_fate **out, const struct delete_topics_request *req,
+                            const struct topic_rights *rights, struct arena *a) MUST_CHECK;
+
+#endif

@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What rights on `*`, odd requests and old versions must not reach, asked over the wire as no stock client would ask it.
+The answers are Apache Kafka's, but for the table in docs/authorization.md."""
+import contextlib
+import struct
+import time
+import uuid
+
+import pytest
+
+import kafka_messages
+from kafka_messages import CONTROL, ERRORS, NO_ID, TRANSACTIONAL, batch
+from kafka_wire import Connection
+from system import System
+
+METADATA_LOG = "__cluster_metadata"
+INTERNAL = ("__consumer_offsets", "__transaction_state")
+OURS = ("_schemas", "__castellan_users")
+NO_TOPIC, NO_RIGHT, NO_TXN_RIGHT = "UNKNOWN_TOPIC_OR_PARTITION", "TOPIC_AUTHORIZATION_FAILED", \
+    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"
+
+
+@pytest.fixture(scope="module")
+def system():
+    s = System(brokers=1).start()
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def admin(system):
+    with log_in(system, "admin") as c:
+        yield c
+
+
+@pytest.fixture
+def alice(system):
+    with log_in(system, "alice") as c:
+        yield c
+
+
+def log_in(system, user, node=1):
+    return Connection(system.base + node, system.ca, user, system.password(user))
+
+
+@contextlib.contextmanager
+def rules(system, *words, user="alice"):
+    """Each is "OPERATIONS --kind name [--prefixed]"; gone at the end."""
+    rows = [("--allow", f"User:{user}", "--operation", *w.split()) for w in words]
+    for row in rows:
+        system.castellan("acl", "add", *row)
+    try:
+        yield
+    finally:
+        for row in rows:
+            system.castellan("acl", "remove", *row)
+
+
+def error(code):
+    return ERRORS[code]
+
+
+def eventually(ask, *wanted, seconds=30):
+    """Coordinators and new topics need a moment: ask until one of the answers comes."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer in wanted or time.monotonic() > deadline:
+            return answer
+
+
+def create(system, admin, *names, partitions=1):
+    topics = [{"Name": n, "NumPartitions": partitions, "ReplicationFactor": 1} for n in names]
+    answer = admin.ask("CreateTopics", 7, {"Topics": topics, "timeoutMs": 10000})["Topics"]
+    assert {error(t["ErrorCode"]) for t in answer} <= {"NONE", "TOPIC_ALREADY_EXISTS"}, answer
+    for n in names:
+        assert eventually(lambda: error(metadata(admin, n)["Partitions"][0]["ErrorCode"]), "NONE") == "NONE"
+    return {n: metadata(admin, n)["TopicId"] for n in names}
+
+
+def metadata(c, name, version=12):
+    topics = c.ask("Metadata", version, {"Topics": [{"Name": name}], **no_creation(version)})["Topics"]
+    assert len(topics) == 1
+    return topics[0]
+
+
+def no_creation(version):
+    return {"AllowAutoTopicCreation": False} if version >= 4 else {}
+
+
+def exists(admin, name):
+    return name in [t["Name"] for t in admin.ask("Metadata", 12, {"Topics": None})["Topics"]]
+
+
+def produce(c, topic, records, txn=None, version=9, partition=0, client_id="probe"):
+    values = {"TransactionalId": txn, "Acks": -1, "TimeoutMs": 10000,
+              "TopicData": [{"Name": topic, "PartitionData": [{"Index": partition, "Records": records}]}]}
+    c.correlation += 1
+    frame = kafka_messages.request_frame(0, version, values, c.correlation, client_id)
+    c.socket.sendall(struct.pack(">i", len(frame)) + frame)
+    (n,) = struct.unpack(">i", c.read(4))
+    answer = kafka_messages.response(0, version, c.read(n))
+    return error(answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"])
+
+
+# What may be asked about one topic, and where its error stands.
+def ask_fetch(c, t):
+    part = {"Partition": 0, "FetchOffset": 0, "PartitionMaxBytes": 1000}
+    a = c.ask("Fetch", 11, {"MaxWaitMs": 10, "MinBytes": 0, "MaxBytes": 1000, "SessionEpoch": -1,
+                            "Topics": [{"Topic": t, "Partitions": [part]}]})
+    return a["Responses"][0]["Partitions"][0]["ErrorCode"]
+
+
+def ask_delete_records(c, t):
+    a = c.ask("DeleteRecords", 2, {"TimeoutMs": 1000, "Topics": [
+        {"Name": t, "Partitions": [{"PartitionIndex": 0, "Offset": 0}]}]})
+    return a["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+
+def ask_list_offsets(c, t):
+    a = c.ask("ListOffsets", 7, {"ReplicaId": -1, "Topics": [{"Name": t, "Partitions": [
+        {"PartitionIndex": 0, "CurrentLeaderEpoch": -1, "Timestamp": -1}]}]})
+    return a["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+
+def ask_leader_epoch(c, t):
+    a = c.ask("OffsetForLeaderEpoch", 4, {"ReplicaId": -1, "Topics": [{"Topic": t, "Partitions": [
+        {"Partition": 0, "CurrentLeaderEpoch": -1, "LeaderEpoch": 0}]}]})
+    return a["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+
+def ask_describe_producers(c, t):
+    a = c.ask("DescribeProducers", 0, {"Topics": [{"Name": t, "PartitionIndexes": [0]}]})
+    return a["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+
+def ask_create_partitions(c, t):
+    a = c.ask("CreatePartitions", 3, {"TimeoutMs": 1000, "ValidateOnly": True, "Topics": [
+        {"Name": t, "Count": 99, "Assignments": None}]})
+    return a["Results"][0]["ErrorCode"]
+
+
+def ask_alter_configs(c, t):
+    a = c.ask("IncrementalAlterConfigs", 1, {"ValidateOnly": True, "Resources": [
+        {"ResourceType": 2, "ResourceName": t,
+         "Configs": [{"Name": "retention.ms", "ConfigOperation": 0, "Value": "1000"}]}]})
+    return a["Responses"][0]["ErrorCode"]
+
+
+def ask_old_alter_configs(c, t):
+    a = c.ask("AlterConfigs", 1, {"ValidateOnly": True, "Resources": [
+        {"ResourceType": 2, "ResourceName": t, "Configs": [{"Name": "retention.ms", "Value": "1000"}]}]})
+    return a["Responses"][0]["ErrorCode"]
+
+
+def ask_describe_configs(c, t):
+    a = c.ask("DescribeConfigs", 4, {"Resources": [{"ResourceType": 2, "ResourceName": t, "ConfigurationKeys": None}]})
+    return a["Results"][0]["ErrorCode"]
+
+
+def ask_delete(c, t):
+    return c.ask("DeleteTopics", 5, {"TopicNames": [t], "TimeoutMs": 1000})["Responses"][0]["ErrorCode"]
+
+
+def ask_metadata(c, t):
+    return metadata(c, t)["ErrorCode"]
+
+
+def ask_describe_partitions(c, t):
+    a = c.ask("DescribeTopicPartitions", 0, {"Topics": [{"Name": t}], "ResponsePartitionLimit": 10})
+    return a["Topics"][0]["ErrorCode"]
+
+
+def ask_commit(c, t):
+    a = c.ask("OffsetCommit", 8, {"GroupId": "holes", "GenerationIdOrMemberEpoch": -1, "Topics": [
+        {"Name": t, "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 0}]}]})
+    return a["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+
+def ask_offset_delete(c, t):
+    a = c.ask("OffsetDelete", 0, {"GroupId": "holes", "Topics": [{"Name": t, "Partitions": [{"PartitionIndex": 0}]}]})
+    return a["Topics"][0]["Partitions"][0]["ErrorCode"] if a["Topics"] else a["ErrorCode"]
+
+
+def ask_add_to_txn(c, t):
+    a = c.ask("AddPartitionsToTxn", 3, {"V3AndBelowTransactionalId": "holes", "V3AndBelowProducerId": 1,
+                                        "V3AndBelowTopics": [{"Name": t, "Partitions": [0]}]})
+    return a["ResultsByTopicV3AndBelow"][0]["ResultsByPartition"][0]["PartitionErrorCode"]
+
+
+def ask_txn_commit(c, t):
+    a = c.ask("TxnOffsetCommit", 3, {"TransactionalId": "holes", "GroupId": "holes", "ProducerId": 1, "Topics": [
+        {"Name": t, "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 0}]}]})
+    return a["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+
+def ask_elect(c, t):
+    a = c.ask("ElectLeaders", 2, {"TimeoutMs": 1000, "TopicPartitions": [{"Topic": t, "Partitions": [0]}]})
+    return a["ReplicaElectionResults"][0]["PartitionResult"][0]["ErrorCode"]
+
+
+def ask_reassign(c, t):
+    a = c.ask("AlterPartitionReassignments", 0, {"TimeoutMs": 1000, "Topics": [
+        {"Name": t, "Partitions": [{"PartitionIndex": 0, "Replicas": [1]}]}]})
+    return a["Responses"][0]["Partitions"][0]["ErrorCode"]
+
+
+def ask_log_dirs(c, t):
+    a = c.ask("AlterReplicaLogDirs", 2, {"Dirs": [{"Path": "/nowhere", "Topics": [{"Name": t, "Partitions": [0]}]}]})
+    return a["Results"][0]["Partitions"][0]["ErrorCode"]
+
+
+def ask_markers(c, t):
+    a = c.ask("WriteTxnMarkers", 1, {"Markers": [{"ProducerId": 7, "TransactionResult": True, "Topics": [
+        {"Name": t, "PartitionIndexes": [0]}]}]})
+    return a["Markers"][0]["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+
+READING = (ask_fetch, ask_describe_producers)
+DESCRIBING = (ask_list_offsets, ask_leader_epoch, ask_metadata, ask_describe_partitions, ask_describe_configs)
+CHANGING = (ask_delete_records, ask_create_partitions, ask_alter_configs, ask_old_alter_configs, ask_delete)
+GROUPS = (ask_commit, ask_offset_delete, ask_add_to_txn, ask_txn_commit)
+CLUSTER = (ask_elect, ask_reassign, ask_log_dirs, ask_markers)
+
+
+def answers(c, topic, asks):
+    return {ask.__name__: error(ask(c, topic)) for ask in asks}
+
+
+def same(asks, answer):
+    return {ask.__name__: answer for ask in asks}
+
+
+def served(c, asks):
+    """AlterReplicaLogDirs is Apache Kafka's alone: the bundled broker has one log folder."""
+    keys = {k["ApiKey"] for k in c.ask("ApiVersions", 0)["ApiKeys"]}
+    return tuple(a for a in asks if a is not ask_log_dirs or kafka_messages.KEYS["AlterReplicaLogDirs"] in keys)
+
+
+# ---- Reserved names ----
+@pytest.mark.parametrize("user", ["alice", "admin"])
+def test_the_metadata_log_is_nobodys(system, user):
+    asks = READING + DESCRIBING + CHANGING + GROUPS + CLUSTER
+    with rules(system, "ALL --topic *", "ALL --group *", "ALL --transactional-id *", "ALL --cluster",
+               f"ALL --topic {METADATA_LOG}"):
+        with log_in(system, user) as c:
+            asks = served(c, asks)
+            assert answers(c, METADATA_LOG, asks) == same(asks, NO_TOPIC)
+            assert produce(c, METADATA_LOG, batch((b"k", b"v"))) == NO_TOPIC
+            assert produce(c, METADATA_LOG, batch((b"k", b"v")), client_id="__admin_client") == NO_TOPIC
+            assert METADATA_LOG not in [t["Name"] for t in c.ask("Metadata", 12, {"Topics": None})["Topics"]]
+            dirs = c.ask("DescribeLogDirs", 4, {"Topics": None})["Results"]
+            assert METADATA_LOG not in [t["Name"] for d in dirs for t in d["Topics"]]
+            for version in (2, 7):
+                new = [{"Name": METADATA_LOG, "NumPartitions": 1, "ReplicationFactor": 1}]
+                (t,) = c.ask("CreateTopics", version, {"Topics": new, "timeoutMs": 1000})["Topics"]
+                assert error(t["ErrorCode"]) == "INVALID_REQUEST"
+                assert t["ErrorMessage"] == "Creation of internal topic __cluster_metadata is prohibited."
+
+
+def test_the_metadata_log_tells_nothing_to_whom_has_no_right(alice):
+    assert error(ask_fetch(alice, METADATA_LOG)) == NO_RIGHT
+    assert error(ask_delete_records(alice, METADATA_LOG)) == NO_RIGHT
+
+
+@pytest.mark.parametrize("user", ["alice", "admin"])
+def test_nobody_writes_internal_topics(system, admin, user):
+    for kind, key in ((0, "holes"), (1, "holes")):
+        eventually(lambda: error(admin.ask("FindCoordinator", 4, {"KeyType": kind, "CoordinatorKeys": [key]})[
+            "Coordinators"][0]["ErrorCode"]), "NONE")
+    with rules(system, "ALL --topic *", "ALL --transactional-id *"), log_in(system, user) as c:
+        for topic in INTERNAL:
+            assert produce(c, topic, batch((b"k", b"v"))) == "INVALID_TOPIC_EXCEPTION"
+            assert produce(c, topic, batch((b"k", b"v")), client_id="__admin_client") == "INVALID_TOPIC_EXCEPTION"
+            assert error(ask_delete_records(c, topic)) == "INVALID_TOPIC_EXCEPTION"
+            assert error(ask_add_to_txn(c, topic)) == NO_RIGHT
+            assert error(ask_fetch(c, topic)) == "NONE"  # everything else as Kafka
+
+
+def test_rules_for_everything_do_not_reach_our_topics(system, alice):
+    refused = READING + CHANGING + GROUPS
+    with rules(system, "ALL --topic *", "ALL --topic _ --prefixed", "ALL --group *", "ALL --transactional-id *"):
+        for topic in OURS:
+            assert answers(alice, topic, refused) == same(refused, NO_RIGHT)
+            assert produce(alice, topic, batch((b"k", b"v"))) == NO_RIGHT
+            assert answers(alice, topic, DESCRIBING) == same(DESCRIBING, "NONE")
+            told = alice.ask("Metadata", 12, {"Topics": [{"Name": topic}], "IncludeTopicAuthorizedOperations": True})
+            describe, describe_configs = 8, 10
+            assert told["Topics"][0]["TopicAuthorizedOperations"] == 1 << describe | 1 << describe_configs
+        with rules(system, "READ --topic _schemas"):
+            assert error(ask_fetch(alice, "_schemas")) == "NONE"
+            assert produce(alice, "_schemas", batch((b"k", b"v"))) == NO_RIGHT
+
+
+def test_rights_on_the_cluster_do_not_reach_our_topics(system, alice):
+    with rules(system, "ALL --cluster"):
+        for topic in OURS:
+            asks = served(alice, CLUSTER)
+            assert answers(alice, topic, asks) == same(asks, NO_RIGHT)
+        for name in ("__castellan_more", "_dek_registry_keys"):
+            new = [{"Name": name, "NumPartitions": 1, "ReplicationFactor": 1}]
+            (t,) = alice.ask("CreateTopics", 7, {"Topics": new, "timeoutMs": 1000, "validateOnly": True})["Topics"]
+            assert error(t["ErrorCode"]) == NO_RIGHT
+
+
+def test_a_request_may_name_reserved_topics_among_others(system, admin, alice):
+    create(system, admin, "among")
+    with rules(system, "ALL --cluster", "ALL --topic *"):
+        a = alice.ask("WriteTxnMarkers", 1, {"Markers": [
+            {"ProducerId": 7, "TransactionResult": True, "Topics": [
+                {"Name": METADATA_LOG, "PartitionIndexes": [0]}, {"Name": "among", "PartitionIndexes": [0]}]},
+            {"ProducerId": 8, "TransactionResult": True, "Topics": [
+                {"Name": "__castellan_users", "PartitionIndexes": [0, 1]}]}]})
+        told = {(m["ProducerId"], t["Name"], p["PartitionIndex"]): error(p["ErrorCode"])
+                for m in a["Markers"] for t in m["Topics"] for p in t["Partitions"]}
+        assert told == {(7, METADATA_LOG, 0): NO_TOPIC, (7, "among", 0): "NONE",
+                        (8, "__castellan_users", 0): NO_RIGHT, (8, "__castellan_users", 1): NO_RIGHT}
+        a = alice.ask("ElectLeaders", 2, {"TimeoutMs": 1000, "TopicPartitions": [
+            {"Topic": METADATA_LOG, "Partitions": [0]}, {"Topic": "among", "Partitions": [0]}]})
+        told = {t["Topic"]: error(t["PartitionResult"][0]["ErrorCode"]) for t in a["ReplicaElectionResults"]}
+        assert told == {METADATA_LOG: NO_TOPIC, "among": "ELECTION_NOT_NEEDED"}
+
+
+def test_transactional_ids_of_ledgers_are_ours(system, alice):
+    ours = "castellan-ledger-__castellan_users"
+    with rules(system, "ALL --transactional-id *", "ALL --transactional-id castellan --prefixed"):
+        (c,) = alice.ask("FindCoordinator", 4, {"KeyType": 1, "CoordinatorKeys": [ours]})["Coordinators"]
+        assert error(c["ErrorCode"]) == NO_TXN_RIGHT
+        a = alice.ask("InitProducerId", 4, {"TransactionalId": ours, "TransactionTimeoutMs": 60000})
+        assert error(a["ErrorCode"]) == NO_TXN_RIGHT
+        listed = alice.ask("ListTransactions", 1, {})["TransactionStates"]
+        assert not [t for t in listed if t["TransactionalId"].startswith("castellan-ledger-")]
+        (t,) = alice.ask("DescribeTransactions", 0, {"TransactionalIds": [ours]})["TransactionStates"]
+        assert error(t["ErrorCode"]) == NO_TXN_RIGHT
+        a = alice.ask("EndTxn", 3, {"TransactionalId": ours, "ProducerId": 1, "Committed": True})
+        assert error(a["ErrorCode"]) == NO_TXN_RIGHT
+    system.castellan("user", "add", "carla", "--password-stdin", stdin="a password of hers\n")
+    system.castellan("user", "delete", "carla")
+
+
+# ---- Produce ----
+def test_transactional_records_need_a_transactional_id(system, admin, alice):
+    create(system, admin, "txn-records", partitions=2)
+    txn = batch((b"k", b"v"), attributes=TRANSACTIONAL, producer_id=1, producer_epoch=0, sequence=0)
+    marker = batch((b"\0\0\0\1", b"\0\0\0\0\0\0"), attributes=TRANSACTIONAL | CONTROL, producer_id=1, producer_epoch=0)
+    plain = batch((b"k", b"v"))
+    with rules(system, "WRITE,DESCRIBE --topic txn-records"):
+        for records in (txn, marker):
+            assert produce(alice, "txn-records", records) == NO_TXN_RIGHT
+            assert produce(alice, "txn-records", records, txn="not-hers") == NO_TXN_RIGHT
+        # the whole request, whichever partition carries them
+        a = alice.ask("Produce", 9, {"Acks": -1, "TimeoutMs": 10000, "TopicData": [{"Name": "txn-records", "PartitionData": [
+            {"Index": 0, "Records": plain}, {"Index": 1, "Records": txn}]}]})
+        codes = [error(x["ErrorCode"]) for x in a["Responses"][0]["PartitionResponses"]]
+        assert codes == [NO_TXN_RIGHT, NO_TXN_RIGHT]
+        # hidden behind another batch: no second batch is allowed
+        assert produce(alice, "txn-records", plain + txn) == "INVALID_RECORD"
+        assert produce(alice, "txn-records", txn + plain) == NO_TXN_RIGHT
+        assert produce(alice, "txn-records", plain + txn[:40]) == "NONE"  # as Kafka: no whole batch, dropped
+        for version in (3, 9, 12):
+            assert produce(alice, "txn-records", plain, version=version) == "NONE"
+            # a transactional id says nothing over plain records
+            assert produce(alice, "txn-records", plain, txn="not-hers", version=version) == "NONE"
+    p = admin.ask("ListOffsets", 7, {"ReplicaId": -1, "IsolationLevel": 1, "Topics": [{"Name": "txn-records", "Partitions": [
+        {"PartitionIndex": 0, "CurrentLeaderEpoch": -1, "Timestamp": -1}]}]})["Topics"][0]["Partitions"][0]
+    assert p["Offset"] == 7  # one for each success, nothing open
+
+
+@pytest.mark.parametrize("records", [b"", b"\0" * 11, b"\0" * 61, batch((b"k", b"v"))[:-1], b"\xff" * 80],
+                         ids=["none", "short", "zeros", "cut", "ones"])
+def test_records_that_are_no_batch_are_not_forwarded(system, admin, alice, records):
+    create(system, admin, "no-batch")
+    with rules(system, "WRITE,DESCRIBE --topic no-batch"):
+        assert produce(alice, "no-batch", records) in ("INVALID_RECORD", "CORRUPT_MESSAGE")
+        assert produce(alice, "no-batch", batch((b"k", b"v"))) == "NONE"  # the connection lives on
