@@ -17,56 +17,42 @@ static enum err check(const struct metadata_request *req, int16_t version, bool 
     return ERR_OK;
 }
 
-static void plan_ids(struct metadata_plan *out, const struct metadata_request *req)
-{
-    for (int32_t i = 0; i < req->topics.n; i++) {
-        if (wire_uuid_is_zero(&req->topics.v[i].topic_id))
-            continue;
-        out->send.v[out->send.n] = req->topics.v[i];
-        out->send.v[out->send.n++].name = SLICE_NULL;
-    }
-}
-
-static void plan_names(struct metadata_plan *out, const struct metadata_request *req, int16_t version,
-                       const struct metadata_rights *rights)
-{
-    bool creates = version < METADATA_CREATE_FLAG_SINCE || req->allow_auto_topic_creation;
-
-    for (int32_t i = 0; i < req->topics.n; i++) {
-        struct slice name = req->topics.v[i].name;
-        enum err err = rights->describe(rights->ctx, name);
-
-        if (err) {
-            out->refused[out->refused_n++] = (struct metadata_refused){name, err};
-            continue;
-        }
-        err = creates ? rights->create(rights->ctx, name) : ERR_OK;
-        if (err)
-            out->ask.v[out->ask.n++] = req->topics.v[i];
-        else
-            out->send.v[out->send.n++] = req->topics.v[i];
-    }
-}
-
-enum err metadata_plan_make(struct metadata_plan *out, const struct metadata_request *req, int16_t version,
-                            const struct metadata_rights *rights, struct arena *a)
+enum err metadata_plan_begin(struct metadata_plan *out, const struct metadata_request *req, int16_t version,
+                             struct arena *a)
 {
     size_t n = req->topics.n > 0 ? (size_t)req->topics.n : 0;
 
     *out = (struct metadata_plan){0};
     out->whole = check(req, version, &out->by_id);
-    out->refused = arena_array(a, n + 1, sizeof *out->refused);
-    out->ask.v = arena_array(a, n + 1, sizeof *out->ask.v);
-    out->send.v = arena_array(a, n + 1, sizeof *out->send.v);
-    if (!out->refused || !out->ask.v || !out->send.v)
-        return ERR_NO_MEMORY;
-    if (out->whole)
+    if (out->whole || n == 0)
         return ERR_OK;
-    if (out->by_id)
-        plan_ids(out, req);
+    out->refused = arena_array(a, n, sizeof *out->refused);
+    out->ask.v = arena_array(a, n, sizeof *out->ask.v);
+    out->send.v = arena_array(a, n, sizeof *out->send.v);
+    return out->refused && out->ask.v && out->send.v ? ERR_OK : ERR_NO_MEMORY;
+}
+
+void metadata_plan_next(struct metadata_plan *p, const struct metadata_request *req, int16_t version,
+                        const struct metadata_rights *rights)
+{
+    const struct metadata_request_metadata_request_topic *t = &req->topics.v[p->at++];
+    bool creates = version < METADATA_CREATE_FLAG_SINCE || req->allow_auto_topic_creation;
+    enum err err;
+
+    if (p->by_id) {
+        if (wire_uuid_is_zero(&t->topic_id))
+            return;
+        p->send.v[p->send.n] = *t;
+        p->send.v[p->send.n++].name = SLICE_NULL;
+        return;
+    }
+    err = rights->describe(rights->ctx, t->name);
+    if (err)
+        p->refused[p->refused_n++] = (struct metadata_refused){t->name, err};
+    else if (creates && rights->create(rights->ctx, t->name))
+        p->ask.v[p->ask.n++] = *t;
     else
-        plan_names(out, req, version, rights);
-    return ERR_OK;
+        p->send.v[p->send.n++] = *t;
 }
 
 enum err metadata_refuse_whole(struct metadata_response *out, const struct metadata_request *req, enum err err,

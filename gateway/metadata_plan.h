@@ -22,6 +22,7 @@ struct metadata_refused {
 
 struct metadata_plan {
     enum err whole; /* not ERR_OK: the whole request is answered with it, and nothing else here is set */
+    int32_t at;     /* topics of the request that are decided */
     bool by_id;     /* topics are named by id; names beside ids are dropped, as Kafka does */
     struct metadata_refused *refused;
     int32_t refused_n;
@@ -32,9 +33,12 @@ struct metadata_plan {
     struct metadata_request_metadata_request_topic_array send;
 };
 
-/* The request stays as it is. Arrays are in the arena, slices point into the request. ERR_NO_MEMORY. */
-enum err metadata_plan_make(struct metadata_plan *out, const struct metadata_request *req, int16_t version,
-                            const struct metadata_rights *rights, struct arena *a) MUST_CHECK;
+/* The request stays as it is. Arrays are in the arena, slices point into the request. ERR_NO_MEMORY. Then one topic
+ * after the other, until `at` is the number of topics or `whole` is set. */
+enum err metadata_plan_begin(struct metadata_plan *out, const struct metadata_request *req, int16_t version,
+                             struct arena *a) MUST_CHECK;
+void metadata_plan_next(struct metadata_plan *p, const struct metadata_request *req, int16_t version,
+                        const struct metadata_rights *rights);
 
 /* The answer to a request that is refused as a whole: Kafka's, which names no node. */
 enum err metadata_refuse_whole(struct metadata_response *out, const struct metadata_request *req, enum err err,

@@ -46,14 +46,17 @@ struct api_row {
     enum quota_key quota; /* with FILTER_QUOTA */
     bool texts;           /* refused elements carry the error's text where the answer has room for it */
     struct api_right rights[API_RIGHTS_MAX];
+    /* About the request as a whole, before all else; NULL: the rights say it all. */
+    enum err (*judge_whole)(struct request *r);
     /* Instead of the right, about one element of the list (NULL: the right decides). */
     enum err (*judge)(struct request *r, const void *element);
     /* What a refused element (its partition, where it has some) says besides its error. */
-    void (*fill)(const struct request *r, void *out, const struct list_note *note);
+    void (*fill)(const struct request *r, int32_t i, void *out, const struct list_note *note);
     bool (*silent)(const struct request *r); /* it gets no answer (acks=0) */
     /* Before it is forwarded (API_ANSWERED_HERE: makes the answer); on the cluster's answer, which is then decoded. */
     enum step (*start)(struct request *r);
     enum step (*finish)(struct request *r);
+    bool finish_if_read; /* `finish` alone is no reason to decode the answer */
 };
 #define FILTER_BIT(id) (1u << (id))
 

@@ -23,11 +23,12 @@ enum err find_coordinator_judge(struct request *r, const void *element)
     return judge(r, *(const struct slice *)element);
 }
 
-void find_coordinator_fill(const struct request *r, void *out, const struct list_note *note)
+void find_coordinator_fill(const struct request *r, int32_t i, void *out, const struct list_note *note)
 {
     struct find_coordinator_response_coordinator *c = out;
 
     (void)r;
+    (void)i;
     (void)note;
     c->node_id = -1;
     c->host = slice_of("", 0);

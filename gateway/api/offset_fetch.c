@@ -40,11 +40,12 @@ struct offset_fetch {
 
 /* ---- One group, up to version 7 ---- */
 
-void offset_fetch_fill(const struct request *r, void *out, const struct list_note *note)
+void offset_fetch_fill(const struct request *r, int32_t i, void *out, const struct list_note *note)
 {
     struct offset_fetch_response_offset_fetch_response_partition *p = out;
 
     (void)r;
+    (void)i;
     (void)note;
     p->committed_offset = NO_OFFSET;
     p->committed_leader_epoch = -1;

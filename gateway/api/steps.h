@@ -10,13 +10,15 @@ enum step api_versions_answer(struct request *r); /* session/auth.c */
 enum step sasl_handshake_answer(struct request *r);
 enum step sasl_authenticate_answer(struct request *r);
 
+enum err produce_judge_whole(struct request *r);
 bool produce_is_silent(const struct request *r); /* produce.c */
 enum step produce_start(struct request *r);
 enum step produce_finish(struct request *r);
-void produce_fill(const struct request *r, void *out, const struct list_note *note);
-enum step fetch_start(struct request *r); /* fetch.c */
+void produce_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
+enum err fetch_judge_whole(struct request *r); /* fetch.c */
+enum step fetch_start(struct request *r);
 enum step fetch_finish(struct request *r);
-void fetch_fill(const struct request *r, void *out, const struct list_note *note);
+void fetch_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
 
 enum step metadata_start(struct request *r); /* metadata.c */
 enum step metadata_finish(struct request *r);
@@ -24,7 +26,7 @@ enum step describe_cluster_finish(struct request *r);    /* cluster.c */
 enum step find_coordinator_finish(struct request *r);    /* coordinator.c */
 enum err find_coordinator_judge(struct request *r, const void *element);
 enum step find_coordinator_start(struct request *r);
-void find_coordinator_fill(const struct request *r, void *out, const struct list_note *note);
+void find_coordinator_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
 enum step describe_topic_partitions_start(struct request *r); /* describe_topics.c */
 enum step describe_topic_partitions_finish(struct request *r);
 
@@ -35,13 +37,17 @@ enum step consumer_group_heartbeat_start(struct request *r);
 enum step consumer_group_heartbeat_finish(struct request *r);
 enum step offset_fetch_start(struct request *r); /* offset_fetch.c */
 enum step offset_fetch_finish(struct request *r);
-void offset_fetch_fill(const struct request *r, void *out, const struct list_note *note);
+void offset_fetch_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
 
 enum step list_transactions_finish(struct request *r); /* transactions.c */
 enum step describe_transactions_finish(struct request *r);
 enum step init_producer_id_start(struct request *r);
-void delete_records_fill(const struct request *r, void *out, const struct list_note *note); /* topics.c */
+void delete_records_fill(const struct request *r, int32_t i, void *out, const struct list_note *note); /* topics.c */
+enum step create_topics_start(struct request *r);
 enum step create_topics_finish(struct request *r);
+void create_topics_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
+enum step delete_topics_start(struct request *r);
+void delete_topics_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
 enum err describe_configs_judge(struct request *r, const void *element); /* configs.c */
 enum err alter_configs_judge(struct request *r, const void *element);
 enum err incremental_alter_configs_judge(struct request *r, const void *element);

@@ -1,36 +1,161 @@
 /* SPDX-License-Identifier: Apache-2.0
- * CreateTopics: CREATE on the cluster, or on each topic (the table's part). The answer tells a new topic's configuration
- * to those who may DESCRIBE_CONFIGS on it (KIP-525). DeleteRecords: what a refused partition says. */
+ * CreateTopics and DeleteTopics: what Kafka checks about the list as a whole, and rights, is topic_fates.h's; a right on
+ * the cluster stands in for the one on a topic that is to be made. The answer tells a new topic's configuration to those
+ * who may DESCRIBE_CONFIGS on it (KIP-525). DeleteRecords: what a refused partition says. */
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
+#include "gateway/knowledge.h"
 #include "gateway/request/engine.h"
+#include "gateway/request/topic_names.h"
+#include "gateway/topic_fates.h"
 #include "wire/create_topics.h"
 #include "wire/delete_records.h"
+#include "wire/delete_topics.h"
 
 enum { CONFIGS_SINCE = 5, INVALID_LOW_WATERMARK = -1 };
 
+struct topics {
+    struct topic_fate *fates; /* one for each topic of the request, in its order */
+    bool by_cluster;          /* the right on the cluster is there */
+    int32_t at;               /* in the answer */
+};
+
+static enum err judge_change(struct request *r, enum acl_operation op, struct slice topic, const char **text)
+{
+    const struct topics *s = r->state[FILTER_API];
+    const struct reserved_row *row;
+    enum err err = request_judge(r, ACL_TOPIC, op, topic, s->by_cluster);
+
+    row = err ? reserved_find(&r->engine->reserved, ACL_TOPIC, topic, op, r->api->key) : NULL;
+    if (row && row->text && err == row->answer)
+        *text = row->text;
+    return err;
+}
+
+static enum err may_create(void *ctx, struct slice topic, const char **text)
+{
+    return judge_change(ctx, ACL_CREATE, topic, text);
+}
+
+static enum err may_delete(void *ctx, struct slice topic, const char **text)
+{
+    return judge_change(ctx, ACL_DELETE, topic, text);
+}
+
+static bool may_describe(void *ctx, struct slice topic)
+{
+    return request_sees(ctx, ACL_TOPIC, ACL_DESCRIBE, topic);
+}
+
+static struct slice name_of(void *ctx, const struct wire_uuid *id)
+{
+    const struct request *r = ctx;
+    return topic_names_find(r->engine->topics, id);
+}
+
+static struct topics *begin(struct request *r, enum acl_operation op)
+{
+    struct topics *s = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *s);
+    struct shape shape;
+
+    if (!s || !shape_find(r->api, r->version, WIRE_ENTITY_TOPIC_NAME, &shape))
+        return NULL;
+    s->by_cluster = request_sees_cluster(r, op);
+    r->list = list_new(r, &shape);
+    if (r->list)
+        r->list->texts = true;
+    return r->list ? s : NULL;
+}
+
+static enum step settle(struct request *r, const struct topics *s)
+{
+    struct request_list *l = r->list;
+
+    for (int32_t i = 0; i < l->n; i++) {
+        if (s->fates[i].silent)
+            list_set_silent(l, i);
+        else if (s->fates[i].err)
+            list_refuse(l, i, s->fates[i].err);
+    }
+    request_spent(r, l->n);
+    return l->n > 0 && l->refused == l->n ? request_answer_list(r) : STEP_NEXT;
+}
+
+/* ---- CreateTopics ---- */
+
+enum step create_topics_start(struct request *r)
+{
+    struct topic_rights rights = {r, may_create, may_describe, name_of};
+    struct topics *s = begin(r, ACL_CREATE);
+
+    if (!s || topic_fates_create(&s->fates, r->body, &rights, &r->arena))
+        return request_no_memory(r);
+    return settle(r, s);
+}
+
+void create_topics_fill(const struct request *r, int32_t i, void *out, const struct list_note *note)
+{
+    const struct topic_fate *f = &((const struct topics *)r->state[FILTER_API])->fates[i];
+    struct create_topics_response_creatable_topic_result *t = out;
+
+    (void)note;
+    if (f->text)
+        t->error_message = slice_str(f->text);
+}
+
 enum step create_topics_finish(struct request *r)
 {
+    struct topics *s = r->state[FILTER_API];
     struct create_topics_response *resp = r->response;
 
-    for (int32_t i = 0; r->version >= CONFIGS_SINCE && i < resp->topics.n; i++) {
-        struct create_topics_response_creatable_topic_result *t = &resp->topics.v[i];
-        if (t->error_code || request_sees(r, ACL_TOPIC, ACL_DESCRIBE_CONFIGS, t->name))
-            continue;
-        t->topic_config_error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
-        t->num_partitions = -1;
-        t->replication_factor = -1;
-        t->configs.n = -1;
+    while (r->version >= CONFIGS_SINCE && s->at < resp->topics.n) {
+        struct create_topics_response_creatable_topic_result *t = &resp->topics.v[s->at++];
+        if (!t->error_code && !request_sees(r, ACL_TOPIC, ACL_DESCRIBE_CONFIGS, t->name)) {
+            t->topic_config_error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
+            t->num_partitions = -1;
+            t->replication_factor = -1;
+            t->configs.n = -1;
+        }
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
     r->engine->ops->topics_changed(r->engine); /* it may have existed before, with another configuration */
     return STEP_NEXT;
 }
 
-void delete_records_fill(const struct request *r, void *out, const struct list_note *note)
+/* ---- DeleteTopics ---- */
+
+enum step delete_topics_start(struct request *r)
+{
+    struct topic_rights rights = {r, may_delete, may_describe, name_of};
+    struct topics *s = begin(r, ACL_DELETE);
+
+    if (!s || topic_fates_delete(&s->fates, r->body, &rights, &r->arena))
+        return request_no_memory(r);
+    return settle(r, s);
+}
+
+/* By id, the answer shows the name only to whom may describe it. */
+void delete_topics_fill(const struct request *r, int32_t i, void *out, const struct list_note *note)
+{
+    const struct topic_fate *f = &((const struct topics *)r->state[FILTER_API])->fates[i];
+    struct delete_topics_response_deletable_topic_result *t = out;
+
+    (void)note;
+    t->name = f->name;
+    t->topic_id = f->id;
+    if (f->text)
+        t->error_message = slice_str(f->text);
+}
+
+/* ---- DeleteRecords ---- */
+
+void delete_records_fill(const struct request *r, int32_t i, void *out, const struct list_note *note)
 {
     struct delete_records_response_delete_records_partition_result *p = out;
 
     (void)r;
+    (void)i;
     (void)note;
     p->low_watermark = INVALID_LOW_WATERMARK;
 }

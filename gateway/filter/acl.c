@@ -88,6 +88,8 @@ static enum step begin(struct request *r)
     if (!d)
         return request_no_memory(r);
     err = judge_whole(r);
+    if (!err && r->row->judge_whole)
+        err = r->row->judge_whole(r);
     if (err)
         return request_refuse(r, err);
     d->each = each_right(r);

@@ -10,14 +10,14 @@ static bool own_plan(struct request *r)
 
 static enum step own_start(struct request *r)
 {
-    if (r->row->finish)
+    if (r->row->finish && !r->row->finish_if_read)
         r->reads_answer = true;
     return r->row->start ? r->row->start(r) : STEP_NEXT;
 }
 
 static enum step own_finish(struct request *r)
 {
-    return r->row->finish ? r->row->finish(r) : STEP_NEXT;
+    return r->row->finish && r->response ? r->row->finish(r) : STEP_NEXT;
 }
 
 const struct filter filters[FILTERS] = {

@@ -21,7 +21,9 @@ struct filter {
     /* Does it take part in this request? Asked once, when the request is decoded. */
     bool (*plan)(struct request *r);
     enum step (*start)(struct request *r);
-    enum step (*finish)(struct request *r); /* NULL: nothing on the way back. Only called when `start` was. */
+    /* On the way back; NULL: nothing. Only called when `start` was. r->response is NULL where nobody asked to read the
+     * cluster's answer. */
+    enum step (*finish)(struct request *r);
 };
 
 extern const struct filter filters[FILTERS];

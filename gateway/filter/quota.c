@@ -36,14 +36,12 @@ enum step filter_quota_start(struct request *r)
 {
     if (r->row->quota == QUOTA_PRODUCER_BYTE_RATE)
         filter_quota_record(r, (double)r->frame.n);
-    else
-        r->reads_answer = r->reads_answer || r->row->quota == QUOTA_CONSUMER_BYTE_RATE;
     return STEP_NEXT;
 }
 
 enum step filter_quota_finish(struct request *r)
 {
-    if (r->row->quota == QUOTA_CONSUMER_BYTE_RATE && r->call.arrived && !r->call.err)
-        filter_quota_record(r, (double)request_call_body(r).n);
+    if (r->row->quota == QUOTA_CONSUMER_BYTE_RATE)
+        filter_quota_record(r, (double)r->reply_n);
     return STEP_NEXT;
 }

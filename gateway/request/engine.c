@@ -58,6 +58,7 @@ struct request *request_new(struct pipeline *p, struct buf *frame)
     arena_init(&r->arena, (size_t)p->request_max);
     buf_init(&r->answer, 0);
     buf_init(&r->call.frame, 0);
+    buf_init(&r->reply, 0);
     r->frame = *frame;
     buf_init(frame, 0);
     return r;
@@ -78,6 +79,7 @@ void request_free(struct request *r)
     buf_free(&r->frame);
     buf_free(&r->answer);
     buf_free(&r->call.frame);
+    buf_free(&r->reply);
     arena_free(&r->arena);
     r->magic = 0;
     free(r);
@@ -155,6 +157,8 @@ static enum step read_answer(struct request *r)
     r->response = wire_struct_new(r->api->response->body, &r->arena);
     if (!r->response)
         return request_no_memory(r);
+    r->reply = r->call.frame; /* a filter may ask something else yet */
+    buf_init(&r->call.frame, 0);
     if (!r->api->response->decode(r->response, &c, r->version, &r->arena) && cursor_left(&c) == 0)
         return STEP_NEXT;
     log_warn("%s: the cluster's answer to %s version %d is not understood", r->pipeline->peer.label, r->api->name,
@@ -242,6 +246,7 @@ static enum step phase_step(struct request *r)
             return STEP_WAIT;
         if (r->call.err)
             return request_fail(r, CONN_CLOSE_LOCAL, "the cluster did not answer");
+        r->reply_n = r->streamed ? 0 : request_call_body(r).n;
         return r->reads_answer && !r->streamed ? read_answer(r) : STEP_NEXT;
     case REQUEST_COMING:
         return come(r);
@@ -270,7 +275,7 @@ static void advance(struct request *r, enum step step)
         break;
     case REQUEST_AWAY:
         r->at = FILTERS - 1;
-        request_move(r, r->reads_answer && !r->streamed ? REQUEST_COMING : REQUEST_ENCODING);
+        request_move(r, REQUEST_COMING);
         break;
     case REQUEST_COMING:
         request_move(r, REQUEST_ENCODING);

@@ -50,6 +50,7 @@ struct engine_ops {
     /* A right was asked for and not given, or an answer carries a throttle time: counted, and now and then logged. */
     void (*refused)(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name);
     void (*throttled)(const struct request *r, enum quota_key key);
+    void (*topics_changed)(struct engine *e); /* some topic's configuration may be another one */
     /* A node of the cluster that had no port yet. */
     void (*node_learned)(struct engine *e, int place);
 };

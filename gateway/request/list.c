@@ -47,6 +47,12 @@ struct slice list_name(const struct request *r, const struct request_list *l, in
     return topic_names_find(r->engine->topics, *id);
 }
 
+void list_set_silent(struct request_list *l, int32_t i)
+{
+    l->refused += l->fate[i] == ERR_OK;
+    l->fate[i] = FATE_SILENT;
+}
+
 void list_refuse(struct request_list *l, int32_t i, enum err err)
 {
     assert(err && i >= 0 && i < l->n);
@@ -71,6 +77,15 @@ int32_t list_parts(const struct request_list *l, int32_t i)
 {
     int32_t n = l->shape.parts ? parts_of(l, i)->n : 0;
     return n > 0 ? n : 0;
+}
+
+size_t list_parts_all(const struct request_list *l)
+{
+    size_t n = 0;
+
+    for (int32_t i = 0; i < l->n; i++)
+        n += l->fate[i] == ERR_OK ? (size_t)list_parts(l, i) : 0;
+    return n;
 }
 
 int32_t list_part_index(const struct request_list *l, int32_t i, int32_t part)
@@ -218,7 +233,7 @@ static void *out_at(void *m, const struct wire_field *f)
     return (uint8_t *)m + f->offset;
 }
 
-static void put_error(const struct request *r, const struct request_list *l, void *m, int16_t fate,
+static void put_error(const struct request *r, const struct request_list *l, int32_t i, void *m, int16_t fate,
                       const struct list_note *note)
 {
     const struct shape *s = &l->shape;
@@ -231,7 +246,7 @@ static void put_error(const struct request *r, const struct request_list *l, voi
     else if (s->out_message && !ok && l->texts)
         *(struct slice *)out_at(m, s->out_message) = slice_str(err_text((enum err)fate));
     if (r->row->fill)
-        r->row->fill(r, m, note);
+        r->row->fill(r, i, m, note);
 }
 
 /* The answer's partition for one that was refused. */
@@ -244,7 +259,7 @@ static void refuse_part(const struct request *r, const struct request_list *l, i
     *(int32_t *)out_at(out, l->shape.out_index) = list_part_index(l, i, part);
     if (l->note_of && l->note_of[l->first[i] + part])
         note = &l->notes[l->note_of[l->first[i] + part] - 1];
-    put_error(r, l, out, fate, note);
+    put_error(r, l, i, out, fate, note);
 }
 
 /* The head of an answer's element: what it is about. */
@@ -320,15 +335,15 @@ static enum step merge_one(struct request *r, struct request_list *l, int32_t i)
             step = list_index_find(r, l->index, i, &got);
         if (step != STEP_NEXT)
             return step;
-        if (goes && !got && !parts_refused)
-            return STEP_NEXT; /* the cluster said nothing about it */
+        if ((goes && !got && !parts_refused) || l->fate[i] == FATE_SILENT)
+            return STEP_NEXT; /* the cluster said nothing about it, or an earlier element has its answer */
         if (got)
             memcpy(out, got, size);
         else
             name_element(r, l, i, out);
     }
     if (!goes && !l->shape.out_parts)
-        put_error(r, l, out, l->fate[i], NULL);
+        put_error(r, l, i, out, l->fate[i], NULL);
     else if (!goes || parts_refused)
         step = put_parts(r, l, i, out);
     l->merged.n += step == STEP_NEXT;

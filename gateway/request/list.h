@@ -17,7 +17,10 @@ struct shape {
 /* False: this version of the API has no such list. */
 bool shape_find(const struct wire_api *api, int16_t version, enum wire_entity entity, struct shape *out);
 
-enum { FATE_ANSWERED_HERE = INT16_MIN }; /* not an error, but nothing of it is left to forward */
+enum {
+    FATE_ANSWERED_HERE = INT16_MIN, /* not an error, but nothing of it is left to forward */
+    FATE_SILENT = INT16_MIN + 1,    /* not forwarded, and without an answer of its own */
+};
 
 /* More about one refused partition than its error. */
 struct list_note {
@@ -55,11 +58,13 @@ const void *list_element(const struct request_list *l, int32_t i);
 /* The element's name; for a topic named by id its name if it is known, else null. *id NULL: not named by id. */
 struct slice list_name(const struct request *r, const struct request_list *l, int32_t i, const struct wire_uuid **id);
 void list_refuse(struct request_list *l, int32_t i, enum err err);
+void list_set_silent(struct request_list *l, int32_t i); /* not forwarded, no answer of its own */
 /* One partition of an element. `note` may be NULL. False: no memory. */
 bool list_refuse_part(struct request *r, int32_t i, int32_t part, int16_t fate, const struct list_note *note);
 bool list_any_error(const struct request_list *l); /* some refusal is an error */
 bool list_goes(const struct request_list *l, int32_t i, int32_t part); /* part -1: the element */
 int32_t list_parts(const struct request_list *l, int32_t i);
+size_t list_parts_all(const struct request_list *l); /* of all elements that go on */
 int32_t list_part_index(const struct request_list *l, int32_t i, int32_t part);
 
 /* Keep in the request what goes on. NEXT, AGAIN or FAIL; l->array->n says how much that is. */

@@ -97,6 +97,8 @@ struct request {
         struct buf frame; /* the answer; its body begins at `body_at` */
         size_t body_at;
     } call;
+    struct buf reply;  /* the cluster's answer to the request itself, once decoded; slices of `response` point here */
+    size_t reply_n;    /* bytes of its body */
     struct buf answer; /* the frame to send */
 };
 

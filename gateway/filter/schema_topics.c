@@ -4,9 +4,10 @@
  * "castellan."), which goes before what the cluster says.
  *
  * A topic the cluster does not know is not remembered: its request is refused as the cluster would, and asked again. */
-#include "gateway/schema_topics.h"
+#include "gateway/filter/schema_topics.h"
 #include "core/base/log.h"
 #include "core/base/settings.h"
+#include "gateway/worker.h"
 #include "wire/describe_configs.h"
 
 #include <stdio.h>
@@ -18,13 +19,6 @@ enum { RESOURCE_TOPIC = 2, OUR_PREFIX_SIZE = sizeof "castellan." - 1 };
 
 struct schema_topics {
     struct map by_name; /* struct schema_topic */
-};
-
-struct asking {
-    schema_topics_fn done;
-    int16_t version;
-    int64_t asked_ms;
-    uint64_t change;
 };
 
 static void free_topic(void *p)
@@ -133,7 +127,7 @@ enum err schema_topics_check_settings(const struct gateway *g, struct reason *wh
 
 /* ---- Asking ---- */
 
-static void learn(struct worker *w, const struct asking *a,
+static void learn(struct worker *w, const struct schema_asking *a,
                   const struct describe_configs_response_describe_configs_result *r)
 {
     struct schema_settings s = {0};
@@ -162,62 +156,58 @@ static void learn(struct worker *w, const struct asking *a,
     t->known = true;
 }
 
-static void on_configs(struct pending *p, enum err err, struct slice body)
+enum err schema_topics_take(struct request *r, struct worker *w, const struct schema_asking *a)
 {
-    struct asking *a = p->resolving_configs;
-    struct describe_configs_response resp;
-    struct cursor c = cursor_of(body);
+    struct describe_configs_response *resp = arena_alloc(&r->arena, sizeof *resp);
+    struct cursor c;
+    enum err err = r->call.err;
 
-    if (!err)
-        err = describe_configs_response_decode(&resp, &c, a->version, &p->arena);
-    for (int32_t i = 0; !err && p->session && i < resp.results.n; i++)
-        learn(p->session->worker, a, &resp.results.v[i]);
-    p->resolving_configs = NULL;
-    a->done(p, err);
+    if (!resp)
+        return ERR_NO_MEMORY;
+    if (!err) {
+        c = cursor_of(request_call_body(r));
+        err = describe_configs_response_decode(resp, &c, a->version, &r->arena);
+    }
+    for (int32_t i = 0; !err && i < resp->results.n; i++)
+        learn(w, a, &resp->results.v[i]);
+    return err;
 }
 
-static enum err fill(struct pending *p, struct describe_configs_request *req, const struct slice *topics, size_t n)
+static enum err fill(struct arena *a, struct describe_configs_request *req, const struct slice *topics, size_t n)
 {
+    struct slice *names;
     size_t keys = 0;
 
     while (schema_setting_name(keys))
         keys++;
     describe_configs_request_init(req);
-    if (!describe_configs_request_describe_configs_resource_array_alloc(&req->resources, (int32_t)n, &p->arena))
+    names = arena_array(a, keys, sizeof *names);
+    if (!names ||
+        !describe_configs_request_describe_configs_resource_array_alloc(&req->resources, (int32_t)n, a))
         return ERR_NO_MEMORY;
+    for (size_t k = 0; k < keys; k++)
+        names[k] = slice_str(schema_setting_name(k));
     for (size_t i = 0; i < n; i++) {
         req->resources.v[i].resource_type = RESOURCE_TOPIC;
         req->resources.v[i].resource_name = topics[i];
-        req->resources.v[i].configuration_keys.v = arena_array(&p->arena, keys, sizeof(struct slice));
-        if (!req->resources.v[i].configuration_keys.v)
-            return ERR_NO_MEMORY;
+        req->resources.v[i].configuration_keys.v = names;
         req->resources.v[i].configuration_keys.n = (int32_t)keys;
-        for (size_t k = 0; k < keys; k++)
-            req->resources.v[i].configuration_keys.v[k] = slice_str(schema_setting_name(k));
     }
     return ERR_OK;
 }
 
-void schema_topics_ask(struct pending *p, const struct slice *topics, size_t n, schema_topics_fn done)
+enum step schema_topics_ask(struct request *r, struct worker *w, struct schema_asking *a, const struct slice *topics,
+                            size_t n, enum err *err)
 {
-    struct worker *w = p->session->worker;
-    struct asking *a = arena_alloc(&p->arena, sizeof *a);
     const struct wire_api *api = wire_api(WIRE_DESCRIBE_CONFIGS);
     int16_t max = w->gateway->cluster.max_version[WIRE_DESCRIBE_CONFIGS];
     struct describe_configs_request req;
 
-    if (!a || fill(p, &req, topics, n)) {
-        done(p, ERR_NO_MEMORY);
-        return;
-    }
-    if (max < api->min) {
-        done(p, ERR_UNSUPPORTED_VERSION);
-        return;
-    }
-    *a = (struct asking){.done = done,
-                         .version = max < api->max ? max : api->max,
-                         .asked_ms = loop_now_ms(w->loop),
-                         .change = atomic_load(&w->gateway->topic_changes)};
-    p->resolving_configs = a;
-    pending_ask(p, WIRE_DESCRIBE_CONFIGS, a->version, &req, on_configs);
+    *err = max < api->min ? ERR_UNSUPPORTED_VERSION : fill(&r->arena, &req, topics, n);
+    if (*err)
+        return STEP_NEXT;
+    *a = (struct schema_asking){.version = max < api->max ? max : api->max,
+                                .asked_ms = loop_now_ms(w->loop),
+                                .change = atomic_load(&w->gateway->topic_changes)};
+    return request_ask(r, WIRE_DESCRIBE_CONFIGS, a->version, &req);
 }

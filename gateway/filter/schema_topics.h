@@ -3,7 +3,7 @@
 #define CASTELLAN_GATEWAY_SCHEMA_TOPICS_H
 
 #include "gateway/schema_check.h"
-#include "gateway/session.h"
+#include "gateway/request/request.h"
 
 /* A worker's memory of what topics' configurations say about schemas, and the judges of those that say something. The
  * cluster is asked (DescribeConfigs) when a topic is met first, every SCHEMA_TOPIC_MS, and after every change of a
@@ -24,6 +24,8 @@ struct schema_topic {
     struct schema_judge *judge; /* made when needed */
 };
 
+struct gateway;
+struct worker;
 struct schema_topics;
 void schema_topics_free(struct schema_topics *t); /* NULL is fine */
 
@@ -31,9 +33,16 @@ void schema_topics_free(struct schema_topics *t); /* NULL is fine */
 struct schema_topic *schema_topic_find(struct worker *w, struct slice topic);
 /* The same as the cluster said it last, however long ago; maybe not known. */
 struct schema_topic *schema_topic_latest(struct worker *w, struct slice topic);
-/* Ask the cluster about these topics on the request's behalf, then call done(p, err of asking). */
-typedef void (*schema_topics_fn)(struct pending *p, enum err err);
-void schema_topics_ask(struct pending *p, const struct slice *topics, size_t n, schema_topics_fn done);
+/* Ask the cluster about these topics on the request's behalf: WAIT, and when the step is called again
+ * schema_topics_take() says how that went. With anything but WAIT there is nothing to take. */
+struct schema_asking {
+    int16_t version;
+    int64_t asked_ms;
+    uint64_t change;
+};
+enum step schema_topics_ask(struct request *r, struct worker *w, struct schema_asking *a, const struct slice *topics,
+                            size_t n, enum err *err);
+enum err schema_topics_take(struct request *r, struct worker *w, const struct schema_asking *a) MUST_CHECK;
 /* NULL: no memory. */
 struct schema_judge *schema_topic_judge(struct worker *w, struct schema_topic *t, struct slice topic);
 /* Some topic's configuration is not what it was; any thread. */
