@@ -23,7 +23,7 @@ bool auth_certificate_counts(struct session *s);                 /* asked with e
 void handle_metadata(struct pending *p); /* metadata.c */
 void handle_find_coordinator(struct pending *p);
 void handle_describe_cluster(struct pending *p);
-void handle_describe_topic_partitions(struct pending *p);
+void handle_describe_topic_partitions(struct pending *p); /* describe_topics.c */
 
 void handle_produce(struct pending *p); /* produce.c */
 void handle_fetch(struct pending *p);   /* fetch.c */
