@@ -80,6 +80,11 @@ static void test_one(void **state)
     shows(&f[6], ERR_UNKNOWN_TOPIC_ID, NULL, 5, false);
     shows(&f[7], ERR_UNKNOWN_TOPIC_OR_PARTITION, "log", 0, false);
     assert_string_equal(f[7].text, "never");
+    for (int i = 0; i < 8; i++)
+        assert_false(f[i].may_miss);
+    f = fates_of((topic[]){{.name = slice_str("seen")}}, 1);
+    shows(f, ERR_TOPIC_AUTHORIZATION_FAILED, "seen", 0, false);
+    assert_true(f->may_miss);
 }
 
 static void test_the_list(void **state)
