@@ -30,6 +30,7 @@ void handle_fetch(struct pending *p);   /* fetch.c */
 
 void handle_create_topics(struct pending *p); /* topics.c: by the cluster or by the topic */
 void handle_delete_topics(struct pending *p);
+void handle_elect_leaders(struct pending *p);
 void handle_write_txn_markers(struct pending *p); /* cluster_topics.c: reserved topics inside */
 void handle_alter_replica_log_dirs(struct pending *p);
 void handle_describe_log_dirs(struct pending *p);

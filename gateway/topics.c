@@ -8,6 +8,7 @@
 #include "gateway/handlers.h"
 #include "gateway/judge.h"
 #include "gateway/schema_topics.h"
+#include "gateway/split.h"
 #include "gateway/topic_fates.h"
 #include "gateway/topic_ids.h"
 #include "wire/alter_partition_reassignments.h"
@@ -16,7 +17,7 @@
 #include "wire/elect_leaders.h"
 #include "wire/metadata.h"
 
-enum { CONFIGS_SINCE = 5, IDS_SINCE = 6, EXISTING_VERSION = 12 };
+enum { CONFIGS_SINCE = 5, IDS_SINCE = 6, EXISTING_VERSION = 12, ELECTION_PREFERRED = 0 };
 
 typedef struct create_topics_response_creatable_topic_result created;
 typedef struct delete_topics_response_deletable_topic_result deleted;
@@ -365,6 +366,22 @@ static enum err judge_by_cluster(struct pending *p, struct slice topic)
 enum err judge_election(struct pending *p, const void *element)
 {
     return judge_by_cluster(p, ((const struct elect_leaders_request_topic_partitions *)element)->topic);
+}
+
+/* An unclean election may lose what was written. Asked for all partitions at once it would reach reserved topics. */
+void handle_elect_leaders(struct pending *p)
+{
+    const struct elect_leaders_request *req = p->body;
+    struct acl_question q = {ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME), session_principal(p->session),
+                             session_host(p->session)};
+    struct acl_explanation e = {0};
+
+    if (req->topic_partitions.n < 0 && req->election_type != ELECTION_PREFERRED && p->session->worker->view)
+        acl_explain(p->session->worker->view->acl, &q, &e);
+    if (e.allowed && e.basis != ACL_BASIS_SUPER_USER)
+        split_refuse(p, ERR_CLUSTER_AUTHORIZATION_FAILED);
+    else
+        handle_split(p);
 }
 
 enum err judge_reassignment(struct pending *p, const void *element)

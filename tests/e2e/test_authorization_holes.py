@@ -74,7 +74,8 @@ def create(system, admin, *names, partitions=1):
     answer = admin.ask("CreateTopics", 7, {"Topics": topics, "timeoutMs": 10000})["Topics"]
     assert {error(t["ErrorCode"]) for t in answer} <= {"NONE", "TOPIC_ALREADY_EXISTS"}, answer
     for n in names:
-        assert eventually(lambda: error(metadata(admin, n)["Partitions"][0]["ErrorCode"]), "NONE") == "NONE"
+        ready = ["NONE"] * partitions
+        assert eventually(lambda: [error(p["ErrorCode"]) for p in metadata(admin, n)["Partitions"]], ready) == ready
     return {n: metadata(admin, n)["TopicId"] for n in names}
 
 
@@ -335,6 +336,9 @@ def test_a_request_may_name_reserved_topics_among_others(system, admin, alice):
         a = alice.ask("ElectLeaders", 2, {"TimeoutMs": 1000, "TopicPartitions": [
             {"Topic": METADATA_LOG, "Partitions": [0]}, {"Topic": "among", "Partitions": [0]}]})
         told = {t["Topic"]: error(t["PartitionResult"][0]["ErrorCode"]) for t in a["ReplicaElectionResults"]}
+        for kind, wanted in ((0, "NONE"), (1, "CLUSTER_AUTHORIZATION_FAILED")):  # preferred, unclean
+            a = alice.ask("ElectLeaders", 2, {"ElectionType": kind, "TimeoutMs": 1000, "TopicPartitions": None})
+            assert error(a["ErrorCode"]) == wanted
         assert told == {METADATA_LOG: NO_TOPIC, "among": "ELECTION_NOT_NEEDED"}
 
 
