@@ -108,6 +108,7 @@ void admin_explain_acl(struct admin_request *r)
                              .name = slice_str(name ? name : ACL_CLUSTER_NAME),
                              .principal = slice_str(admin_query(r, "principal")),
                              .host = slice_str(host ? host : "127.0.0.1")};
+    const struct reserved_row *row;
     struct acl_explanation e;
     struct buf words;
     json_t *o;
@@ -120,7 +121,12 @@ void admin_explain_acl(struct admin_request *r)
     }
     acl_explain(r->view->acl, &q, &e);
     buf_init(&words, 0);
-    acl_explanation_put(&words, &e);
+    if (e.allowed && reserved_judge(&r->gateway->reserved, r->view->acl, &q, RESERVED_ANY_API, false, &row) && row) {
+        e.allowed = false;
+        buf_printf(&words, "refused: the name is reserved: %s", row->why);
+    } else {
+        acl_explanation_put(&words, &e);
+    }
     o = json_object();
     json_object_set_new(o, "allowed", json_boolean(e.allowed));
     json_object_set_new(o, "explanation", acl_json_text(buf_slice(&words)));
