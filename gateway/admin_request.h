@@ -79,8 +79,9 @@ uint64_t admin_header_mark(const struct admin_auth *a, const char *header);
 struct admin_health;
 enum err admin_health_new(struct admin_health **out, struct gateway *g, struct reason *why) MUST_CHECK;
 void admin_health_free(struct admin_health *h);
-/* {"ready": bool, "parts": {"gateway": {"ready": bool, "detail": "..."}, "keyd": ..., "registry": ...}}; parts that are
- * not configured are absent. The state of other processes is asked at most every ADMIN_PROBE_MS. */
+/* {"ready": bool, "reasons": ["..."], "parts": {"gateway": {"ready": bool, "detail": "..."}, "cluster": ..., "keyd":
+ * ..., "registry": ...}}; parts that are not configured are absent. `reasons` says why it is not ready. It names no
+ * node and no client's topic. The state of other processes is asked at most every ADMIN_PROBE_MS. */
 json_t *admin_health_report(struct admin_health *h, bool *ready);
 enum { ADMIN_PROBE_MS = 500 };
 

@@ -143,5 +143,7 @@ void session_flush(struct session *s);
 void upstream_send(struct session *s, struct pending *p, int16_t api_key, int16_t version, struct slice client_id,
                    struct slice body, bool no_answer, pending_response_fn then);
 void upstreams_close(struct session *s);
+/* A node was found silent: what any node can answer is asked elsewhere. */
+void upstreams_leave_silent(struct session *s);
 
 #endif
