@@ -10,6 +10,7 @@
  * its connection's own thread and may block. */
 enum {
     ADMIN_CONNECTIONS_MAX = 256,
+    ADMIN_CONNECTIONS_PER_ADDRESS_MAX = 64,
     ADMIN_IDLE_SECONDS = 60,
     ADMIN_HEAD_MAX = 32 * 1024, /* request line and headers */
     ADMIN_BODY_MAX = 64 * 1024,
