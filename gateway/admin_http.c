@@ -11,6 +11,7 @@
 #include "core/base/fs.h"
 #include "core/base/env.h"
 #include "core/base/log.h"
+#include "core/base/percent.h"
 #include "gateway/admin_request.h"
 
 #include <arpa/inet.h>
@@ -41,20 +42,57 @@ struct admin_http {
 
 struct exchange { /* what a connection's current request has so far */
     struct buf body;
-    bool too_large, answered;
+    const char *uri; /* where the request line says it, until the headers are there */
+    size_t uri_n;
+    bool started, too_large, uri_is_cut, answered;
 };
 
 /* ---- A request ---- */
 
-const char *admin_query(const struct admin_request *r, const char *key)
+/* The server hands out what was sent: decoded, a name would be a C string and end at its first %00. */
+static size_t leave_encoded(void *ctx, struct MHD_Connection *c, char *text)
 {
-    return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, key);
+    (void)ctx;
+    (void)c;
+    return strlen(text);
+}
+
+bool admin_decode(struct arena *a, const char *text, struct slice *out)
+{
+    uint8_t *p = arena_alloc(a, strlen(text) + 1);
+    size_t n;
+
+    if (!p || !percent_decode(slice_str(text), p, &n))
+        return false;
+    *out = slice_of(p, n);
+    return true;
+}
+
+bool admin_query(struct admin_request *r, const char *key, struct slice *out)
+{
+    const char *sent = MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, key);
+
+    *out = SLICE_NULL;
+    if (!sent || admin_decode(&r->arena, sent, out))
+        return true;
+    admin_refuse(r, 400, "%s is not percent-encoded as it should be: each %% is followed by two hexadecimal digits",
+                 key);
+    return false;
 }
 
 bool admin_query_true(const struct admin_request *r, const char *key)
 {
-    const char *v = admin_query(r, key);
+    const char *v = MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, key);
     return v && strcmp(v, "true") == 0;
+}
+
+const char *admin_name_text(struct admin_request *r)
+{
+    const char *text = slice_has_nul(r->name) ? NULL : arena_strdup(&r->arena, r->name);
+
+    if (!text)
+        admin_refuse(r, slice_has_nul(r->name) ? 400 : 500, "this name must not have a NUL byte (%%00) in it");
+    return text;
 }
 
 static void client_address(struct MHD_Connection *c, char text[INET6_ADDRSTRLEN])
@@ -197,19 +235,37 @@ static enum MHD_Result serve(struct admin_http *a, struct exchange *x, struct MH
 
     x->answered = true;
     client_address(c, host);
+    arena_init(&r.arena, 0);
     buf_init(&r.principal, 0);
     buf_init(&r.out, 0);
     r.view = knowledge_view(a->gateway->knowledge);
     judge(a, &r, header);
     if (x->too_large)
         admin_refuse(&r, 413, "the body is larger than %d bytes", ADMIN_BODY_MAX);
+    else if (x->uri_is_cut)
+        admin_refuse(&r, 400, "the path has a NUL byte in it, which is written %%00");
     else
         admin_route(&r);
     result = send_answer(a, &r, c);
     view_free(r.view);
     buf_free(&r.principal);
     buf_free(&r.out);
+    arena_free(&r.arena);
     return result;
+}
+
+static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *c)
+{
+    struct exchange *x = calloc(1, sizeof *x);
+
+    (void)ctx;
+    (void)c;
+    if (!x)
+        return NULL;
+    buf_init(&x->body, ADMIN_BODY_MAX);
+    x->uri = uri;
+    x->uri_n = strlen(uri);
+    return x;
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
@@ -217,13 +273,12 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
 {
     struct exchange *x = *state;
 
-    (void)version;
-    if (!x) { /* the first call comes with the headers alone */
-        x = calloc(1, sizeof *x);
-        if (!x)
-            return MHD_NO;
-        buf_init(&x->body, ADMIN_BODY_MAX);
-        *state = x;
+    if (!x)
+        return MHD_NO;
+    if (!x->started) { /* the first call comes with the headers alone */
+        x->started = true;
+        x->uri_is_cut = percent_uri_is_cut(x->uri, x->uri_n, version);
+        x->uri = NULL;
         return MHD_YES;
     }
     if (*upload_n) {
@@ -301,11 +356,12 @@ static enum err serve_socket(struct admin_http *a, int fd, const struct addrinfo
         host[0] = 0;
     snprintf(a->addresses[a->n], ADDRESS_MAX, ai->ai_family == AF_INET6 ? "https://[%s]:%u" : "https://%s:%u", host,
              port);
-    a->daemons[a->n] =
-        MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS |
-                             (ai->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
-                         0, NULL, NULL, on_request, a, MHD_OPTION_NOTIFY_COMPLETED, on_completed, a,
-                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, a, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    a->daemons[a->n] = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS |
+                                             (ai->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
+                                         0, NULL, NULL, on_request, a, MHD_OPTION_NOTIFY_COMPLETED, on_completed, a,
+                                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, a, MHD_OPTION_URI_LOG_CALLBACK,
+                                         on_uri, a, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, a, MHD_OPTION_ARRAY,
+                                         options, MHD_OPTION_END);
     if (!a->daemons[a->n]) {
         close(fd);
         return reason_set(why, ERR_TLS, "%s: cannot serve (wrong key or certificate in ssl.keystore.location?)",

@@ -2,6 +2,7 @@
 #ifndef CASTELLAN_GATEWAY_ADMIN_REQUEST_H
 #define CASTELLAN_GATEWAY_ADMIN_REQUEST_H
 
+#include "core/base/arena.h"
 #include "gateway/worker.h"
 
 #include <jansson.h>
@@ -22,9 +23,11 @@ struct admin_request {
     struct gateway *gateway;
     struct admin_auth *auth;
     struct admin_health *health;
-    void *connection; /* struct MHD_Connection */
-    const char *method, *path;
-    const char *name; /* what follows the route's path, decoded; "" when nothing does */
+    void *connection;          /* struct MHD_Connection */
+    const char *method, *path; /* the path as it was sent, percent-encoded */
+    const char *route;         /* the path without the name in it: for the log */
+    struct slice name;         /* what follows the route's path, decoded: bytes, NUL too; empty when nothing does */
+    struct arena arena;
     struct slice body;
     struct view *view;    /* NULL: the tables are not read yet */
     struct buf principal; /* "User:alice" */
@@ -36,9 +39,13 @@ struct admin_request {
     struct buf out;
 };
 
-/* A query argument, decoded; NULL when absent. */
-const char *admin_query(const struct admin_request *r, const char *key);
+/* Percent-decoding: every byte may come out, NUL too. False: an escape is broken, or no memory. */
+bool admin_decode(struct arena *a, const char *text, struct slice *out);
+/* A query argument, decoded; null when absent. False: refused with 400, for it does not decode. */
+bool admin_query(struct admin_request *r, const char *key, struct slice *out);
 bool admin_query_true(const struct admin_request *r, const char *key);
+/* The name as a C string. NULL: refused with 400, for that would cut it. */
+const char *admin_name_text(struct admin_request *r);
 /* {"error_code": status, "message": ...} */
 void admin_refuse(struct admin_request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void admin_refuse_err(struct admin_request *r, enum err err, const struct reason *why);

@@ -152,12 +152,8 @@ void admin_get_status(struct admin_request *r)
 
 void admin_explain_acl(struct admin_request *r)
 {
-    const char *name = admin_query(r, "name"), *host = admin_query(r, "host");
-    struct acl_question q = {.type = acl_type_parse(slice_str(admin_query(r, "type"))),
-                             .operation = acl_operation_parse(slice_str(admin_query(r, "operation"))),
-                             .name = slice_str(name ? name : ACL_CLUSTER_NAME),
-                             .principal = slice_str(admin_query(r, "principal")),
-                             .host = slice_str(host ? host : "127.0.0.1")};
+    struct slice type, operation;
+    struct acl_question q = {0};
     const struct reserved_row *row;
     struct acl_explanation e;
     struct buf words;
@@ -165,6 +161,16 @@ void admin_explain_acl(struct admin_request *r)
 
     if (!admin_needs(r, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME)))
         return;
+    if (!admin_query(r, "type", &type) || !admin_query(r, "operation", &operation) ||
+        !admin_query(r, "name", &q.name) || !admin_query(r, "principal", &q.principal) ||
+        !admin_query(r, "host", &q.host))
+        return;
+    q.type = acl_type_parse(type);
+    q.operation = acl_operation_parse(operation);
+    if (slice_is_null(q.name))
+        q.name = slice_str(ACL_CLUSTER_NAME);
+    if (slice_is_null(q.host))
+        q.host = slice_str("127.0.0.1");
     if (q.type <= ACL_TYPE_ANY || q.operation <= ACL_ALL || slice_is_null(q.principal)) {
         admin_refuse(r, 400, "principal, type, operation, name and host (default 127.0.0.1) are the question");
         return;

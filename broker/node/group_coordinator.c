@@ -175,7 +175,7 @@ enum err group_coordinator_find(struct node *n, struct slice group, struct group
 
     *t = NULL;
     *partition = -1;
-    if (group.n == 0)
+    if (group.n == 0 || slice_has_nul(group)) /* ids are kept as C strings */
         return ERR_INVALID_GROUP_ID;
     if (!g || !topic)
         return ERR_COORDINATOR_NOT_AVAILABLE;

@@ -31,6 +31,8 @@ void node_handle_join_group(struct request *r)
     int32_t partition;
     enum err err = group_coordinator_find(n, req->group_id, &t, &partition);
 
+    if (!err && slice_has_nul(req->group_instance_id))
+        err = ERR_INVALID_REQUEST;
     if (err) {
         join_group_response_init(&resp);
         resp.error_code = err_kafka(err);

@@ -82,6 +82,8 @@ static enum err table_of(struct coordinators *c, struct slice id, struct txn_tab
     const struct image_topic *t = image_topic(&c->node->image, slice_str(TXN_TOPIC));
 
     *out = NULL;
+    if (slice_has_nul(id)) /* ids are kept as C strings */
+        return ERR_INVALID_REQUEST;
     if (!t)
         return ERR_COORDINATOR_NOT_AVAILABLE;
     *partition = coordinator_partition(id, t->partition_count);
