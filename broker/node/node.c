@@ -34,6 +34,8 @@ static const struct setting_row rows[] = {
     {"group.max.size", SETTING_INT, "2147483647", 1, INT32_MAX, "members of a group"},
     {"transaction.max.timeout.ms", SETTING_INT, "900000", 1, INT32_MAX, "the longest transaction"},
     {"transactional.id.expiration.ms", SETTING_INT, "604800000", 1, INT32_MAX, "when an unused id is forgotten"},
+    {"castellan.broker.names", SETTING_STRING, "", 0, 0,
+     "common names of the brokers' certificates: who shows another one cannot read the metadata log; empty: all can"},
     TLS_SETTING_ROWS(""),
     {0},
 };
@@ -51,8 +53,6 @@ int64_t node_wall_ms(struct node *n)
 struct partition *node_partition_named(struct node *n, struct slice topic, int32_t index)
 {
     const struct image_topic *t = image_topic(&n->image, topic);
-    if (slice_eq_str(topic, n->metadata.topic) && index == 0)
-        return &n->metadata;
     return t ? node_partition(n, &t->id, index) : NULL;
 }
 
@@ -232,6 +232,7 @@ static enum err node_start(struct node *n, const char *path, struct reason *why)
     n->env->random(n->env, n->incarnation.b, sizeof n->incarnation.b);
     image_init(&n->image);
     map_init(&n->partitions);
+    map_init(&n->verified);
     if ((err = node_configure(n, path, why)) || (err = loop_new(&n->loop, n->env, why)) ||
         (err = loop_on_signal(n->loop, SIGTERM, on_stop_signal, n)) ||
         (err = loop_on_signal(n->loop, SIGINT, on_stop_signal, n)) || (err = node_open_tls(n, why)) ||
@@ -275,6 +276,7 @@ static int node_stop(struct node *n)
         status = 1;
     }
     map_free(&n->partitions, free_partition_shell);
+    map_free(&n->verified, free);
     controller_free(&n->controller);
     image_free(&n->image);
     listener_free(n->listener);
