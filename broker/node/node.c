@@ -19,6 +19,10 @@ static const struct setting_row rows[] = {
     {"controller.quorum.voters", SETTING_LIST, NULL, 0, 0, "id@host:port of every node"},
     {"listeners", SETTING_STRING, NULL, 0, 0, "SSL://host:port"},
     {"log.dirs", SETTING_STRING, NULL, 0, 0, "the folder of the logs"},
+    {"log.retention.check.interval.ms", SETTING_INT, "300000", 1, INT64_MAX / 2,
+     "how often segments past retention.ms or retention.bytes are looked for"},
+    {"log.initial.task.delay.ms", SETTING_INT, "30000", 0, INT64_MAX / 2,
+     "how long after the start for the first time"},
     {"num.partitions", SETTING_INT, "1", 1, PARTITIONS_PER_TOPIC_MAX, "partitions of a topic that names no number"},
     {"default.replication.factor", SETTING_INT, "1", 1, 1, "replicas of a topic that names no number"},
     {"auto.create.topics.enable", SETTING_BOOL, "true", 0, 0, "make unknown topics when a client asks for them"},
@@ -195,6 +199,10 @@ static void on_tick(void *arg)
     if (n->id == n->controller_id)
         controller_work(n);
     log_dir_tick(n->dir, node_wall_ms(n), NODE_CLEAN_BUDGET_BYTES);
+    if (loop_now_ms(n->loop) >= n->retention_due_ms) {
+        log_dir_retain(n->dir, node_wall_ms(n));
+        n->retention_due_ms = loop_now_ms(n->loop) + settings_int(n->settings, "log.retention.check.interval.ms");
+    }
     coordinators_tick(n);
     loop_timer_start(&n->tick, NODE_TICK_MS);
 }
@@ -210,6 +218,7 @@ static void check_ready(void *arg)
         return;
     }
     n->serving = true;
+    n->retention_due_ms = loop_now_ms(n->loop) + settings_int(n->settings, "log.initial.task.delay.ms");
     log_info("broker %d serves on %s:%u", (int)n->id, n->listen.host, n->listen.port);
     ready_notify();
     loop_timer_init(&n->tick, n->loop, on_tick, n);

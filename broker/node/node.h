@@ -80,6 +80,7 @@ struct node {
     int64_t producer_id_next, producer_id_end; /* the block allocated to this broker */
     struct map verified;                       /* txn_verify.c: 8 bytes of producer id -> struct verified_producer */
 
+    int64_t retention_due_ms; /* when retention is applied next; checked in each tick */
     struct loop_timer tick, heartbeat, metadata_retry, wake;
     struct fetch_wait *woken; /* fetches whose partitions got records in this round of events */
     bool metadata_fetching;
