@@ -146,11 +146,11 @@ static bool set_serial(X509 *cert)
 }
 
 /* An unsigned certificate with names, times and key. Negative days: a year of validity that ended so long ago. */
-static X509 *make_cert(EVP_PKEY *key, const char *common_name, const char *organization, int days)
+static X509 *make_cert(EVP_PKEY *key, const char *common_name, const char *organization, int days, int backdate_s)
 {
     X509 *cert = X509_new();
     time_t now = time(NULL);
-    time_t from = days < 0 ? now - (time_t)(365 - days) * DAY_S : now - CERTS_BACKDATE_S;
+    time_t from = days < 0 ? now - (time_t)(365 - days) * DAY_S : now - backdate_s;
     time_t until = now + (time_t)days * DAY_S;
     X509_NAME *name = cert ? X509_get_subject_name(cert) : NULL;
 
@@ -165,7 +165,7 @@ static X509 *make_cert(EVP_PKEY *key, const char *common_name, const char *organ
 enum err certs_make_ca(const char *dir, const char *name, const char *common_name, int days, struct reason *why)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = key ? make_cert(key, common_name, NULL, days ? days : CERTS_CA_DAYS_DEFAULT) : NULL;
+    X509 *cert = key ? make_cert(key, common_name, NULL, days ? days : CERTS_CA_DAYS_DEFAULT, CERTS_BACKDATE_S) : NULL;
     enum err err = ERR_OK;
 
     if (!cert || X509_set_issuer_name(cert, X509_get_subject_name(cert)) != 1 ||
@@ -233,7 +233,7 @@ enum err certs_issue(const char *ca_dir, const char *ca_name, const char *dir, c
         goto out;
     key = EVP_EC_gen("P-256");
     cert = key ? make_cert(key, request->common_name, request->organization,
-                           request->days ? request->days : CERTS_DAYS_DEFAULT)
+                           request->days ? request->days : CERTS_DAYS_DEFAULT, request->server ? CERTS_BACKDATE_S : 0)
                : NULL;
     if (!cert || X509_set_issuer_name(cert, X509_get_subject_name(ca)) != 1 ||
         !add_leaf_extensions(cert, ca, request, &sans) || !X509_sign(cert, ca_key, EVP_sha256()))

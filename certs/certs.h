@@ -15,7 +15,8 @@
 enum {
     CERTS_CA_DAYS_DEFAULT = 3650,
     CERTS_DAYS_DEFAULT = 825,
-    CERTS_BACKDATE_S = 3600, /* so that a clock somewhat behind accepts a fresh certificate */
+    CERTS_BACKDATE_S = 3600, /* of CAs and servers, so that a clock somewhat behind accepts a fresh certificate; a
+                                client's begins at once, or it would count as older than its user's deletion */
     CERTS_SANS_MAX = 64,
 };
 

@@ -53,9 +53,11 @@ static void put_cluster(struct config *c, const char *role, const char *prefix, 
 
 static void put_broker(struct config *c, int id, const char *cluster_id)
 {
-    char voters[32 * LAYOUT_BROKERS_MAX];
-    int at = 0;
+    char voters[32 * LAYOUT_BROKERS_MAX], names[16 * LAYOUT_BROKERS_MAX];
+    int at = 0, names_at = 0;
 
+    for (int i = 0; i < c->l->brokers; i++)
+        names_at += snprintf(names + names_at, sizeof names - (size_t)names_at, "%sbroker-%d", i ? "," : "", i + 1);
     for (int i = 0; i < c->l->brokers; i++)
         at += snprintf(voters + at, sizeof voters - (size_t)at, "%s%d@127.0.0.1:%d", i ? "," : "", i + 1,
                        c->l->port_broker + i);
@@ -70,6 +72,7 @@ static void put_broker(struct config *c, int id, const char *cluster_id)
     put(c, "ssl.truststore.type", "PEM");
     put(c, "ssl.truststore.location", "%s/secrets/cluster-ca.pem", c->l->data);
     put(c, "ssl.client.auth", "required");
+    put(c, "castellan.broker.names", "%s", names);
     put(c, "num.partitions", "3");
     put(c, "offsets.topic.num.partitions", "12");
     put(c, "transaction.state.log.num.partitions", "12");

@@ -75,6 +75,9 @@ enum err session_http_peer(struct session *s, struct http_peer *peer, const char
                            const json_t *body, json_t **answer) MUST_CHECK;
 void http_peer_free(struct http_peer *peer);
 void session_put_escaped(struct buf *out, const char *text); /* percent-encoded */
+/* The bytes that a word of the command line names: itself or, with --encoded, percent-decoded as in the admin API's
+ * paths. They live as long as the session. */
+enum err session_bytes(struct session *s, const char *text, struct slice *out) MUST_CHECK;
 /* FIRST NAME REST, the name escaped (or NULL). */
 void session_put_path(struct buf *out, const char *first, const char *name, const char *rest);
 void http_free(struct http *h);

@@ -3,6 +3,7 @@
  * the client properties, and trusting the CA named there. Redirects are not followed: a password goes to the server
  * that was named and nowhere else. */
 #include "cli/session.h"
+#include "core/base/percent.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -268,11 +269,22 @@ void session_put_path(struct buf *out, const char *first, const char *name, cons
 
 void session_put_escaped(struct buf *out, const char *text)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    percent_encode(out, slice_str(text));
+}
 
-    for (; *text; text++)
-        if (strchr(plain, *text))
-            buf_u8(out, (uint8_t)*text);
-        else
-            buf_printf(out, "%%%02X", (unsigned)(uint8_t)*text);
+enum err session_bytes(struct session *s, const char *text, struct slice *out)
+{
+    uint8_t *p;
+    size_t n;
+
+    *out = slice_str(text);
+    if (!session_flag(s, "encoded"))
+        return ERR_OK;
+    p = arena_alloc(&s->arena, out->n + 1);
+    if (!p)
+        return session_fail(s, ERR_NO_MEMORY, "no memory");
+    if (!percent_decode(*out, p, &n))
+        return session_wrong_usage(s, "--encoded: in \"%s\" a %% is not followed by two hexadecimal digits", text);
+    *out = slice_of(p, n);
+    return ERR_OK;
 }

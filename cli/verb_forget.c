@@ -5,6 +5,7 @@
  * gives it out once. It is therefore always written to a file, and when that fails printed, before anything else. */
 #include "cli/session.h"
 #include "core/base/fs.h"
+#include "core/base/percent.h"
 #include "crypto/policy.h"
 #include "crypto/receipt.h"
 
@@ -30,13 +31,13 @@ static struct slice option_or(const struct session *s, const char *name, const c
     return slice_str(value ? value : fallback);
 }
 
-static enum err subject_path(struct session *s, struct buf *path)
+static enum err subject_path(struct session *s, struct slice id, struct buf *path)
 {
     static const char *const names[] = {"class", "tenant"};
     char separator = '?';
 
     buf_put_str(path, "/v1/subjects/");
-    session_put_escaped(path, s->words[0]);
+    percent_encode(path, id);
     for (size_t i = 0; i < 2; i++) {
         if (!session_option(s, names[i]))
             continue;
@@ -74,7 +75,7 @@ static enum err tell_forgotten(struct session *s, const json_t *bundle, const ch
 }
 
 /* Only a receipt that holds, for this very person, is a success. */
-static enum err check_answer(struct session *s, const json_t *bundle)
+static enum err check_answer(struct session *s, struct slice id, const json_t *bundle)
 {
     struct receipt_report report;
     struct reason why = {0};
@@ -85,7 +86,7 @@ static enum err check_answer(struct session *s, const json_t *bundle)
     err = bundle ? receipt_canonical(bundle, &text) : reason_set(&why, ERR_MALFORMED, "the answer is empty");
     if (!err)
         err = receipt_verify(buf_slice(&text), SLICE_NULL, option_or(s, "tenant", POLICY_TENANT_DEFAULT),
-                             option_or(s, "class", POLICY_CLASS_DEFAULT), slice_str(s->words[0]), &report, &why);
+                             option_or(s, "class", POLICY_CLASS_DEFAULT), id, &report, &why);
     buf_free(&text);
     return err ? session_fail(s, err, "%s is not shown to be forgotten: what came back is no receipt for it: %s",
                               s->words[0], why.text)
@@ -97,17 +98,20 @@ static enum err run_forget(struct session *s)
     char by_number[64];
     const char *file = session_option(s, "receipt");
     json_t *bundle = NULL;
+    struct slice id;
     struct buf path;
-    enum err err;
+    enum err err = session_bytes(s, s->words[0], &id);
 
+    if (err)
+        return err;
     buf_init(&path, 0);
-    err = subject_path(s, &path);
+    err = subject_path(s, id, &path);
     if (!err)
         err = session_http(s, SESSION_ADMIN, "DELETE", buf_cstr(&path), NULL, &bundle);
     buf_free(&path);
     if (err)
         return err;
-    err = check_answer(s, bundle);
+    err = check_answer(s, id, bundle);
     if (err) {
         json_decref(bundle);
         return err;
@@ -168,16 +172,18 @@ static enum err run_verify(struct session *s)
 {
     struct receipt_report report;
     struct buf bundle, key;
-    const char *id = session_option(s, "id");
+    struct slice id = SLICE_NULL;
     enum err err = read_file(s, s->words[0], &bundle);
 
     buf_init(&key, 0);
+    if (!err && session_option(s, "id"))
+        err = session_bytes(s, session_option(s, "id"), &id);
     if (!err)
         err = read_file(s, session_option(s, "key"), &key);
     if (!err)
         err = receipt_verify(buf_slice(&bundle), session_option(s, "key") ? buf_slice(&key) : SLICE_NULL,
                              option_or(s, "tenant", POLICY_TENANT_DEFAULT), option_or(s, "class", POLICY_CLASS_DEFAULT),
-                             slice_str(id), &report, &s->why);
+                             id, &report, &s->why);
     buf_free(&bundle);
     buf_free(&key);
     return err ? err : tell_verified(s, &report);
@@ -228,13 +234,14 @@ static const struct arg_option forget_options[] = {
     {"receipt", "FILE", "where the receipt goes (default: receipt-N.json)"},
     {"class", "NAME", "kind of data subject (default: default)"},
     {"tenant", "NAME", "whose person it is (default: default)"},
+    {"encoded", NULL, "ID is percent-encoded, as in the admin API's paths: names any bytes"},
     {0},
 };
 
 const struct verb verb_forget = {
     .name = "forget",
     .summary = "make a person's data unreadable, for ever",
-    .usage = "ID [--receipt FILE]",
+    .usage = "ID [--receipt FILE] [--encoded]",
     .options = forget_options,
     .run = forget_main,
 };
@@ -242,6 +249,7 @@ const struct verb verb_forget = {
 static const struct arg_option receipt_options[] = {
     {"key", "FILE", "verify: the signer's public key (DATA/keyd/receipt-signing.pub)"},
     {"id", "ID", "verify: the person it must be about"},
+    {"encoded", NULL, "verify: the ID is percent-encoded, as in the admin API's paths"},
     {"class", "NAME", "verify: kind of data subject (default: default)"},
     {"tenant", "NAME", "verify: whose person it is (default: default)"},
     {0},

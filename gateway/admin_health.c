@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What is ready and what is not: this gateway (cluster behind, tables, listeners), the key process, the registry. The
- * answer is for everybody, so the processes asked for it are asked at most every ADMIN_PROBE_MS, by one thread at a
+ * What is ready and what is not: this gateway (tables, listeners), the cluster behind, the key process, the registry.
+ * The answer is for everybody, so the processes asked for it are asked at most every ADMIN_PROBE_MS, by one thread at a
  * time; the others wait for its result. */
 #include "core/base/env.h"
 #include "gateway/admin_request.h"
+#include "gateway/node_watch.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -132,14 +133,49 @@ static json_t *part_json(const struct part *p)
     return o;
 }
 
+/* The cluster behind is ready when the gateway can do its own work with it; what else is wrong is in the detail. */
+static void judge_cluster(struct gateway *g, struct part *part)
+{
+    struct cluster_report *report = malloc(sizeof *report);
+    struct report_problem *problems = calloc(REPORT_PROBLEMS_MAX, sizeof *problems);
+    int n;
+
+    *part = (struct part){.ready = false};
+    if (!report || !problems) {
+        set_part(part, false, "no memory");
+    } else {
+        node_watch_report(g->watch, report);
+        n = cluster_report_problems(report, env_mono_ms(env_system()), problems);
+        part->ready = true;
+        cluster_report_summary(report, part->detail, sizeof part->detail);
+        for (int i = 0; i < n && part->ready; i++)
+            if (problems[i].stops_serving)
+                set_part(part, false, problems[i].text);
+    }
+    free(report);
+    free(problems);
+}
+
+static bool put_part(json_t *parts, json_t *reasons, const char *name, const struct part *p)
+{
+    char text[sizeof p->detail + 32];
+
+    json_object_set_new(parts, name, part_json(p));
+    snprintf(text, sizeof text, "%s: %s", name, *p->detail ? p->detail : "not ready");
+    if (!p->ready)
+        json_array_append_new(reasons, json_string(text));
+    return p->ready;
+}
+
 json_t *admin_health_report(struct admin_health *h, bool *ready)
 {
-    struct part own = {.ready = true}, keyd, registry;
+    struct part own = {.ready = true}, cluster, keyd, registry;
     struct reason why = {0};
-    json_t *parts = json_object(), *report = json_object();
+    json_t *parts = json_object(), *reasons = json_array(), *report = json_object();
 
     if (!gateway_is_ready(h->gateway, &why))
         set_part(&own, false, why.text);
+    judge_cluster(h->gateway, &cluster);
     pthread_mutex_lock(&h->lock);
     if (h->probed_ms == INT64_MIN || env_mono_ms(env_system()) - h->probed_ms >= ADMIN_PROBE_MS) {
         probe_keyd(h);
@@ -149,13 +185,14 @@ json_t *admin_health_report(struct admin_health *h, bool *ready)
     keyd = h->keyd;
     registry = h->registry;
     pthread_mutex_unlock(&h->lock);
-    *ready = own.ready && (!h->gateway->keyd_socket || keyd.ready) && (!h->registry_url || registry.ready);
-    json_object_set_new(parts, "gateway", part_json(&own));
+    *ready = put_part(parts, reasons, "gateway", &own);
+    *ready = put_part(parts, reasons, "cluster", &cluster) && *ready;
     if (h->gateway->keyd_socket)
-        json_object_set_new(parts, "keyd", part_json(&keyd));
+        *ready = put_part(parts, reasons, "keyd", &keyd) && *ready;
     if (h->registry_url)
-        json_object_set_new(parts, "registry", part_json(&registry));
+        *ready = put_part(parts, reasons, "registry", &registry) && *ready;
     json_object_set_new(report, "ready", json_boolean(*ready));
+    json_object_set_new(report, "reasons", reasons);
     json_object_set_new(report, "parts", parts);
     return report;
 }

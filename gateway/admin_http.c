@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The HTTPS server of the admin interface: sockets, TLS and requests with libmicrohttpd, a thread for each connection.
- * A request from an address that guessed wrong waits suspended: before its password is looked at, and before a wrong
- * one is told (door.h); a timer thread resumes it.
+ * A request from an address that guessed wrong waits on its connection's thread: before its password is looked at, and
+ * before a wrong one is told (door.h). libmicrohttpd cannot suspend a connection that has a thread of its own; one
+ * address cannot take all connections with such waits (ADMIN_CONNECTIONS_PER_ADDRESS_MAX).
  *
  * A request, happy path: headers -> body in pieces (kept up to ADMIN_BODY_MAX) -> a view of the newest users and rules
  * -> who is asking -> the route answers -> the bytes are given to the server. A body that is too large is read to its
  * end and refused; what a client never finishes ends with its idle connection. */
 #include "gateway/admin_http.h"
 #include "core/base/fs.h"
-#include "core/base/later.h"
+#include "core/base/env.h"
 #include "core/base/log.h"
+#include "core/base/percent.h"
 #include "gateway/admin_request.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
+#include <time.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -26,7 +30,9 @@ struct admin_http {
     struct gateway *gateway;
     struct admin_auth *auth;
     struct admin_health *health;
-    struct later *later;
+    pthread_mutex_t lock; /* the two below */
+    pthread_cond_t stop_asked;
+    bool stopping;
     struct buf pem; /* key and chain, NUL-terminated */
     struct MHD_Daemon *daemons[SOCKETS_MAX];
     char addresses[SOCKETS_MAX][ADDRESS_MAX];
@@ -36,24 +42,57 @@ struct admin_http {
 
 struct exchange { /* what a connection's current request has so far */
     struct buf body;
-    bool too_large, answered;
-    bool waited; /* its turn to be judged has come */
-    bool failed; /* its credentials are wrong: the next call says so */
-    int64_t waited_ms;
-    struct later_item later;
+    const char *uri; /* where the request line says it, until the headers are there */
+    size_t uri_n;
+    bool started, too_large, uri_is_cut, answered;
 };
 
 /* ---- A request ---- */
 
-const char *admin_query(const struct admin_request *r, const char *key)
+/* The server hands out what was sent: decoded, a name would be a C string and end at its first %00. */
+static size_t leave_encoded(void *ctx, struct MHD_Connection *c, char *text)
 {
-    return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, key);
+    (void)ctx;
+    (void)c;
+    return strlen(text);
+}
+
+bool admin_decode(struct arena *a, const char *text, struct slice *out)
+{
+    uint8_t *p = arena_alloc(a, strlen(text) + 1);
+    size_t n;
+
+    if (!p || !percent_decode(slice_str(text), p, &n))
+        return false;
+    *out = slice_of(p, n);
+    return true;
+}
+
+bool admin_query(struct admin_request *r, const char *key, struct slice *out)
+{
+    const char *sent = MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, key);
+
+    *out = SLICE_NULL;
+    if (!sent || admin_decode(&r->arena, sent, out))
+        return true;
+    admin_refuse(r, 400, "%s is not percent-encoded as it should be: each %% is followed by two hexadecimal digits",
+                 key);
+    return false;
 }
 
 bool admin_query_true(const struct admin_request *r, const char *key)
 {
-    const char *v = admin_query(r, key);
+    const char *v = MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, key);
     return v && strcmp(v, "true") == 0;
+}
+
+const char *admin_name_text(struct admin_request *r)
+{
+    const char *text = slice_has_nul(r->name) ? NULL : arena_strdup(&r->arena, r->name);
+
+    if (!text)
+        admin_refuse(r, slice_has_nul(r->name) ? 400 : 500, "this name must not have a NUL byte (%%00) in it");
+    return text;
 }
 
 static void client_address(struct MHD_Connection *c, char text[INET6_ADDRSTRLEN])
@@ -97,15 +136,16 @@ static enum MHD_Result send_answer(struct admin_http *a, struct admin_request *r
     return result;
 }
 
-static void resume(void *connection)
+/* On the connection's own thread, which serves nobody else; ends early when the interface stops. */
+static void wait_ms(struct admin_http *a, int64_t ms)
 {
-    MHD_resume_connection(connection);
-}
+    int64_t until_ms = env_mono_ms(env_system()) + ms;
+    struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
 
-static void let_wait(struct admin_http *a, struct exchange *x, struct MHD_Connection *c, int64_t ms)
-{
-    MHD_suspend_connection(c);
-    later_add(a->later, &x->later, ms, resume, c);
+    pthread_mutex_lock(&a->lock);
+    while (ms > 0 && !a->stopping && pthread_cond_timedwait(&a->stop_asked, &a->lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&a->lock);
 }
 
 /* A connection's own: the mark of the header that was good on it last. NULL: no memory. */
@@ -153,36 +193,27 @@ static bool identify(struct admin_http *a, struct admin_request *r, const char *
     return false;
 }
 
-/* True: the connection waits, and comes back. Judges the header, if there is one, when the address's turn has come. */
-static bool judge(struct admin_http *a, struct exchange *x, struct admin_request *r, const char *header)
+/* Judges the header, if there is one, when the address's turn has come, and returns when the outcome may be told. */
+static void judge(struct admin_http *a, struct admin_request *r, const char *header)
 {
     struct address_group from = address_group_of_text(r->host);
     struct door *door = &a->gateway->door;
     uint64_t *mark = mark_of(r->connection);
-    int64_t delay_ms;
+    int64_t waited_ms = 0;
 
-    if (!header || !r->view || x->failed)
-        return false;
-    if (!x->waited && !(mark && *mark == admin_header_mark(a->auth, header))) {
-        x->waited = true;
-        x->waited_ms = door_before(door, &from);
-        if (x->waited_ms > 0) {
-            let_wait(a, x, r->connection, x->waited_ms);
-            return true;
-        }
-    }
+    if (!header || !r->view)
+        return;
+    if (!mark || *mark != admin_header_mark(a->auth, header))
+        waited_ms = door_before(door, &from);
+    wait_ms(a, waited_ms);
     if (identify(a, r, header)) {
         if (mark)
             *mark = admin_header_mark(a->auth, header);
-        return false;
+        return;
     }
     buf_clear(&r->principal);
-    x->failed = true;
     gateway_audit_login(a->gateway->audit, SLICE_NULL, slice_str(r->host), "admin interface", "wrong_credentials");
-    delay_ms = door_failed(door, &from, x->waited_ms);
-    if (delay_ms > 0)
-        let_wait(a, x, r->connection, delay_ms);
-    return delay_ms > 0;
+    wait_ms(a, door_failed(door, &from, waited_ms));
 }
 
 static enum MHD_Result serve(struct admin_http *a, struct exchange *x, struct MHD_Connection *c, const char *method,
@@ -200,23 +231,41 @@ static enum MHD_Result serve(struct admin_http *a, struct exchange *x, struct MH
                               .status = 500,
                               .content_type = "application/json"};
     const char *header = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
-    enum MHD_Result result = MHD_YES;
+    enum MHD_Result result;
 
+    x->answered = true;
     client_address(c, host);
+    arena_init(&r.arena, 0);
     buf_init(&r.principal, 0);
     buf_init(&r.out, 0);
     r.view = knowledge_view(a->gateway->knowledge);
-    x->answered = !judge(a, x, &r, header);
-    if (x->answered && x->too_large)
+    judge(a, &r, header);
+    if (x->too_large)
         admin_refuse(&r, 413, "the body is larger than %d bytes", ADMIN_BODY_MAX);
-    else if (x->answered)
+    else if (x->uri_is_cut)
+        admin_refuse(&r, 400, "the path has a NUL byte in it, which is written %%00");
+    else
         admin_route(&r);
-    if (x->answered)
-        result = send_answer(a, &r, c);
+    result = send_answer(a, &r, c);
     view_free(r.view);
     buf_free(&r.principal);
     buf_free(&r.out);
+    arena_free(&r.arena);
     return result;
+}
+
+static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *c)
+{
+    struct exchange *x = calloc(1, sizeof *x);
+
+    (void)ctx;
+    (void)c;
+    if (!x)
+        return NULL;
+    buf_init(&x->body, ADMIN_BODY_MAX);
+    x->uri = uri;
+    x->uri_n = strlen(uri);
+    return x;
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
@@ -224,13 +273,12 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
 {
     struct exchange *x = *state;
 
-    (void)version;
-    if (!x) { /* the first call comes with the headers alone */
-        x = calloc(1, sizeof *x);
-        if (!x)
-            return MHD_NO;
-        buf_init(&x->body, ADMIN_BODY_MAX);
-        *state = x;
+    if (!x)
+        return MHD_NO;
+    if (!x->started) { /* the first call comes with the headers alone */
+        x->started = true;
+        x->uri_is_cut = percent_uri_is_cut(x->uri, x->uri_n, version);
+        x->uri = NULL;
         return MHD_YES;
     }
     if (*upload_n) {
@@ -295,6 +343,7 @@ static enum err serve_socket(struct admin_http *a, int fd, const struct addrinfo
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_PER_IP_CONNECTION_LIMIT, ADMIN_CONNECTIONS_PER_ADDRESS_MAX, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_IDLE_SECONDS, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, ADMIN_HEAD_MAX, NULL},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, buf_cstr(&a->pem)},
@@ -307,11 +356,12 @@ static enum err serve_socket(struct admin_http *a, int fd, const struct addrinfo
         host[0] = 0;
     snprintf(a->addresses[a->n], ADDRESS_MAX, ai->ai_family == AF_INET6 ? "https://[%s]:%u" : "https://%s:%u", host,
              port);
-    a->daemons[a->n] =
-        MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS |
-                             MHD_ALLOW_SUSPEND_RESUME | (ai->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
-                         0, NULL, NULL, on_request, a, MHD_OPTION_NOTIFY_COMPLETED, on_completed, a,
-                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, a, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    a->daemons[a->n] = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS |
+                                             (ai->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
+                                         0, NULL, NULL, on_request, a, MHD_OPTION_NOTIFY_COMPLETED, on_completed, a,
+                                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, a, MHD_OPTION_URI_LOG_CALLBACK,
+                                         on_uri, a, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, a, MHD_OPTION_ARRAY,
+                                         options, MHD_OPTION_END);
     if (!a->daemons[a->n]) {
         close(fd);
         return reason_set(why, ERR_TLS, "%s: cannot serve (wrong key or certificate in ssl.keystore.location?)",
@@ -380,10 +430,20 @@ static enum err configure(struct admin_http *a, struct host_port *hp, struct rea
     if (err)
         return err;
     a->auth = admin_auth_new();
-    a->later = later_start();
-    if (!a->auth || !a->later)
+    if (!a->auth)
         return reason_set(why, ERR_NO_MEMORY, "no memory for the admin interface");
     return admin_health_new(&a->health, a->gateway, why);
+}
+
+static void init_waiting(struct admin_http *a)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&a->stop_asked, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 enum err admin_http_start(struct admin_http **out, struct gateway *g, struct reason *why)
@@ -399,6 +459,7 @@ enum err admin_http_start(struct admin_http **out, struct gateway *g, struct rea
     if (!a)
         return reason_set(why, ERR_NO_MEMORY, "no memory for the admin interface");
     a->gateway = g;
+    init_waiting(a);
     buf_init(&a->pem, PEM_MAX);
     for (int i = 1; i < STATUS_CLASSES; i++) {
         char labels[32];
@@ -423,13 +484,17 @@ void admin_http_stop(struct admin_http *a)
 {
     if (!a)
         return;
-    later_flush(a->later); /* no connection may wait when its server stops */
+    pthread_mutex_lock(&a->lock);
+    a->stopping = true;
+    pthread_cond_broadcast(&a->stop_asked);
+    pthread_mutex_unlock(&a->lock);
     for (int i = 0; i < a->n; i++)
         MHD_stop_daemon(a->daemons[i]);
-    later_stop(a->later);
     admin_auth_free(a->auth);
     admin_health_free(a->health);
     buf_wipe_free(&a->pem);
+    pthread_cond_destroy(&a->stop_asked);
+    pthread_mutex_destroy(&a->lock);
     free(a);
 }
 

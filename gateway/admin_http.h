@@ -19,10 +19,13 @@
  *   PUT    /v1/policies/TOPIC            ALTER on the cluster; {"subject_from", "protect", "erased", and maybe
  *                                        "lineage", "tenant", "class", "suite"}; ?prefixed=true; gives the policy
  *   DELETE /v1/policies/TOPIC            ALTER on the cluster; 204, 404
- *   DELETE /v1/subjects/ID               DELETE on DATA_SUBJECT ID: forget; gives the receipt's bundle; ?tenant=&class=
- *   PUT    /v1/subjects/ID               ALTER on DATA_SUBJECT ID: reopen
- *   PUT    /v1/holds/ID, DELETE          ALTER on DATA_SUBJECT ID: legal hold, and its end
+ *   DELETE /v1/subjects/ID               DELETE on the data subject: forget; gives the receipt's bundle
+ *   PUT    /v1/subjects/ID               ALTER on the data subject: reopen
+ *   PUT    /v1/holds/ID, DELETE          ALTER on the data subject: legal hold, and its end
  *   GET    /v1/receipts/N                ALTER on the cluster; the bundle
+ *
+ * A data subject is ID with ?tenant=&class= (both "default" when absent); rights on it: gateway/subject_name.h. Names
+ * in paths and queries are bytes, percent-encoded; where a name must be text, %00 in it is 400.
  *
  * Under /v1 and for the page: Basic with the gateway's users. Errors are {"error_code": status, "message"}.
  *

@@ -25,10 +25,15 @@ static const struct policy *find(const struct admin_request *r, bool prefixed)
 
     for (size_t i = 0; i < policy_set_count(s); i++) {
         const struct policy *p = policy_set_at(s, i);
-        if (p && p->prefixed == prefixed && strcmp(p->topic, r->name) == 0)
+        if (p && p->prefixed == prefixed && slice_eq_str(r->name, p->topic))
             return p;
     }
     return NULL;
+}
+
+static void no_policy(struct admin_request *r, bool prefixed)
+{
+    admin_refuse(r, 404, "there is no %spolicy for %.*s", prefixed ? "prefixed " : "", SLICE_FMT(r->name));
 }
 
 void admin_get_policies(struct admin_request *r)
@@ -37,14 +42,14 @@ void admin_get_policies(struct admin_request *r)
     const struct policy *one;
     json_t *list, *all;
 
-    if (!admin_needs(r, ACL_CLUSTER, ACL_DESCRIBE_CONFIGS, slice_str(ACL_CLUSTER_NAME)))
+    if (!admin_name_text(r) || !admin_needs(r, ACL_CLUSTER, ACL_DESCRIBE_CONFIGS, slice_str(ACL_CLUSTER_NAME)))
         return;
-    if (*r->name) {
+    if (r->name.n) {
         one = find(r, prefixed);
         if (one)
             admin_give(r, 200, policy_json(one));
         else
-            admin_refuse(r, 404, "there is no %spolicy for %s", prefixed ? "prefixed " : "", r->name);
+            no_policy(r, prefixed);
         return;
     }
     list = json_array();
@@ -93,7 +98,7 @@ static enum err change_and_wait(struct admin_request *r, const struct policy *po
 {
     struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER, .audit = r->gateway->audit};
     struct knowledge_change change = {.policies_n = 1};
-    __typeof__(*change.policies) one = {policy, slice_str(r->name), prefixed};
+    __typeof__(*change.policies) one = {policy, r->name, prefixed};
     enum err err;
 
     change.policies = &one;
@@ -117,11 +122,11 @@ static const char *text(json_t *o, const char *key)
     return json_string_value(json_object_get(o, key));
 }
 
-static enum err read_policy(struct admin_request *r, json_t *o, bool prefixed, struct policy **out, struct reason *why)
+static enum err read_policy(const char *topic, json_t *o, bool prefixed, struct policy **out, struct reason *why)
 {
     static const char *const known[] = {"subject_from", "protect", "erased",  "lineage", "tenant",
                                         "class",        "suite",   "version", "topic",   "pattern"};
-    struct policy_words words = {.topic = r->name,
+    struct policy_words words = {.topic = topic,
                                  .prefixed = prefixed,
                                  .subject_from = text(o, "subject_from"),
                                  .protect = text(o, "protect"),
@@ -142,8 +147,10 @@ static enum err read_policy(struct admin_request *r, json_t *o, bool prefixed, s
             return reason_set(why, ERR_INVALID_REQUEST, "unknown member \"%s\"", key);
         if (strcmp(key, "version") != 0 && !json_is_string(value))
             return reason_set(why, ERR_INVALID_REQUEST, "\"%s\" must be a text", key);
+        if (slice_has_nul(slice_of(json_string_value(value), json_string_length(value))))
+            return reason_set(why, ERR_INVALID_REQUEST, "\"%s\" must not have a NUL character in it", key);
     }
-    if (text(o, "topic") && strcmp(text(o, "topic"), r->name) != 0)
+    if (text(o, "topic") && strcmp(text(o, "topic"), topic) != 0)
         return reason_set(why, ERR_INVALID_REQUEST, "the body names another topic than the path");
     return policy_new(out, &words, why);
 }
@@ -151,19 +158,20 @@ static enum err read_policy(struct admin_request *r, json_t *o, bool prefixed, s
 void admin_put_policy(struct admin_request *r)
 {
     bool prefixed = admin_query_true(r, "prefixed");
+    const char *topic = admin_name_text(r);
     struct policy *policy = NULL;
     struct reason why = {0};
     enum err err;
     json_t *o;
 
-    if (!admin_needs(r, ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME)))
+    if (!topic || !admin_needs(r, ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME)))
         return;
     o = acl_json_read(r->body, &why);
     if (!o) {
         admin_refuse(r, 400, "the body must be a JSON object: %s", why.text);
         return;
     }
-    err = read_policy(r, o, prefixed, &policy, &why);
+    err = read_policy(topic, o, prefixed, &policy, &why);
     json_decref(o);
     if (err) {
         admin_refuse(r, 422, "%s", why.code ? why.text : err_text(err));
@@ -173,7 +181,7 @@ void admin_put_policy(struct admin_request *r)
     if (err) {
         admin_refuse_err(r, err, &why);
     } else {
-        log_info("%.*s sets the policy of %s%s", SLICE_FMT(buf_slice(&r->principal)), r->name, prefixed ? "*" : "");
+        log_info("%.*s sets the policy of %s%s", SLICE_FMT(buf_slice(&r->principal)), topic, prefixed ? "*" : "");
         admin_give(r, 200, policy_json(policy));
     }
     policy_free(policy);
@@ -185,10 +193,10 @@ void admin_delete_policy(struct admin_request *r)
     struct reason why = {0};
     enum err err;
 
-    if (!admin_needs(r, ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME)))
+    if (!admin_name_text(r) || !admin_needs(r, ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME)))
         return;
     if (!find(r, prefixed)) {
-        admin_refuse(r, 404, "there is no %spolicy for %s", prefixed ? "prefixed " : "", r->name);
+        no_policy(r, prefixed);
         return;
     }
     err = change_and_wait(r, NULL, prefixed, &why);
@@ -196,6 +204,7 @@ void admin_delete_policy(struct admin_request *r)
         admin_refuse_err(r, err, &why);
         return;
     }
-    log_info("%.*s removes the policy of %s%s", SLICE_FMT(buf_slice(&r->principal)), r->name, prefixed ? "*" : "");
+    log_info("%.*s removes the policy of %.*s%s", SLICE_FMT(buf_slice(&r->principal)), SLICE_FMT(r->name),
+             prefixed ? "*" : "");
     r->status = 204;
 }

@@ -2,6 +2,7 @@
 #ifndef CASTELLAN_GATEWAY_ADMIN_REQUEST_H
 #define CASTELLAN_GATEWAY_ADMIN_REQUEST_H
 
+#include "core/base/arena.h"
 #include "gateway/worker.h"
 
 #include <jansson.h>
@@ -10,6 +11,7 @@
  * its connection's own thread and may block. */
 enum {
     ADMIN_CONNECTIONS_MAX = 256,
+    ADMIN_CONNECTIONS_PER_ADDRESS_MAX = 64,
     ADMIN_IDLE_SECONDS = 60,
     ADMIN_HEAD_MAX = 32 * 1024, /* request line and headers */
     ADMIN_BODY_MAX = 64 * 1024,
@@ -21,9 +23,11 @@ struct admin_request {
     struct gateway *gateway;
     struct admin_auth *auth;
     struct admin_health *health;
-    void *connection; /* struct MHD_Connection */
-    const char *method, *path;
-    const char *name; /* what follows the route's path, decoded; "" when nothing does */
+    void *connection;          /* struct MHD_Connection */
+    const char *method, *path; /* the path as it was sent, percent-encoded */
+    const char *route;         /* the path without the name in it: for the log */
+    struct slice name;         /* what follows the route's path, decoded: bytes, NUL too; empty when nothing does */
+    struct arena arena;
     struct slice body;
     struct view *view;    /* NULL: the tables are not read yet */
     struct buf principal; /* "User:alice" */
@@ -35,9 +39,13 @@ struct admin_request {
     struct buf out;
 };
 
-/* A query argument, decoded; NULL when absent. */
-const char *admin_query(const struct admin_request *r, const char *key);
+/* Percent-decoding: every byte may come out, NUL too. False: an escape is broken, or no memory. */
+bool admin_decode(struct arena *a, const char *text, struct slice *out);
+/* A query argument, decoded; null when absent. False: refused with 400, for it does not decode. */
+bool admin_query(struct admin_request *r, const char *key, struct slice *out);
 bool admin_query_true(const struct admin_request *r, const char *key);
+/* The name as a C string. NULL: refused with 400, for that would cut it. */
+const char *admin_name_text(struct admin_request *r);
 /* {"error_code": status, "message": ...} */
 void admin_refuse(struct admin_request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void admin_refuse_err(struct admin_request *r, enum err err, const struct reason *why);
@@ -79,8 +87,9 @@ uint64_t admin_header_mark(const struct admin_auth *a, const char *header);
 struct admin_health;
 enum err admin_health_new(struct admin_health **out, struct gateway *g, struct reason *why) MUST_CHECK;
 void admin_health_free(struct admin_health *h);
-/* {"ready": bool, "parts": {"gateway": {"ready": bool, "detail": "..."}, "keyd": ..., "registry": ...}}; parts that are
- * not configured are absent. The state of other processes is asked at most every ADMIN_PROBE_MS. */
+/* {"ready": bool, "reasons": ["..."], "parts": {"gateway": {"ready": bool, "detail": "..."}, "cluster": ..., "keyd":
+ * ..., "registry": ...}}; parts that are not configured are absent. `reasons` says why it is not ready. It names no
+ * node and no client's topic. The state of other processes is asked at most every ADMIN_PROBE_MS. */
 json_t *admin_health_report(struct admin_health *h, bool *ready);
 enum { ADMIN_PROBE_MS = 500 };
 

@@ -64,8 +64,7 @@ bool admin_needs(struct admin_request *r, enum acl_type type, enum acl_operation
     if (acl_allowed(r->view->acl, &q))
         return true;
     /* without the name: it may be a person's, and logs outlive keys */
-    log_warn("admin: %.*s from %s may not %s %.*s", SLICE_FMT(buf_slice(&r->principal)), r->host, r->method,
-             (int)(r->name - r->path), r->path);
+    log_warn("admin: %.*s from %s may not %s %s", SLICE_FMT(buf_slice(&r->principal)), r->host, r->method, r->route);
     admin_refuse(r, 403, "%.*s needs %s on %s", SLICE_FMT(buf_slice(&r->principal)), acl_operation_name(op),
                  type == ACL_CLUSTER ? "the cluster" : acl_type_name(type));
     return false;
@@ -124,6 +123,7 @@ static const struct route routes[] = {
 };
 enum { ROUTES = sizeof routes / sizeof *routes };
 
+/* `name`: what follows, still encoded. */
 static bool path_fits(const struct route *route, const char *path, const char **name)
 {
     size_t n = strlen(route->path);
@@ -143,13 +143,19 @@ void admin_route(struct admin_request *r)
 {
     const char *method = strcmp(r->method, "HEAD") == 0 ? "GET" : r->method;
     bool found = false;
+    const char *name;
 
     for (size_t i = 0; i < ROUTES; i++) {
-        if (!path_fits(&routes[i], r->path, &r->name))
+        if (!path_fits(&routes[i], r->path, &name))
             continue;
         found = true;
         if (strcmp(routes[i].method, method) != 0)
             continue;
+        r->route = routes[i].path;
+        if (!admin_decode(&r->arena, name, &r->name)) {
+            admin_refuse(r, 400, "the path is not percent-encoded: each %% is followed by two hexadecimal digits");
+            return;
+        }
         if (!routes[i].open && !r->view) {
             admin_refuse(r, 503, "users and rules are not loaded yet");
             return;

@@ -1,26 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What this gateway looks like from outside (DESCRIBE on the cluster), and which rule takes a decision. */
 #include "acl/acl_json.h"
+#include "core/base/env.h"
 #include "gateway/admin_request.h"
+#include "gateway/node_watch.h"
 #include "gateway/session.h"
 
-static json_t *nodes_json(struct cluster *c)
-{
-    json_t *list = json_array();
-    struct cluster_node node;
+#include <stdlib.h>
 
-    for (int i = 0; i < cluster_places(c); i++) {
-        json_t *o;
-        if (!cluster_node_at(c, i, &node))
-            continue;
-        o = json_object();
-        json_object_set_new(o, "id", json_integer(node.id));
-        json_object_set_new(o, "place", json_integer(i));
-        json_object_set_new(o, "host", json_string(node.host));
-        json_object_set_new(o, "port", json_integer(node.port));
-        json_array_append_new(list, o);
+static const char *state_name(enum node_state s)
+{
+    static const char *const names[] = {"unknown", "answers", "silent"};
+    return names[s];
+}
+
+static json_t *node_json(const struct node_report *n, int place, int64_t now_ms)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "id", json_integer(n->id));
+    json_object_set_new(o, "place", json_integer(place));
+    json_object_set_new(o, "host", json_string(n->host));
+    json_object_set_new(o, "port", json_integer(n->port));
+    json_object_set_new(o, "state", json_string(state_name(n->health.state)));
+    json_object_set_new(o, "for_s", json_integer((now_ms - n->health.since_ms) / 1000));
+    if (*n->detail)
+        json_object_set_new(o, "detail", json_string(n->detail));
+    if (n->disk_known) {
+        json_object_set_new(o, "disk_total", json_integer(n->disk_total));
+        json_object_set_new(o, "disk_usable", json_integer(n->disk_usable));
+        json_object_set_new(o, "disk_failed", json_boolean(n->disk_failed));
     }
-    return list;
+    return o;
+}
+
+static json_t *topics_json(const struct cluster_report *r)
+{
+    static const char *const names[] = {"absent", "served", "offline"};
+    json_t *o = json_object();
+
+    for (int i = 0; i < r->topic_count; i++)
+        json_object_set_new(o, r->topics[i].name, json_string(names[r->topics[i].state]));
+    return o;
+}
+
+/* nodes, partitions, state_topics, and problems: one sentence for each thing that is wrong. */
+static void put_cluster(json_t *to, struct gateway *g)
+{
+    struct cluster_report *r = malloc(sizeof *r);
+    struct report_problem *problems = calloc(REPORT_PROBLEMS_MAX, sizeof *problems);
+    json_t *nodes = json_array(), *partitions = json_object(), *said = json_array();
+    int64_t now_ms = env_mono_ms(env_system());
+    int n = 0;
+
+    if (r && problems) {
+        node_watch_report(g->watch, r);
+        n = cluster_report_problems(r, now_ms, problems);
+        for (int i = 0; i < r->node_count; i++)
+            if (r->nodes[i].known)
+                json_array_append_new(nodes, node_json(&r->nodes[i], i, now_ms));
+        json_object_set_new(partitions, "total", json_integer(r->partitions));
+        json_object_set_new(partitions, "offline", json_integer(r->offline));
+        json_object_set_new(to, "state_topics", topics_json(r));
+    }
+    for (int i = 0; i < n; i++)
+        json_array_append_new(said, json_string(problems[i].text));
+    json_object_set_new(to, "nodes", nodes);
+    json_object_set_new(to, "partitions", partitions);
+    json_object_set_new(to, "problems", said);
+    free(r);
+    free(problems);
 }
 
 static json_t *workers_json(struct gateway *g)
@@ -89,12 +138,13 @@ void admin_get_status(struct admin_request *r)
     health = admin_health_report(r->health, &ready);
     json_object_set_new(o, "version", json_string(CASTELLAN_VERSION));
     json_object_set_new(o, "cluster_id", json_string(g->cluster.cluster_id));
-    json_object_set_new(o, "nodes", nodes_json(&g->cluster));
+    put_cluster(o, g);
     json_object_set_new(o, "workers", workers_json(g));
     json_object_set_new(o, "tables", tables_json(r));
     json_object_set_new(o, "counts", counts_json(r->view));
     json_object_set_new(o, "keyd", keyd_json(g));
     json_object_set_new(o, "ready", json_boolean(ready));
+    json_object_set(o, "reasons", json_object_get(health, "reasons"));
     json_object_set(o, "parts", json_object_get(health, "parts"));
     json_decref(health);
     admin_give(r, 200, o);
@@ -102,25 +152,37 @@ void admin_get_status(struct admin_request *r)
 
 void admin_explain_acl(struct admin_request *r)
 {
-    const char *name = admin_query(r, "name"), *host = admin_query(r, "host");
-    struct acl_question q = {.type = acl_type_parse(slice_str(admin_query(r, "type"))),
-                             .operation = acl_operation_parse(slice_str(admin_query(r, "operation"))),
-                             .name = slice_str(name ? name : ACL_CLUSTER_NAME),
-                             .principal = slice_str(admin_query(r, "principal")),
-                             .host = slice_str(host ? host : "127.0.0.1")};
+    struct slice type, operation;
+    struct acl_question q = {0};
+    const struct reserved_row *row;
     struct acl_explanation e;
     struct buf words;
     json_t *o;
 
     if (!admin_needs(r, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME)))
         return;
+    if (!admin_query(r, "type", &type) || !admin_query(r, "operation", &operation) ||
+        !admin_query(r, "name", &q.name) || !admin_query(r, "principal", &q.principal) ||
+        !admin_query(r, "host", &q.host))
+        return;
+    q.type = acl_type_parse(type);
+    q.operation = acl_operation_parse(operation);
+    if (slice_is_null(q.name))
+        q.name = slice_str(ACL_CLUSTER_NAME);
+    if (slice_is_null(q.host))
+        q.host = slice_str("127.0.0.1");
     if (q.type <= ACL_TYPE_ANY || q.operation <= ACL_ALL || slice_is_null(q.principal)) {
         admin_refuse(r, 400, "principal, type, operation, name and host (default 127.0.0.1) are the question");
         return;
     }
     acl_explain(r->view->acl, &q, &e);
     buf_init(&words, 0);
-    acl_explanation_put(&words, &e);
+    if (e.allowed && reserved_judge(&r->gateway->reserved, r->view->acl, &q, RESERVED_ANY_API, false, &row) && row) {
+        e.allowed = false;
+        buf_printf(&words, "refused: the name is reserved: %s", row->why);
+    } else {
+        acl_explanation_put(&words, &e);
+    }
     o = json_object();
     json_object_set_new(o, "allowed", json_boolean(e.allowed));
     json_object_set_new(o, "explanation", acl_json_text(buf_slice(&words)));

@@ -1,19 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Forgetting a person, holds, and receipts: handed to the key process over its socket, in this request's own thread.
- * DELETE on DATA_SUBJECT {id} forgets; ALTER on it holds, releases and reopens; receipts need ALTER on the cluster,
- * because a bundle opens the commitment to whom it is about. */
+ * DELETE on the data subject (gateway/subject_name.h) forgets; ALTER on it holds, releases and reopens; receipts need
+ * ALTER on the cluster, because a bundle opens the commitment to whom it is about. */
 #include "acl/acl_json.h"
 #include "core/base/log.h"
 #include "gateway/admin_request.h"
+#include "gateway/subject_name.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-static struct key_subject subject_of(const struct admin_request *r)
+static bool name_part(struct admin_request *r, const char *key, const char *otherwise, struct slice *out)
 {
-    return (struct key_subject){.tenant = slice_str(admin_query(r, "tenant")),
-                                .subject_class = slice_str(admin_query(r, "class")),
-                                .id = slice_str(r->name)};
+    if (!admin_query(r, key, out))
+        return false;
+    if (slice_is_null(*out))
+        *out = slice_str(otherwise);
+    if (out->n == 0 || out->n > ENVELOPE_NAME_MAX)
+        admin_refuse(r, 400, "%s must have 1 to %d bytes", key, ENVELOPE_NAME_MAX);
+    return out->n && out->n <= ENVELOPE_NAME_MAX;
+}
+
+/* Who it is about, and may the caller do that? The right is asked on the very bytes that are acted on, tenant and class
+ * among them. */
+static bool may(struct admin_request *r, enum acl_operation op, struct key_subject *out)
+{
+    struct buf name;
+    bool yes;
+
+    out->id = r->name;
+    if (!name_part(r, "tenant", POLICY_TENANT_DEFAULT, &out->tenant) ||
+        !name_part(r, "class", POLICY_CLASS_DEFAULT, &out->subject_class))
+        return false;
+    buf_init(&name, 0);
+    subject_name_put(&name, out->tenant, out->subject_class, out->id);
+    if (buf_error(&name)) {
+        admin_refuse(r, 500, "no memory");
+        yes = false;
+    } else {
+        yes = admin_needs(r, ACL_DATA_SUBJECT, op, buf_slice(&name));
+    }
+    buf_free(&name);
+    return yes;
 }
 
 static bool has_keyd(struct admin_request *r)
@@ -40,12 +68,12 @@ static void finish(struct admin_request *r, enum err err, struct buf *answer, co
 
 void admin_forget(struct admin_request *r)
 {
-    struct key_subject s = subject_of(r);
+    struct key_subject s;
     struct reason why = {0};
     struct buf answer;
     enum err err;
 
-    if (!admin_needs(r, ACL_DATA_SUBJECT, ACL_DELETE, s.id) || !has_keyd(r))
+    if (!may(r, ACL_DELETE, &s) || !has_keyd(r))
         return;
     buf_init(&answer, 0);
     err = key_admin_forget(r->gateway->keyd_socket, &s, buf_slice(&r->principal), ADMIN_FORGET_MS, &answer, &why);
@@ -54,12 +82,12 @@ void admin_forget(struct admin_request *r)
 
 void admin_reopen(struct admin_request *r)
 {
-    struct key_subject s = subject_of(r);
+    struct key_subject s;
     struct reason why = {0};
     struct buf answer;
     enum err err;
 
-    if (!admin_needs(r, ACL_DATA_SUBJECT, ACL_ALTER, s.id) || !has_keyd(r))
+    if (!may(r, ACL_ALTER, &s) || !has_keyd(r))
         return;
     buf_init(&answer, 0);
     err = key_admin_reopen(r->gateway->keyd_socket, &s, ADMIN_FORGET_MS, &answer, &why);
@@ -68,12 +96,12 @@ void admin_reopen(struct admin_request *r)
 
 static void hold_or_release(struct admin_request *r, bool hold)
 {
-    struct key_subject s = subject_of(r);
+    struct key_subject s;
     struct reason why = {0};
     struct buf answer;
     enum err err;
 
-    if (!admin_needs(r, ACL_DATA_SUBJECT, ACL_ALTER, s.id) || !has_keyd(r))
+    if (!may(r, ACL_ALTER, &s) || !has_keyd(r))
         return;
     buf_init(&answer, 0);
     err = key_admin_hold(r->gateway->keyd_socket, &s, hold, ADMIN_FORGET_MS, &answer, &why);
@@ -94,12 +122,15 @@ void admin_get_receipt(struct admin_request *r)
 {
     struct reason why = {0};
     struct buf answer;
+    const char *name = admin_name_text(r);
     char *end = NULL;
     uint64_t seq;
 
+    if (!name)
+        return;
     errno = 0;
-    seq = strtoull(r->name, &end, 10);
-    if (errno || *end || *r->name < '0' || *r->name > '9') {
+    seq = strtoull(name, &end, 10);
+    if (errno || *end || *name < '0' || *name > '9') {
         admin_refuse(r, 400, "a receipt is named by its number");
         return;
     }

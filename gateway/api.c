@@ -54,7 +54,7 @@ static const struct api_row rows[] = {
     {WIRE_DESCRIBE_CLUSTER, ALL, API_READY, API_FORWARDED, handle_describe_cluster},
     {WIRE_DESCRIBE_LOG_DIRS, ALL, API_READY, API_FORWARDED, handle_describe_log_dirs},
     {WIRE_ALTER_REPLICA_LOG_DIRS, ALL, API_READY, API_FORWARDED, handle_alter_replica_log_dirs},
-    {WIRE_ELECT_LEADERS, ALL, API_READY, API_FORWARDED, handle_split},
+    {WIRE_ELECT_LEADERS, ALL, API_READY, API_FORWARDED, handle_elect_leaders},
     {WIRE_ALTER_PARTITION_REASSIGNMENTS, ALL, API_READY, API_FORWARDED, handle_split},
     {WIRE_LIST_PARTITION_REASSIGNMENTS, ALL, API_READY, API_FORWARDED, handle_list_partition_reassignments},
     {WIRE_DESCRIBE_QUORUM, 1, API_READY, API_FORWARDED, handle_split}, /* 2 tells the nodes' addresses */

@@ -71,6 +71,7 @@ int cluster_learn(struct cluster *c, int32_t id, struct slice host, int32_t port
         snprintf(n->host, sizeof n->host, "%.*s", SLICE_FMT(host));
         if (place >= c->node_count)
             c->node_count = place + 1;
+        atomic_fetch_or(&c->known, (uint64_t)1 << place);
     }
     pthread_mutex_unlock(&c->lock);
     return place;

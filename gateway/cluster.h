@@ -4,13 +4,15 @@
 
 #include "core/base/err.h"
 #include "core/net/kafka_client.h"
+#include "gateway/node_choice.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* The cluster behind, as far as all workers must agree on it: its nodes, which gateway port stands for which, and what
  * API versions it speaks. A node keeps its place (and so its port) for the life of the process. Thread-safe: a short
  * lock, taken only where addresses are rewritten or a connection is opened. */
-enum { CLUSTER_NODES_MAX = 64, CLUSTER_BOOTSTRAP_MAX = 16, CLUSTER_APIS = 128 };
+enum { CLUSTER_NODES_MAX = NODE_PLACES_MAX, CLUSTER_BOOTSTRAP_MAX = 16, CLUSTER_APIS = 128 };
 
 struct cluster_node {
     bool known; /* false: a place kept for an entry of bootstrap.servers that was not met yet */
@@ -27,6 +29,7 @@ struct cluster {
     int bootstrap_count;
     int16_t min_version[CLUSTER_APIS], max_version[CLUSTER_APIS]; /* -1: not served; set once at start */
     char cluster_id[128];                                         /* set once at start too */
+    _Atomic uint64_t known, silent; /* bits of places: has a node; its node does not answer (gateway/node_watch.c) */
 };
 
 void cluster_init(struct cluster *c);

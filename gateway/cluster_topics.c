@@ -69,51 +69,95 @@ static bool take_out_markers(struct pending *p, struct write_txn_markers_request
     return true;
 }
 
-static bool put_marker_topic(struct pending *p, marker_answer *m, const struct refused *r)
+/* The answer for a producer id; a new one behind the `*n` there are. NULL: no memory. */
+static marker_answer *answer_of(struct map *by_id, marker_answer *all, int32_t *n, const int64_t *producer_id)
 {
-    struct write_txn_markers_response_writable_txn_marker_topic_result_array all;
-    marker_topic_answer *t;
+    struct slice key = slice_of(producer_id, sizeof *producer_id);
+    marker_answer *m = map_get(by_id, key);
 
-    if (!write_txn_markers_response_writable_txn_marker_topic_result_array_alloc(&all, m->topics.n + 1, &p->arena))
-        return false;
-    for (int32_t i = 0; i < m->topics.n; i++)
-        all.v[i] = m->topics.v[i];
-    t = &all.v[m->topics.n];
+    if (m)
+        return m;
+    m = &all[*n];
+    m->producer_id = *producer_id;
+    (*n)++;
+    return map_put(by_id, key, m, NULL) ? NULL : m;
+}
+
+static bool put_marker_topic(struct pending *p, marker_topic_answer *t, const struct refused *r)
+{
+    write_txn_markers_response_writable_txn_marker_topic_result_init(t);
     t->name = r->name;
-    if (!write_txn_markers_response_writable_txn_marker_partition_result_array_alloc(&t->partitions, r->partitions.n,
-                                                                                     &p->arena))
+    if (r->partitions.n > 0 && !write_txn_markers_response_writable_txn_marker_partition_result_array_alloc(
+                                   &t->partitions, r->partitions.n, &p->arena))
         return false;
-    for (int32_t i = 0; i < r->partitions.n; i++) {
+    for (int32_t i = 0; i < t->partitions.n; i++) {
         t->partitions.v[i].partition_index = r->partitions.v[i];
         t->partitions.v[i].error_code = err_kafka(r->err);
     }
+    return true;
+}
+
+/* Room for `more` topics behind those there are. */
+static bool grow_topics(struct pending *p, marker_answer *m, int32_t more)
+{
+    struct write_txn_markers_response_writable_txn_marker_topic_result_array all;
+    int32_t have = m->topics.n > 0 ? m->topics.n : 0;
+
+    if (more == 0)
+        return true;
+    if (!write_txn_markers_response_writable_txn_marker_topic_result_array_alloc(&all, have + more, &p->arena))
+        return false;
+    if (have)
+        memcpy(all.v, m->topics.v, (size_t)have * sizeof *all.v);
+    all.n = have;
     m->topics = all;
     return true;
 }
 
-/* One answer for each producer id, as Kafka gives. */
-static bool put_markers(struct pending *p, struct write_txn_markers_response *resp)
+/* One answer for each producer id, as Kafka gives. Counted first, so that every list grows once. */
+static bool put_all_markers(struct pending *p, struct write_txn_markers_response *resp, struct map *by_id)
 {
     const struct refusals *r = p->filter;
     struct write_txn_markers_response_writable_txn_marker_result_array all;
-    int32_t n = resp->markers.n;
+    int32_t have = resp->markers.n > 0 ? resp->markers.n : 0, n = 0;
+    int32_t *more = arena_array(&p->arena, (size_t)(have + r->n) + 1, sizeof *more);
+    marker_answer **of = arena_array(&p->arena, (size_t)r->n + 1, sizeof *of);
 
-    if (!write_txn_markers_response_writable_txn_marker_result_array_alloc(&all, n + r->n, &p->arena))
+    if (!more || !of ||
+        !write_txn_markers_response_writable_txn_marker_result_array_alloc(&all, have + r->n, &p->arena))
         return false;
-    for (int32_t i = 0; i < n; i++)
-        all.v[i] = resp->markers.v[i];
-    for (int32_t i = 0; i < r->n; i++) {
-        int32_t at = 0;
-        while (at < n && all.v[at].producer_id != r->v[i].producer_id)
-            at++;
-        if (at == n)
-            all.v[n++].producer_id = r->v[i].producer_id;
-        if (!put_marker_topic(p, &all.v[at], &r->v[i]))
+    for (int32_t i = 0; i < have; i++) {
+        marker_answer *m = answer_of(by_id, all.v, &n, &resp->markers.v[i].producer_id);
+        if (!m)
             return false;
+        *m = resp->markers.v[i];
     }
+    for (int32_t i = 0; i < r->n; i++) {
+        of[i] = answer_of(by_id, all.v, &n, &r->v[i].producer_id);
+        if (!of[i])
+            return false;
+        more[of[i] - all.v]++;
+    }
+    for (int32_t i = 0; i < n; i++)
+        if (!grow_topics(p, &all.v[i], more[i]))
+            return false;
+    for (int32_t i = 0; i < r->n; i++)
+        if (!put_marker_topic(p, &of[i]->topics.v[of[i]->topics.n++], &r->v[i]))
+            return false;
     all.n = n;
     resp->markers = all;
     return true;
+}
+
+static bool put_markers(struct pending *p, struct write_txn_markers_response *resp)
+{
+    struct map by_id;
+    bool ok;
+
+    map_init(&by_id);
+    ok = put_all_markers(p, resp, &by_id);
+    map_free(&by_id, NULL);
+    return ok;
 }
 
 static void answer_markers(struct pending *p, struct write_txn_markers_response *resp)

@@ -11,6 +11,7 @@
 #include "core/base/ready.h"
 #include "core/wire/header.h"
 #include "gateway/admin_http.h"
+#include "gateway/node_watch.h"
 #include "gateway/schema_dead_letter.h"
 #include "gateway/schemas.h"
 #include "gateway/settings.h"
@@ -20,7 +21,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { CONTROL_RETRY_MS = 50, CONTROL_REFRESH_MS = 5000, CONTROL_COMPLETE_MS = 2000, METADATA_VERSION = 9 };
+enum {
+    CONTROL_RETRY_MS = 50,
+    CONTROL_REFRESH_MS = 5000,
+    CONTROL_COMPLETE_MS = 2000,
+    CONTROL_REQUEST_MS = 5000,
+    METADATA_VERSION = 9
+};
 
 struct control {
     struct gateway *gateway;
@@ -28,9 +35,11 @@ struct control {
     struct loop_timer timer;
     struct kafka_client *client;
     int next_bootstrap;
-    bool cluster_known, cluster_complete, stopping;
+    bool cluster_complete, stopping;
     int64_t known_since_ms;
-    _Atomic bool cluster_up, tables_ready, listening; /* asked for by other threads */
+    bool cluster_up;
+    bool cluster_known;
+    _Atomic bool tables_ready, listening; /* asked for by other threads */
     struct loop_task tables_task;
     atomic_bool tables_posted;
     int exit_status;
@@ -256,6 +265,7 @@ static void on_timer(void *arg)
     struct kafka_client_opts o = {.tls = g->tls_upstream,
                                   .client_id = "castellan-gateway",
                                   .connect_ms = 3000,
+                                  .request_ms = CONTROL_REQUEST_MS, /* then another node is asked */
                                   .on_up = on_up,
                                   .on_down = on_down,
                                   .owner = g};
@@ -299,9 +309,10 @@ static enum err on_changed(void *user)
 
 bool gateway_is_ready(struct gateway *g, struct reason *why)
 {
-    (void)g;
-    if (!control.cluster_up)
-        return reason_set(why, ERR_UNAVAILABLE, "the cluster behind is not reachable"), false;
+    uint64_t known = atomic_load(&g->cluster.known);
+
+    if (!known || (known & ~atomic_load(&g->cluster.silent)) == 0)
+        return reason_set(why, ERR_UNAVAILABLE, "no node of the cluster behind answers"), false;
     if (!control.tables_ready)
         return reason_set(why, ERR_UNAVAILABLE, "users and rules are not loaded yet"), false;
     if (!control.listening)
@@ -348,6 +359,8 @@ static enum err start(struct gateway *g, const char *path, struct reason *why)
         err = audit_log_open_settings(&g->audit, "gateway", g->settings, kafka.words, why);
     if (!err)
         err = knowledge_open(&g->knowledge, &knowledge, on_changed, g, why);
+    if (!err)
+        err = node_watch_new(&g->watch, g, control.loop, why);
     if (!err && settings_has(g->settings, "castellan.admin.listener"))
         err = admin_http_start(&control.admin, g, why);
     loop_timer_init(&control.timer, control.loop, on_timer, g);
@@ -361,6 +374,7 @@ static void stop(struct gateway *g)
     admin_http_stop(control.admin);
     if (control.client)
         kafka_client_close(control.client, "shutting down");
+    node_watch_stop(g->watch);
     workers_stop(g);
     knowledge_close(g->knowledge);
     audit_log_stop(g->audit); /* whoever waits for a record is told now */
@@ -372,6 +386,7 @@ static void stop(struct gateway *g)
     audit_log_free(g->audit);
     for (int i = 0; control.loop && i < 10; i++)
         loop_run_once(control.loop, false);
+    node_watch_free(g->watch);
     for (int i = 0; i < g->entrance_count; i++) {
         for (int k = 0; k <= CLUSTER_NODES_MAX; k++)
             listener_free(g->entrances[i].listeners[k]);

@@ -23,13 +23,14 @@ bool auth_certificate_counts(struct session *s);                 /* asked with e
 void handle_metadata(struct pending *p); /* metadata.c */
 void handle_find_coordinator(struct pending *p);
 void handle_describe_cluster(struct pending *p);
-void handle_describe_topic_partitions(struct pending *p);
+void handle_describe_topic_partitions(struct pending *p); /* describe_topics.c */
 
 void handle_produce(struct pending *p); /* produce.c */
 void handle_fetch(struct pending *p);   /* fetch.c */
 
 void handle_create_topics(struct pending *p); /* topics.c: by the cluster or by the topic */
 void handle_delete_topics(struct pending *p);
+void handle_elect_leaders(struct pending *p);
 void handle_write_txn_markers(struct pending *p); /* cluster_topics.c: reserved topics inside */
 void handle_alter_replica_log_dirs(struct pending *p);
 void handle_describe_log_dirs(struct pending *p);

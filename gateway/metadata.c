@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Where things are: Metadata, DescribeCluster, FindCoordinator, DescribeTopicPartitions. The cluster's addresses never
+ * Where things are: Metadata, DescribeCluster, FindCoordinator. The cluster's addresses never
  * reach a client: each node is told as the gateway's host with the node's own port (entrance port + 1 + place).
  * Metadata also needs DESCRIBE on each topic, and CREATE (on the topic or the cluster) before a missing one may be made
  * on demand (metadata_plan.h); topics a principal may not describe are refused when named and left out when all are
@@ -10,7 +10,6 @@
 #include "gateway/metadata_plan.h"
 #include "gateway/split.h"
 #include "wire/describe_cluster.h"
-#include "wire/describe_topic_partitions.h"
 #include "wire/find_coordinator.h"
 
 enum { OPERATIONS_ABSENT = INT32_MIN };
@@ -157,7 +156,8 @@ static enum err may_describe(void *ctx, struct slice topic)
 static enum err may_make(void *ctx, struct slice topic)
 {
     const struct pending *p = ctx;
-    return session_judge_by_cluster(p->session, WIRE_METADATA, ACL_TOPIC, ACL_CREATE, topic, admin_may(p, ACL_CREATE));
+    bool by_cluster = session_sees(p->session, ACL_CLUSTER, ACL_CREATE, slice_str(ACL_CLUSTER_NAME));
+    return session_decide(p->session, WIRE_METADATA, ACL_TOPIC, ACL_CREATE, topic, by_cluster);
 }
 
 static int16_t asked_version(const struct pending *p)
@@ -389,36 +389,4 @@ void handle_find_coordinator(struct pending *p)
     for (int32_t i = 0; i < resp.coordinators.n; i++)
         refuse_coordinator(&resp.coordinators.v[i], r->keys[i], r->errs[i]);
     pending_answer(p, &resp);
-}
-
-/* ---- DescribeTopicPartitions ---- */
-
-/* Asked for all topics, those that may not be described are left out. */
-static void drop_hidden(struct pending *p, void *response)
-{
-    struct describe_topic_partitions_response *resp = response;
-    const struct describe_topic_partitions_request *req = p->body;
-    int32_t kept = 0;
-
-    for (int32_t i = 0; i < resp->topics.n; i++) {
-        struct describe_topic_partitions_response_describe_topic_partitions_response_topic *t = &resp->topics.v[i];
-        bool may = t->error_code || slice_is_null(t->name) ||
-                   session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, t->name);
-        if (!may && req->topics.n == 0)
-            continue;
-        t->topic_authorized_operations =
-            t->error_code ? OPERATIONS_ABSENT : authorized_operations(p->session, ACL_TOPIC, t->name);
-        if (!t->error_code && !slice_is_null(t->name))
-            worker_learn_topic(p->session->worker, t->topic_id.b, t->name);
-        resp->topics.v[kept++] = *t;
-    }
-    resp->topics.n = kept;
-    if (resp->next_cursor && !session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, resp->next_cursor->topic_name))
-        resp->next_cursor->partition_index = 0; /* the name must stay: without it the client cannot go on */
-    pending_answer(p, response);
-}
-
-void handle_describe_topic_partitions(struct pending *p)
-{
-    split_run(p, drop_hidden);
 }

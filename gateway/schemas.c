@@ -299,7 +299,7 @@ bool schemas_subject_has(struct schemas *s, struct slice subject, int32_t id)
     if (!yes) {
         const json_t *alias = json_object_get(store_config(&s->store, subject), "alias");
         if (json_is_string(alias))
-            subject_put_normal(&normal, slice_str(json_string_value(alias)));
+            subject_put_normal(&normal, slice_of(json_string_value(alias), json_string_length(alias)));
         yes = normal.n > 0 && has_live(&s->store, buf_slice(&normal), id);
     }
     pthread_rwlock_unlock(&s->lock);

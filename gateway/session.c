@@ -42,8 +42,8 @@ struct slice session_host(const struct session *s)
     return slice_str(conn_peer_host(s->conn));
 }
 
-static enum err judge(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
-                      struct slice name, bool by_cluster)
+enum err session_decide(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                        struct slice name, bool by_cluster)
 {
     struct acl_question q = {type, op, name, session_principal(s), session_host(s)};
 
@@ -55,7 +55,7 @@ static enum err judge(const struct session *s, int16_t api_key, enum acl_type ty
 enum err session_judge_by_cluster(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
                                   struct slice name, bool by_cluster)
 {
-    enum err err = judge(s, api_key, type, op, name, by_cluster);
+    enum err err = session_decide(s, api_key, type, op, name, by_cluster);
 
     if (err && s->worker->refusals)
         refusals_note(s->worker->refusals, session_principal(s), acl_operation_name(op), acl_type_name(type), name,
@@ -76,7 +76,7 @@ bool session_may(const struct session *s, enum acl_type type, enum acl_operation
 
 bool session_sees(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name)
 {
-    return judge(s, RESERVED_ANY_API, type, op, name, false) == ERR_OK;
+    return session_decide(s, RESERVED_ANY_API, type, op, name, false) == ERR_OK;
 }
 
 void session_close(struct session *s, enum conn_close why, const char *detail)

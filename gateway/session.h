@@ -102,6 +102,9 @@ enum err session_judge(const struct session *s, int16_t api_key, enum acl_type t
 /* The same where a right on the cluster, asked before, stands in for the one on the resource. */
 enum err session_judge_by_cluster(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
                                   struct slice name, bool by_cluster) MUST_CHECK;
+/* The same decision, not counted: for what is left out of a list, and for rights that may be absent without a refusal. */
+enum err session_decide(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
+                        struct slice name, bool by_cluster) MUST_CHECK;
 /* Yes or no, where no API makes a difference. session_sees() is not counted: for lists that are filtered, and for
  * rights that are only one of several ways. */
 bool session_may(const struct session *s, enum acl_type type, enum acl_operation op, struct slice name);
@@ -140,5 +143,7 @@ void session_flush(struct session *s);
 void upstream_send(struct session *s, struct pending *p, int16_t api_key, int16_t version, struct slice client_id,
                    struct slice body, bool no_answer, pending_response_fn then);
 void upstreams_close(struct session *s);
+/* A node was found silent: what any node can answer is asked elsewhere. */
+void upstreams_leave_silent(struct session *s);
 
 #endif

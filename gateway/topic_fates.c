@@ -101,9 +101,14 @@ static void judge_id(struct topic_fate *f, const struct topic_rights *rights, st
 /* Rights, and then that a name and an id are the same topic. */
 static void judge_all(struct topic_fate *fates, int32_t n, const struct topic_rights *rights, const struct map *names)
 {
-    for (int32_t i = 0; i < n; i++)
-        if (!fates[i].err && !slice_is_null(fates[i].name))
-            fates[i].err = rights->change(rights->ctx, fates[i].name, &fates[i].text);
+    for (int32_t i = 0; i < n; i++) {
+        struct topic_fate *f = &fates[i];
+
+        if (f->err || slice_is_null(f->name))
+            continue;
+        f->err = rights->change(rights->ctx, f->name, &f->text);
+        f->may_miss = f->err == ERR_TOPIC_AUTHORIZATION_FAILED && rights->describe(rights->ctx, f->name);
+    }
     for (int32_t i = 0; i < n; i++) {
         struct topic_fate *f = &fates[i], *same;
         struct slice name;

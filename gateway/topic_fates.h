@@ -16,6 +16,7 @@ struct topic_fate {
     enum err err;      /* ERR_OK: forwarded; else answered with this */
     const char *text;  /* the answer's message; NULL: the error's own */
     bool silent;       /* not forwarded and no answer of its own: an earlier element has it */
+    bool may_miss;     /* refused by name, but may be described: when it does not exist, that is the answer */
     struct slice name; /* what the answer shows; null: no name (by id, and the name may not be told) */
     struct wire_uuid id;
 };

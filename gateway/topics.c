@@ -8,14 +8,16 @@
 #include "gateway/handlers.h"
 #include "gateway/judge.h"
 #include "gateway/schema_topics.h"
+#include "gateway/split.h"
 #include "gateway/topic_fates.h"
 #include "gateway/topic_ids.h"
 #include "wire/alter_partition_reassignments.h"
 #include "wire/create_topics.h"
 #include "wire/delete_topics.h"
 #include "wire/elect_leaders.h"
+#include "wire/metadata.h"
 
-enum { CONFIGS_SINCE = 5, IDS_SINCE = 6 };
+enum { CONFIGS_SINCE = 5, IDS_SINCE = 6, EXISTING_VERSION = 12, ELECTION_PREFERRED = 0 };
 
 typedef struct create_topics_response_creatable_topic_result created;
 typedef struct delete_topics_response_deletable_topic_result deleted;
@@ -265,13 +267,75 @@ static int32_t keep_allowed(struct delete_topics_request *req, const struct topi
     return kept_names + kept;
 }
 
+static void forward_deletions(struct pending *p)
+{
+    struct delete_topics_request *req = p->body;
+    struct topics *s = p->filter;
+    struct delete_topics_response resp;
+    int32_t kept = keep_allowed(req, s->fates);
+
+    s->refused = s->n - kept;
+    if (s->refused == 0) {
+        pending_forward(p, NULL);
+    } else if (kept) {
+        pending_forward_struct(p, req, on_deleted);
+    } else {
+        delete_topics_response_init(&resp);
+        answer_deleted(p, &resp);
+    }
+}
+
+/* Whom may describe a topic is told that it does not exist, before that it may not be deleted. */
+static void on_existing(struct pending *p, enum err err, struct slice body)
+{
+    const struct topics *s = p->filter;
+    struct metadata_response resp;
+    struct cursor c = cursor_of(body);
+    struct map missing;
+
+    if (!p->session) {
+        pending_silent(p);
+        return;
+    }
+    map_init(&missing);
+    if (!err)
+        err = metadata_response_decode(&resp, &c, EXISTING_VERSION, &p->arena);
+    for (int32_t i = 0; !err && i < resp.topics.n; i++)
+        if (resp.topics.v[i].error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+            err = map_put(&missing, resp.topics.v[i].name, &resp.topics.v[i], NULL);
+    for (int32_t i = 0; !err && i < s->n; i++)
+        if (s->fates[i].may_miss && map_has(&missing, s->fates[i].name))
+            s->fates[i].err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    map_free(&missing, NULL);
+    forward_deletions(p); /* not knowing, they stay refused */
+}
+
+static bool ask_existing(struct pending *p)
+{
+    const struct topics *s = p->filter;
+    struct metadata_request ask;
+    int32_t n = 0;
+
+    for (int32_t i = 0; i < s->n; i++)
+        n += s->fates[i].may_miss;
+    metadata_request_init(&ask);
+    if (n == 0 || !metadata_request_metadata_request_topic_array_alloc(&ask.topics, n, &p->arena))
+        return false;
+    ask.topics.n = 0;
+    for (int32_t i = 0; i < s->n; i++)
+        if (s->fates[i].may_miss)
+            ask.topics.v[ask.topics.n++].name = s->fates[i].name;
+    ask.allow_auto_topic_creation = false;
+    pending_hold(p);
+    pending_ask(p, WIRE_METADATA, EXISTING_VERSION, &ask, on_existing);
+    return true;
+}
+
 static void judge_deletions(struct pending *p)
 {
     struct delete_topics_request *req = p->body;
     struct topics *s;
     struct topic_rights rights = {p, may_delete, may_describe, name_of};
-    struct delete_topics_response resp;
-    int32_t kept;
 
     if (!p->session) {
         pending_silent(p);
@@ -282,16 +346,8 @@ static void judge_deletions(struct pending *p)
         pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
         return;
     }
-    kept = keep_allowed(req, s->fates);
-    s->refused = s->n - kept;
-    if (s->refused == 0) {
-        pending_forward(p, NULL);
-    } else if (kept) {
-        pending_forward_struct(p, req, on_deleted);
-    } else {
-        delete_topics_response_init(&resp);
-        answer_deleted(p, &resp);
-    }
+    if (!ask_existing(p))
+        forward_deletions(p);
 }
 
 void handle_delete_topics(struct pending *p)
@@ -310,6 +366,22 @@ static enum err judge_by_cluster(struct pending *p, struct slice topic)
 enum err judge_election(struct pending *p, const void *element)
 {
     return judge_by_cluster(p, ((const struct elect_leaders_request_topic_partitions *)element)->topic);
+}
+
+/* An unclean election may lose what was written. Asked for all partitions at once it would reach reserved topics. */
+void handle_elect_leaders(struct pending *p)
+{
+    const struct elect_leaders_request *req = p->body;
+    struct acl_question q = {ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME), session_principal(p->session),
+                             session_host(p->session)};
+    struct acl_explanation e = {0};
+
+    if (req->topic_partitions.n < 0 && req->election_type != ELECTION_PREFERRED && p->session->worker->view)
+        acl_explain(p->session->worker->view->acl, &q, &e);
+    if (e.allowed && e.basis != ACL_BASIS_SUPER_USER)
+        split_refuse(p, ERR_CLUSTER_AUTHORIZATION_FAILED);
+    else
+        handle_split(p);
 }
 
 enum err judge_reassignment(struct pending *p, const void *element)

@@ -80,6 +80,22 @@ enum err workers_set_view(struct gateway *g)
     return n == g->worker_count ? ERR_OK : ERR_NO_MEMORY;
 }
 
+static void leave_silent(void *arg)
+{
+    struct worker *w = arg;
+
+    atomic_store(&w->leaving, false);
+    for (struct session *s = w->sessions; s; s = s->next)
+        upstreams_leave_silent(s);
+}
+
+void workers_leave_silent(struct gateway *g)
+{
+    for (int i = 0; i < g->worker_count; i++)
+        if (!atomic_exchange(&g->workers[i].leaving, true))
+            loop_post_task(g->workers[i].loop, &g->workers[i].leave, leave_silent, &g->workers[i]);
+}
+
 const char *worker_topic_name(struct worker *w, const uint8_t id[16])
 {
     return map_get(&w->topic_ids, slice_of(id, 16));

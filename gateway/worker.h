@@ -50,6 +50,7 @@ struct gateway {
     struct quota_meters *meters;
     struct schemas *schemas;           /* what the registry knows */
     struct dead_letters *dead_letters; /* where bad records go */
+    struct node_watch *watch;          /* NULL: not started */
     struct gateway_counters counters;  /* looked up once, added to without a lock */
     _Atomic uint64_t topic_changes;    /* configurations of topics changed through this gateway, and when last */
     _Atomic int64_t topic_changed_ms;
@@ -71,8 +72,8 @@ struct worker {
     struct loop *loop;
     struct view *view;              /* the current one */
     _Atomic(struct view *) offered; /* the next one, until the worker takes it */
-    struct loop_task take, end;
-    atomic_bool taking; /* `take` is posted */
+    struct loop_task take, end, leave;
+    atomic_bool taking, leaving; /* `take`, `leave` is posted */
     struct key_client *keys;
     struct schema_topics *schema_topics;   /* what topics ask of their data (schema_topics.h) */
     struct refusals *refusals, *throttles; /* by principal */
@@ -98,6 +99,7 @@ void workers_stop(struct gateway *g);
 void workers_free(struct gateway *g);
 /* Hand the newest view to every worker; any thread. All of them, or, with ERR_NO_MEMORY, none. */
 enum err workers_set_view(struct gateway *g) MUST_CHECK;
+void workers_leave_silent(struct gateway *g);                                 /* a node was found silent; any thread */
 void worker_attach(struct worker *w, struct entrance *e, int listener_index); /* on the worker's thread */
 const char *worker_topic_name(struct worker *w, const uint8_t id[16]);        /* NULL: not learned yet */
 void worker_learn_topic(struct worker *w, const uint8_t id[16], struct slice name);

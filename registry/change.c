@@ -239,7 +239,7 @@ static enum err update_member(json_t *config, const char *name, const json_t *v,
 {
     enum compat_policy policy;
     if (!strcmp(name, "compatibilityPolicy") &&
-        !compat_policy_parse(slice_str(json_is_string(v) ? json_string_value(v) : ""), &policy))
+        !compat_policy_parse(slice_of(json_is_string(v) ? json_string_value(v) : "", json_string_length(v)), &policy))
         v = json_null(); /* unknown words unset it */
     if (json_is_null(v)) {
         json_object_del(config, name);
@@ -248,7 +248,8 @@ static enum err update_member(json_t *config, const char *name, const json_t *v,
     if (strstr(name, "RuleSet") || strstr(name, "Metadata"))
         return update_contract(config, name, v, a);
     if (!strcmp(name, "compatibilityLevel")) {
-        const char *level = known_level(json_string_value(v));
+        struct slice text = slice_of(json_string_value(v), json_string_length(v));
+        const char *level = slice_has_nul(text) ? NULL : known_level(json_string_value(v));
         if (!level)
             return answer_error(a, API_INVALID_COMPATIBILITY,
                                 "Invalid compatibility level. Valid values are none, backward, forward, full, "

@@ -18,6 +18,7 @@
 #include "core/base/heap.h"
 #include "core/base/later.h"
 #include "core/base/log.h"
+#include "core/base/percent.h"
 #include "core/base/metrics.h"
 #include "registry/http_negotiate.h"
 #include "registry/http_watch.h"
@@ -72,11 +73,13 @@ struct request {
     const struct rest_route *route;
     struct change *change;
     char *target;
+    const char *uri; /* where the request line says it, until the headers are there */
     atomic_int phase;
     uint64_t body_n;    /* bytes received, kept or not */
     int64_t started_us; /* monotonic */
     struct auth_refusal refusal;
     bool has_certificate;
+    bool uri_is_cut;
     bool seen, judged, refused; /* refused: the answer stands, the body is dropped */
     bool suspended;             /* in the call at hand */
     struct later_item later;
@@ -101,6 +104,7 @@ static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *connectio
     r->content_type = HTTP_TYPE_V1;
     r->started_us = env_system()->mono_us(env_system());
     r->target = strdup(uri);
+    r->uri = uri;
     return r;
 }
 
@@ -345,6 +349,8 @@ static enum err admit(struct request *r)
 {
     note_host(r);
     enum err e = check_framing(r);
+    if (!e && r->uri_is_cut)
+        e = answer_error(&r->answer, 400, "Bad Request: the path has a NUL byte in it");
     if (!e)
         e = rest_request_target(&r->rest, slice_str(r->target), &r->answer);
     if (!e) {
@@ -395,10 +401,11 @@ static void judge(struct request *r)
 
 /* The first call of a request. A refusal waits for the end of the body, unless the client waits for us or there is too
  * much of it; MHD closes the connection then. */
-static enum MHD_Result begin(struct request *r, const char *method)
+static enum MHD_Result begin(struct request *r, const char *method, const char *version)
 {
     if (!r->target)
         return MHD_NO;
+    r->uri_is_cut = percent_uri_is_cut(r->uri, strlen(r->target), version);
     r->seen = true;
     watch_busy(watched_of(r->connection));
     r->rest.method = http_method(method);
@@ -450,7 +457,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
                                   const char *version, const char *upload, size_t *upload_n, void **con_cls)
 {
     struct request *r = *con_cls;
-    (void)ctx, (void)connection, (void)url, (void)version;
+    (void)ctx, (void)connection, (void)url;
     if (!r)
         return MHD_NO;
     switch ((enum phase)atomic_load(&r->phase)) {
@@ -463,7 +470,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     }
     r->suspended = false;
     if (!r->seen)
-        return begin(r, method);
+        return begin(r, method, version);
     if (!r->judged)
         judge(r);
     if (!*upload_n)

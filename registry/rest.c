@@ -128,7 +128,7 @@ static enum err add_segment(struct rest_request *r, struct slice raw, struct ans
     if (r->segment_count == REST_SEGMENTS_MAX)
         return answer_error(a, 404, "HTTP 404 Not Found");
     struct slice s = decode(&r->arena, raw, false);
-    if (slice_is_null(s) || !is_utf8(s) || (s.n && memchr(s.p, 0, s.n)))
+    if (slice_is_null(s) || !is_utf8(s) || slice_has_nul(s))
         return answer_error(a, 400, "Bad Request: the path is not valid percent-encoded UTF-8");
     r->segments[r->segment_count++] = s;
     return ERR_OK;
@@ -146,7 +146,8 @@ static enum err add_params(struct rest_request *r, struct slice query, struct an
         struct rest_param *p = &r->params[r->param_count];
         p->name = decode(&r->arena, slice_of(query.p, name_n), true);
         p->value = eq ? decode(&r->arena, slice_of(eq + 1, n - name_n - 1), true) : slice_str("");
-        if (slice_is_null(p->name) || slice_is_null(p->value) || !is_utf8(p->name) || !is_utf8(p->value))
+        if (slice_is_null(p->name) || slice_is_null(p->value) || !is_utf8(p->name) || !is_utf8(p->value) ||
+            slice_has_nul(p->name) || slice_has_nul(p->value))
             return answer_error(a, 400, "Bad Request: the query is not valid percent-encoded UTF-8");
         if (n)
             r->param_count++;

@@ -139,7 +139,8 @@ static enum err read_mode(struct rest_call *c, enum mode *m, json_t **body)
         e = rest_invalid_subject(c);
     const json_t *v = json_object_get(*body, "mode");
     *m = MODE_NONE;
-    bool known = json_is_null(v) || (json_is_string(v) && mode_parse(slice_str(json_string_value(v)), m));
+    bool known =
+        json_is_null(v) || (json_is_string(v) && mode_parse(slice_of(json_string_value(v), json_string_length(v)), m));
     if (!e && !known)
         e = answer_error(c->answer, API_INVALID_MODE,
                          "Invalid mode. Valid values are READWRITE, READONLY, IMPORT and FORWARD.");

@@ -26,6 +26,9 @@ enum {
     PARTITIONS_PER_CLUSTER_MAX = 200000,
 };
 
+/* The log of the cluster's metadata: no topic, and nobody may make one of that name. */
+#define METADATA_TOPIC "__cluster_metadata"
+
 struct controller_session {
     int32_t broker_id;
     int64_t last_heartbeat_ms;

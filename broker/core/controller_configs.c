@@ -4,7 +4,25 @@
 #include "broker/core/controller.h"
 #include "broker/core/topic_config.h"
 
+/* What a resource of either request begins with. */
+struct config_resource {
+    int8_t type;
+    struct slice name;
+};
+_Static_assert(offsetof(struct config_resource, name) ==
+                       offsetof(struct alter_configs_request_alter_configs_resource, resource_name) &&
+                   offsetof(struct config_resource, name) ==
+                       offsetof(struct incremental_alter_configs_request_alter_configs_resource, resource_name),
+               "resources begin with type and name");
+
 enum config_operation { CONFIG_SET = 0, CONFIG_DELETE = 1, CONFIG_APPEND = 2, CONFIG_SUBTRACT = 3 };
+
+static enum err check_value(struct slice name, struct slice value, struct reason *why)
+{
+    if (slice_is_null(value))
+        return reason_set(why, ERR_INVALID_REQUEST, "Null value not supported for : %.*s", SLICE_FMT(name));
+    return topic_config_check(name, value, why);
+}
 
 static enum err check_resource(const struct controller *c, int8_t type, struct slice name, struct reason *why)
 {
@@ -18,6 +36,38 @@ static enum err check_resource(const struct controller *c, int8_t type, struct s
     return ERR_OK;
 }
 
+/* times[i]: how often the i-th resource is named; NULL: no memory. Both requests begin their resources alike. */
+static int32_t *count_resources(struct arena *arena, const void *first, size_t stride, int32_t n)
+{
+    int32_t *times = arena_array(arena, (size_t)n, sizeof *times);
+    struct map seen;
+    struct buf key;
+    enum err err = times ? ERR_OK : ERR_NO_MEMORY;
+
+    map_init(&seen);
+    buf_init(&key, 0);
+    for (int pass = 0; pass < 2; pass++) { /* count, then give each the count of the first with its name */
+        for (int32_t i = 0; !err && i < n; i++) {
+            const struct config_resource *r = (const void *)((const uint8_t *)first + (size_t)i * stride);
+            int32_t *known;
+            key.n = 0;
+            buf_u8(&key, (uint8_t)r->type);
+            buf_put_slice(&key, r->name);
+            known = map_get(&seen, buf_slice(&key));
+            err = buf_error(&key);
+            if (!err && !known && !(err = map_put(&seen, buf_slice(&key), &times[i], NULL)))
+                times[i] = 1;
+            else if (known && pass == 0)
+                ++*known;
+            else if (known)
+                times[i] = *known;
+        }
+    }
+    map_free(&seen, NULL);
+    buf_free(&key);
+    return err ? NULL : times;
+}
+
 static enum err alter_resource(const struct controller *c, const struct alter_configs_request_alter_configs_resource *r,
                                bool validate_only, const struct controller_call *call, struct reason *why)
 {
@@ -25,7 +75,7 @@ static enum err alter_resource(const struct controller *c, const struct alter_co
     enum err err = check_resource(c, r->resource_type, r->resource_name, why);
 
     for (int32_t i = 0; !err && i < r->configs.n; i++)
-        err = topic_config_check(r->configs.v[i].name, r->configs.v[i].value, why);
+        err = check_value(r->configs.v[i].name, r->configs.v[i].value, why);
     if (err || validate_only)
         return err;
     own = image_configs(c->image, r->resource_type, r->resource_name);
@@ -51,15 +101,18 @@ static void answer(int16_t *code, struct slice *message, enum err err, const str
 enum err controller_alter_configs(struct controller *c, const struct alter_configs_request *req,
                                   struct alter_configs_response *resp, const struct controller_call *call)
 {
+    const int32_t *times = count_resources(call->arena, req->resources.v, sizeof *req->resources.v, req->resources.n);
+
     alter_configs_response_init(resp);
     resp->responses.v = arena_array(call->arena, (size_t)req->resources.n, sizeof *resp->responses.v);
-    if (!resp->responses.v)
+    if (!resp->responses.v || !times)
         return ERR_NO_MEMORY;
     resp->responses.n = req->resources.n;
     for (int32_t i = 0; i < req->resources.n; i++) {
         struct alter_configs_response_alter_configs_resource_response *out = &resp->responses.v[i];
         struct reason why = {0};
-        enum err err = alter_resource(c, &req->resources.v[i], req->validate_only, call, &why);
+        enum err err = times[i] > 1 ? reason_set(&why, ERR_INVALID_REQUEST, "Each resource must appear at most once.")
+                                    : alter_resource(c, &req->resources.v[i], req->validate_only, call, &why);
 
         alter_configs_response_alter_configs_resource_response_init(out);
         out->resource_type = req->resources.v[i].resource_type;
@@ -140,7 +193,7 @@ static enum err alter_one(const struct controller *c,
     default: /* a number from the wire */
         return reason_set(why, ERR_INVALID_REQUEST, "Unknown operation type %d", a->config_operation);
     }
-    return topic_config_check(a->name, *value, why);
+    return check_value(a->name, *value, why);
 }
 
 static enum err incremental_resource(const struct controller *c,
@@ -166,15 +219,18 @@ enum err controller_incremental_alter_configs(struct controller *c, const struct
                                               struct incremental_alter_configs_response *resp,
                                               const struct controller_call *call)
 {
+    const int32_t *times = count_resources(call->arena, req->resources.v, sizeof *req->resources.v, req->resources.n);
+
     incremental_alter_configs_response_init(resp);
     resp->responses.v = arena_array(call->arena, (size_t)req->resources.n, sizeof *resp->responses.v);
-    if (!resp->responses.v)
+    if (!resp->responses.v || !times)
         return ERR_NO_MEMORY;
     resp->responses.n = req->resources.n;
     for (int32_t i = 0; i < req->resources.n; i++) {
         struct incremental_alter_configs_response_alter_configs_resource_response *out = &resp->responses.v[i];
         struct reason why = {0};
-        enum err err = incremental_resource(c, &req->resources.v[i], req->validate_only, call, &why);
+        enum err err = times[i] > 1 ? reason_set(&why, ERR_INVALID_REQUEST, "Each resource must appear at most once.")
+                                    : incremental_resource(c, &req->resources.v[i], req->validate_only, call, &why);
 
         incremental_alter_configs_response_alter_configs_resource_response_init(out);
         out->resource_type = req->resources.v[i].resource_type;

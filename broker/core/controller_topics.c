@@ -29,6 +29,8 @@ static enum err check_name(const struct controller *c, struct slice name, struct
 {
     char folded[TOPIC_NAME_MAX + 1];
 
+    if (slice_eq_str(name, METADATA_TOPIC))
+        return reason_set(why, ERR_INVALID_REQUEST, "Creation of internal topic %s is prohibited.", METADATA_TOPIC);
     if (name.n == 0)
         return reason_set(why, ERR_INVALID_TOPIC_EXCEPTION, "Topic name is invalid: the empty string is not allowed");
     if (slice_eq_str(name, ".") || slice_eq_str(name, ".."))
@@ -36,8 +38,8 @@ static enum err check_name(const struct controller *c, struct slice name, struct
                           SLICE_FMT(name));
     if (name.n > TOPIC_NAME_MAX)
         return reason_set(why, ERR_INVALID_TOPIC_EXCEPTION,
-                          "Topic name is invalid: the length of it is longer than the max allowed length %d",
-                          TOPIC_NAME_MAX);
+                          "Topic name is invalid: the length of '%.*s' is longer than the max allowed length %d",
+                          SLICE_FMT(name), TOPIC_NAME_MAX);
     if (!topic_name_is_valid(name))
         return reason_set(why, ERR_INVALID_TOPIC_EXCEPTION,
                           "Topic name is invalid: '%.*s' contains one or more characters other than ASCII "
@@ -268,30 +270,49 @@ static enum err create_one(const struct controller *c, const struct create_topic
     return ERR_OK;
 }
 
-static bool named_twice(const struct create_topics_request *req, int32_t i)
+/* Who is named how often: times[i] for the first that has a name, 0 for those that repeat it. NULL: no memory. */
+static int32_t *count_names(struct arena *arena, const void *first, size_t stride, int32_t n)
 {
-    for (int32_t k = 0; k < req->topics.n; k++)
-        if (k != i && slice_eq(req->topics.v[k].name, req->topics.v[i].name))
-            return true;
-    return false;
+    int32_t *times = arena_array(arena, (size_t)n, sizeof *times);
+    struct map seen;
+    enum err err = times ? ERR_OK : ERR_NO_MEMORY;
+
+    map_init(&seen);
+    for (int32_t i = 0; !err && i < n; i++) {
+        const struct slice *name = (const void *)((const uint8_t *)first + (size_t)i * stride);
+        int32_t *known = map_get(&seen, *name);
+        if (known)
+            ++*known;
+        else
+            err = map_put(&seen, *name, &times[i], NULL);
+        times[i] = !known;
+    }
+    map_free(&seen, NULL);
+    return err ? NULL : times;
 }
 
 enum err controller_create_topics(struct controller *c, const struct create_topics_request *req,
                                   struct create_topics_response *resp, const struct controller_call *call)
 {
+    int32_t *times =
+        count_names(call->arena, req->topics.n ? &req->topics.v->name : NULL, sizeof *req->topics.v, req->topics.n);
+
     create_topics_response_init(resp);
     resp->topics.v = arena_array(call->arena, (size_t)req->topics.n, sizeof *resp->topics.v);
-    if (!resp->topics.v)
+    if (!resp->topics.v || !times)
         return ERR_NO_MEMORY;
-    resp->topics.n = req->topics.n;
     for (int32_t i = 0; i < req->topics.n; i++) {
-        struct create_topics_response_creatable_topic_result *out = &resp->topics.v[i];
+        struct create_topics_response_creatable_topic_result *out = &resp->topics.v[resp->topics.n];
         struct reason why = {0};
         enum err err;
 
+        if (times[i] == 0) /* a name is answered once */
+            continue;
+        resp->topics.n++;
         create_topics_response_creatable_topic_result_init(out);
         out->name = req->topics.v[i].name;
-        if (named_twice(req, i))
+        out->error_message = SLICE_NULL;
+        if (times[i] > 1)
             err = reason_set(&why, ERR_INVALID_REQUEST, "Duplicate topic name.");
         else
             err = create_one(c, &req->topics.v[i], req->validate_only, out, call, &why);
@@ -302,47 +323,6 @@ enum err controller_create_topics(struct controller *c, const struct create_topi
         out->num_partitions = -1;
         out->replication_factor = -1;
         out->configs.n = 0;
-    }
-    return record_list_error(call->records);
-}
-
-static void delete_one(struct controller *c, struct slice name, const struct wire_uuid *id,
-                       struct delete_topics_response_deletable_topic_result *out, const struct controller_call *call)
-{
-    const struct image_topic *t = slice_is_null(name) ? image_topic_by_id(c->image, id) : image_topic(c->image, name);
-
-    delete_topics_response_deletable_topic_result_init(out);
-    out->name = name;
-    if (!t) {
-        out->topic_id = *id;
-        out->error_code = slice_is_null(name) ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
-        out->error_message = slice_str(err_text((enum err)out->error_code));
-        return;
-    }
-    out->name = slice_is_null(name) ? arena_copy(call->arena, slice_str(t->name)) : name;
-    out->topic_id = t->id;
-    record_put_remove_topic(call->records, &t->id);
-}
-
-enum err controller_delete_topics(struct controller *c, const struct delete_topics_request *req, int16_t version,
-                                  struct delete_topics_response *resp, const struct controller_call *call)
-{
-    int32_t n = version >= 6 ? req->topics.n : req->topic_names.n;
-
-    delete_topics_response_init(resp);
-    resp->responses.v = arena_array(call->arena, (size_t)(n > 0 ? n : 0), sizeof *resp->responses.v);
-    if (!resp->responses.v)
-        return ERR_NO_MEMORY;
-    resp->responses.n = n > 0 ? n : 0;
-    for (int32_t i = 0; i < resp->responses.n; i++) {
-        struct wire_uuid none = {{0}};
-        struct slice name = version >= 6 ? req->topics.v[i].name : req->topic_names.v[i];
-        bool again = false;
-        delete_one(c, name, version >= 6 ? &req->topics.v[i].topic_id : &none, &resp->responses.v[i], call);
-        for (int32_t k = 0; k < i; k++)
-            again = again || slice_eq(resp->responses.v[k].name, resp->responses.v[i].name);
-        if (again && !resp->responses.v[i].error_code)
-            return ERR_INVALID_REQUEST; /* a topic named twice would be removed twice */
     }
     return record_list_error(call->records);
 }
@@ -359,8 +339,10 @@ static enum err add_partitions(const struct controller *c,
     if (err)
         return err;
     if (!topic)
-        return reason_set(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "%s", err_text(ERR_UNKNOWN_TOPIC_OR_PARTITION));
-    if (t->count <= topic->partition_count)
+        return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (t->count == topic->partition_count)
+        return reason_set(why, ERR_INVALID_PARTITIONS, "Topic already has %d partition(s).", (int)t->count);
+    if (t->count < topic->partition_count)
         return reason_set(why, ERR_INVALID_PARTITIONS,
                           "The topic %s currently has %d partition(s); %d would not be an increase.", topic->name,
                           (int)topic->partition_count, (int)t->count);
@@ -398,25 +380,29 @@ static enum err add_partitions(const struct controller *c,
 enum err controller_create_partitions(struct controller *c, const struct create_partitions_request *req,
                                       struct create_partitions_response *resp, const struct controller_call *call)
 {
+    int32_t *times =
+        count_names(call->arena, req->topics.n ? &req->topics.v->name : NULL, sizeof *req->topics.v, req->topics.n);
+
     create_partitions_response_init(resp);
     resp->results.v = arena_array(call->arena, (size_t)req->topics.n, sizeof *resp->results.v);
-    if (!resp->results.v)
+    if (!resp->results.v || !times)
         return ERR_NO_MEMORY;
-    resp->results.n = req->topics.n;
     for (int32_t i = 0; i < req->topics.n; i++) {
-        struct create_partitions_response_create_partitions_topic_result *out = &resp->results.v[i];
+        struct create_partitions_response_create_partitions_topic_result *out = &resp->results.v[resp->results.n];
         struct reason why = {0};
-        enum err err = ERR_OK;
+        enum err err;
 
+        if (times[i] == 0)
+            continue;
+        resp->results.n++;
         create_partitions_response_create_partitions_topic_result_init(out);
         out->name = req->topics.v[i].name;
-        for (int32_t k = 0; k < i; k++)
-            if (slice_eq(req->topics.v[k].name, out->name))
-                err = reason_set(&why, ERR_INVALID_REQUEST, "Duplicate topic name.");
-        if (!err)
+        if (times[i] > 1)
+            err = reason_set(&why, ERR_INVALID_REQUEST, "Duplicate topic name.");
+        else
             err = add_partitions(c, &req->topics.v[i], req->validate_only, call, &why);
         out->error_code = err_kafka(err);
-        out->error_message = err ? text_of(call, &why) : SLICE_NULL;
+        out->error_message = why.code ? text_of(call, &why) : SLICE_NULL;
     }
     return record_list_error(call->records);
 }

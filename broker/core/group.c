@@ -15,7 +15,7 @@ const char *group_state_name(enum group_state s)
 
 char *group_text(struct slice s)
 {
-    return s.p ? strndup((const char *)s.p, s.n) : NULL;
+    return s.p && !slice_has_nul(s) ? strndup((const char *)s.p, s.n) : NULL;
 }
 
 void group_call_init(struct group_call *c, int64_t now_ms, int64_t wall_ms, struct record_list *records)

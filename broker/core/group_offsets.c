@@ -5,11 +5,11 @@
 
 enum err group_check_commit(struct group_table *t, const struct group_commit *k, struct group_call *c)
 {
-    struct group *g = k->group_id.n ? group_find(t, k->group_id) : NULL;
+    struct group *g = group_find(t, k->group_id);
     struct group_member *m;
     enum err err;
 
-    if (k->group_id.n == 0)
+    if (k->group_id.n == 0 && k->transactional)
         return ERR_INVALID_GROUP_ID;
     if (!g) /* a consumer that manages its partitions itself has no group and no generation */
         return k->generation < 0 ? ERR_OK : ERR_ILLEGAL_GENERATION;
@@ -62,8 +62,6 @@ enum err group_delete(struct group_table *t, struct slice id, struct record_list
 {
     struct group *g = group_find(t, id);
 
-    if (id.n == 0)
-        return ERR_INVALID_GROUP_ID;
     if (!g)
         return ERR_GROUP_ID_NOT_FOUND;
     if (g->state != GROUP_EMPTY)

@@ -175,8 +175,8 @@ static enum err apply_group(struct group_table *t, struct cursor *key, const str
     }
     version = wire_record_get_version(&c);
     err = c.error ? c.error : group_metadata_value_decode(&v, &c, version, a);
-    if (err)
-        return err;
+    if (err || slice_has_nul(k.group))
+        return err ? err : ERR_CORRUPT_MESSAGE;
     g = group_get(t, k.group);
     if (!g)
         return ERR_NO_MEMORY;

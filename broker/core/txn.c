@@ -61,7 +61,7 @@ struct txn *txn_find(const struct txn_table *t, struct slice id)
 
 static struct txn *txn_new(struct txn_table *t, struct slice id)
 {
-    struct txn *x = calloc(1, sizeof *x);
+    struct txn *x = slice_has_nul(id) ? NULL : calloc(1, sizeof *x);
     if (!x)
         return NULL;
     x->id = strndup((const char *)id.p, id.n);
@@ -189,6 +189,8 @@ enum err txn_table_apply(struct txn_table *t, struct slice key, struct slice val
         c = cursor_of(value);
         version = wire_record_get_version(&c);
         err = c.error ? c.error : transaction_log_value_decode(&v, &c, version, &a);
+        if (!err && slice_has_nul(k.transactional_id))
+            err = ERR_CORRUPT_MESSAGE;
         if (!err && (v.transaction_status < TXN_EMPTY || v.transaction_status > TXN_DEAD))
             err = ERR_CORRUPT_MESSAGE;
         x = err ? NULL : txn_find(t, k.transactional_id);

@@ -174,9 +174,12 @@ enum err plog_roll(struct plog *l, int64_t now_ms, struct reason *why) MUST_CHEC
 /* Make all that was appended survive the machine: fsync, index files, recovery point. */
 enum err plog_flush(struct plog *l, struct reason *why) MUST_CHECK;
 
-/* Time-driven upkeep: flush.ms, segment.ms of an idle segment, retention, removal of *.deleted files whose delay is
- * over, expiry of producer ids. Call it every few seconds. */
+/* Time-driven upkeep: flush.ms, segment.ms of an idle segment, removal of *.deleted files whose delay is over, expiry
+ * of producer ids. Call it every few seconds. */
 enum err plog_tick(struct plog *l, int64_t now_ms, struct reason *why) MUST_CHECK;
+/* Drop the segments that retention.ms, retention.bytes and the start offset no longer keep. Kafka looks every five
+ * minutes, and records older than retention.ms when they are written can be read until then. */
+enum err plog_retain(struct plog *l, int64_t now_ms, struct reason *why) MUST_CHECK;
 
 /* Compaction in small steps, so that the caller's loop stays responsive. plog_clean_wanted says how dirty the log is:
  * 0 when there is nothing to do by its configuration, else its dirty ratio (over 1 when max.compaction.lag forces it).

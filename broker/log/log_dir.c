@@ -501,6 +501,17 @@ static void remove_doomed(struct log_dir *d, int64_t now_ms)
     }
 }
 
+void log_dir_retain(struct log_dir *d, int64_t now_ms)
+{
+    struct reason why = {0};
+
+    for (struct map_entry *m = map_first(&d->logs); m; m = map_next(&d->logs, m)) {
+        struct dir_log *log = m->value;
+        why.text[0] = 0;
+        report(log, plog_retain(log->log, now_ms, &why), &why);
+    }
+}
+
 void log_dir_tick(struct log_dir *d, int64_t now_ms, size_t budget_bytes)
 {
     struct reason why = {0};

@@ -49,6 +49,8 @@ bool log_dir_at(const struct log_dir *d, size_t *at, struct log_dir_entry *out);
 /* Upkeep, every second or so: plog_tick of each log, checkpoints (each minute), compaction of the dirtiest log within
  * `budget_bytes`, removal of deleted partitions. A log that fails is reported and the others go on. */
 void log_dir_tick(struct log_dir *d, int64_t now_ms, size_t budget_bytes);
+/* plog_retain of each log. */
+void log_dir_retain(struct log_dir *d, int64_t now_ms);
 enum err log_dir_checkpoint(struct log_dir *d, struct reason *why) MUST_CHECK; /* write all checkpoints now */
 /* Bytes of all logs, and of the file system: total and usable. */
 enum err log_dir_usage(const struct log_dir *d, int64_t *logs, int64_t *total, int64_t *usable) MUST_CHECK;

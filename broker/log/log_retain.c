@@ -224,6 +224,12 @@ static enum err remove_doomed(struct plog *l, int64_t now_ms, struct reason *why
     return e;
 }
 
+enum err plog_retain(struct plog *l, int64_t now_ms, struct reason *why)
+{
+    return l->failed ? reason_set(why, ERR_KAFKA_STORAGE_ERROR, "%s has failed", l->dir)
+                     : apply_retention(l, now_ms, why);
+}
+
 enum err plog_tick(struct plog *l, int64_t now_ms, struct reason *why)
 {
     struct segment *s = plog_active(l);
@@ -237,8 +243,6 @@ enum err plog_tick(struct plog *l, int64_t now_ms, struct reason *why)
     }
     if (!e && s->size && now_ms - s->created_ms > plog_segment_ms(l) && l->config.cleanup_policy & PLOG_CLEANUP_COMPACT)
         e = plog_roll(l, now_ms, why); /* so that an idle log's last segment can be compacted */
-    if (!e)
-        e = apply_retention(l, now_ms, why);
     if (!e)
         e = remove_doomed(l, now_ms, why);
     if (!e && now_ms - l->last_expiry_ms >= PRODUCER_EXPIRY_EVERY_MS) {

@@ -3,9 +3,6 @@
  * any other node the request is passed on as it came and the answer passed back, so clients may ask any broker. */
 #include "broker/node/handlers.h"
 #include "core/base/log.h"
-#include "wire/alter_partition_reassignments.h"
-#include "wire/elect_leaders.h"
-#include "wire/list_partition_reassignments.h"
 
 static void on_forwarded(void *user, enum err err, int16_t version, struct slice body)
 {
@@ -103,64 +100,6 @@ void node_handle_allocate_producer_ids(struct request *r)
     struct allocate_producer_ids_response resp;
     if (!forwarded(r))
         DECIDE(r, resp, controller_allocate_producer_ids(&r->node->controller, r->body, &resp, &call));
-}
-
-/* With one replica per partition its leader is always the preferred one, and there is nothing to move. */
-void node_handle_elect_leaders(struct request *r)
-{
-    const struct elect_leaders_request *req = r->body;
-    struct elect_leaders_response resp;
-    int32_t n = req->topic_partitions.n > 0 ? req->topic_partitions.n : 0;
-
-    elect_leaders_response_init(&resp);
-    elect_leaders_response_replica_election_result_array_alloc(&resp.replica_election_results, n, &r->arena);
-    for (int32_t t = 0; t < resp.replica_election_results.n; t++) {
-        struct elect_leaders_response_replica_election_result *out = &resp.replica_election_results.v[t];
-        out->topic = req->topic_partitions.v[t].topic;
-        elect_leaders_response_partition_result_array_alloc(&out->partition_result,
-                                                            req->topic_partitions.v[t].partitions.n, &r->arena);
-        for (int32_t i = 0; i < out->partition_result.n; i++) {
-            struct elect_leaders_response_partition_result *a = &out->partition_result.v[i];
-            a->partition_id = req->topic_partitions.v[t].partitions.v[i];
-            enum err err = node_image_partition(r->node, out->topic, a->partition_id) ? ERR_ELECTION_NOT_NEEDED
-                                                                                      : ERR_UNKNOWN_TOPIC_OR_PARTITION;
-            a->error_code = err_kafka(err);
-            a->error_message = slice_str(err_text(err));
-        }
-    }
-    request_answer(r, &resp);
-}
-
-void node_handle_alter_partition_reassignments(struct request *r)
-{
-    const struct alter_partition_reassignments_request *req = r->body;
-    struct alter_partition_reassignments_response resp;
-
-    alter_partition_reassignments_response_init(&resp);
-    resp.allow_replication_factor_change = req->allow_replication_factor_change;
-    alter_partition_reassignments_response_reassignable_topic_response_array_alloc(&resp.responses, req->topics.n,
-                                                                                   &r->arena);
-    for (int32_t t = 0; t < resp.responses.n; t++) {
-        struct alter_partition_reassignments_response_reassignable_topic_response *out = &resp.responses.v[t];
-        out->name = req->topics.v[t].name;
-        alter_partition_reassignments_response_reassignable_partition_response_array_alloc(
-            &out->partitions, req->topics.v[t].partitions.n, &r->arena);
-        for (int32_t i = 0; i < out->partitions.n; i++) {
-            struct alter_partition_reassignments_response_reassignable_partition_response *a = &out->partitions.v[i];
-            a->partition_index = req->topics.v[t].partitions.v[i].partition_index;
-            a->error_code = req->topics.v[t].partitions.v[i].replicas.n < 0 ? ERR_NO_REASSIGNMENT_IN_PROGRESS
-                                                                            : ERR_INVALID_REPLICA_ASSIGNMENT;
-            a->error_message = slice_str("the bundled brokers keep one replica of each partition where it was made");
-        }
-    }
-    request_answer(r, &resp);
-}
-
-void node_handle_list_partition_reassignments(struct request *r)
-{
-    struct list_partition_reassignments_response resp;
-    list_partition_reassignments_response_init(&resp);
-    request_answer(r, &resp);
 }
 
 static void on_topic_made(void *user, enum err err, int16_t version, struct slice body)

@@ -16,7 +16,7 @@ typedef struct describe_configs_response_describe_configs_resource_result entry;
 
 static bool wanted(const struct describe_configs_request_describe_configs_resource *in, struct slice name)
 {
-    if (in->configuration_keys.n < 0)
+    if (in->configuration_keys.n <= 0) /* none named: all, as in Kafka */
         return true;
     for (int32_t i = 0; i < in->configuration_keys.n; i++)
         if (slice_eq(in->configuration_keys.v[i], name))
@@ -157,7 +157,8 @@ void node_handle_describe_configs(struct request *r)
         else
             err = reason_set(&why, ERR_INVALID_REQUEST, "Unsupported resource type %d.", in->resource_type);
         out->error_code = err_kafka(err);
-        out->error_message = err ? arena_copy(&r->arena, slice_str(why.code ? why.text : err_text(err))) : SLICE_NULL;
+        if (err) /* "" when all is well, as in Kafka */
+            out->error_message = arena_copy(&r->arena, slice_str(why.code ? why.text : err_text(err)));
     }
     request_answer(r, &resp);
 }

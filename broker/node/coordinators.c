@@ -183,7 +183,7 @@ void node_handle_find_coordinator(struct request *r)
     if (r->version < 4) {
         struct found f = find(r->node, req->key, req->key_type);
         resp.error_code = err_kafka(f.err);
-        resp.error_message = f.err ? slice_str(f.message) : SLICE_NULL;
+        resp.error_message = slice_str(f.err ? f.message : "NONE"); /* as Kafka writes it */
         resp.node_id = f.broker ? f.broker->id : -1;
         resp.host = slice_str(f.broker ? f.broker->host : "");
         resp.port = f.broker ? f.broker->port : -1;
@@ -196,7 +196,7 @@ void node_handle_find_coordinator(struct request *r)
         struct find_coordinator_response_coordinator *a = &resp.coordinators.v[i];
         a->key = req->coordinator_keys.v[i];
         a->error_code = err_kafka(f.err);
-        a->error_message = f.err ? slice_str(f.message) : SLICE_NULL;
+        a->error_message = slice_str(f.err ? f.message : "");
         a->node_id = f.broker ? f.broker->id : -1;
         a->host = slice_str(f.broker ? f.broker->host : "");
         a->port = f.broker ? f.broker->port : -1;

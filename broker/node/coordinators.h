@@ -4,6 +4,9 @@
 
 #include "broker/node/node.h"
 
+#define OFFSETS_TOPIC "__consumer_offsets"
+#define TXN_TOPIC     "__transaction_state"
+
 /* The group and transaction coordinators of this node: state machines of broker/core, loaded from and written to the
  * partitions of `__consumer_offsets` and `__transaction_state` that this node leads. */
 enum err coordinators_start(struct node *n, struct reason *why) MUST_CHECK;
@@ -17,17 +20,22 @@ void coordinators_topic_removed(struct node *n, struct slice topic);
 /* How many partitions `__consumer_offsets` or `__transaction_state` is made with. */
 int32_t coordinators_partitions(struct node *n, struct slice topic);
 
-/* txn_verify.c: may this producer write to these partitions in a transaction? Calls done, now or later, with each
- * claim's `err` set: ERR_OK also where this node does not lead the partition (the write itself will tell), INVALID_TXN_
- * STATE or TRANSACTION_ABORTABLE when it is not part of an open transaction, others when it could not be found out.
- * Claims and arena must live until then. */
+/* txn_verify.c: may the producer that owns this transactional id write to these partitions in a transaction? Calls
+ * done, now or later, with each claim's `err` set: ERR_OK also where this node does not lead the partition (the write
+ * itself will tell) and where nothing transactional is written, INVALID_PRODUCER_ID_MAPPING when the id is another
+ * producer's, INVALID_TXN_STATE or TRANSACTION_ABORTABLE when the partition is not part of an open transaction, others
+ * when it could not be found out. Claims and arena must live until then. */
 struct txn_claim {
     struct slice topic;
     int32_t index;
+    bool transactional; /* what is to be written there is */
+    enum err refused;   /* by the caller, whatever is found out */
     enum err err;
     bool asked;
     uint64_t markers;
 };
+/* Whether a coordinator confirmed lately that this producer id belongs to a transactional id. */
+bool txn_owns_producer(const struct node *n, int64_t producer_id);
 void txn_verify(struct node *n, struct slice id, int64_t producer_id, int16_t producer_epoch, struct txn_claim *claims,
                 size_t count, struct arena *a, void (*done)(void *user), void *user);
 

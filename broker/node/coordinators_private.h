@@ -7,9 +7,6 @@
 #include "core/wire/record_batch.h"
 
 /* What the parts of the coordinators share. */
-#define OFFSETS_TOPIC "__consumer_offsets"
-#define TXN_TOPIC     "__transaction_state"
-
 struct group_coordinator;
 
 struct coordinators {

@@ -16,7 +16,8 @@ enum { TOPIC_PARTITIONS_MAX = 2000 }; /* max.request.partition.size.limit */
 
 bool topic_is_internal(struct slice name)
 {
-    return slice_eq_str(name, "__consumer_offsets") || slice_eq_str(name, "__transaction_state");
+    return slice_eq_str(name, OFFSETS_TOPIC) || slice_eq_str(name, TXN_TOPIC) ||
+           slice_eq_str(name, "__share_group_state");
 }
 
 static enum err leader_state(struct node *n, const struct image_partition *p)
@@ -84,7 +85,7 @@ static void fill_named(struct request *r, const struct metadata_request_metadata
         struct node *n = r->node;
         bool internal = topic_is_internal(in->name);
         node_create_topic(n, in->name, internal ? coordinators_partitions(n, in->name) : -1, internal);
-        out->error_code = ERR_LEADER_NOT_AVAILABLE; /* "try again soon": it is being made */
+        out->error_code = ERR_UNKNOWN_TOPIC_OR_PARTITION; /* Kafka's "try again soon": it is being made */
     } else {
         out->error_code = ERR_UNKNOWN_TOPIC_OR_PARTITION;
     }
@@ -271,25 +272,43 @@ void node_handle_describe_topic_partitions(struct request *r)
     request_answer(r, &resp);
 }
 
-void node_handle_describe_quorum(struct request *r)
+static void describe_quorum(struct request *r, struct describe_quorum_response_partition_data *p)
 {
     struct node *n = r->node;
+
+    p->leader_id = n->controller_id;
+    p->leader_epoch = n->metadata.leader_epoch;
+    p->high_watermark = plog_high_watermark(n->metadata.log);
+    describe_quorum_response_replica_state_array_alloc(&p->current_voters, n->voter_count, &r->arena);
+    for (int32_t i = 0; i < p->current_voters.n; i++) {
+        p->current_voters.v[i].replica_id = n->voters[i].id;
+        p->current_voters.v[i].log_end_offset = n->voters[i].id == n->id ? plog_end_offset(n->metadata.log) : -1;
+    }
+}
+
+/* The only quorum is that of the metadata log. */
+void node_handle_describe_quorum(struct request *r)
+{
+    const struct describe_quorum_request *req = r->body;
     struct describe_quorum_response resp;
 
     describe_quorum_response_init(&resp);
-    describe_quorum_response_topic_data_array_alloc(&resp.topics, 1, &r->arena);
-    if (resp.topics.n)
-        describe_quorum_response_partition_data_array_alloc(&resp.topics.v[0].partitions, 1, &r->arena);
-    if (resp.topics.n && resp.topics.v[0].partitions.n) {
-        struct describe_quorum_response_partition_data *p = &resp.topics.v[0].partitions.v[0];
-        resp.topics.v[0].topic_name = slice_str(n->metadata.topic);
-        p->leader_id = n->controller_id;
-        p->leader_epoch = n->metadata.leader_epoch;
-        p->high_watermark = plog_high_watermark(n->metadata.log);
-        describe_quorum_response_replica_state_array_alloc(&p->current_voters, n->voter_count, &r->arena);
-        for (int32_t i = 0; i < p->current_voters.n; i++) {
-            p->current_voters.v[i].replica_id = n->voters[i].id;
-            p->current_voters.v[i].log_end_offset = n->voters[i].id == n->id ? plog_end_offset(n->metadata.log) : -1;
+    resp.error_message = SLICE_NULL;
+    describe_quorum_response_topic_data_array_alloc(&resp.topics, req->topics.n, &r->arena);
+    for (int32_t t = 0; t < resp.topics.n; t++) {
+        const struct describe_quorum_request_topic_data *in = &req->topics.v[t];
+        struct describe_quorum_response_topic_data *out = &resp.topics.v[t];
+
+        out->topic_name = in->topic_name;
+        describe_quorum_response_partition_data_array_alloc(&out->partitions, in->partitions.n, &r->arena);
+        for (int32_t i = 0; i < out->partitions.n; i++) {
+            struct describe_quorum_response_partition_data *p = &out->partitions.v[i];
+            p->error_message = SLICE_NULL;
+            p->partition_index = in->partitions.v[i].partition_index;
+            if (slice_eq_str(in->topic_name, METADATA_TOPIC) && p->partition_index == 0)
+                describe_quorum(r, p);
+            else
+                p->error_code = ERR_UNKNOWN_TOPIC_OR_PARTITION;
         }
     }
     request_answer(r, &resp);

@@ -104,12 +104,44 @@ static bool has_diverged(struct partition *p, const struct fetch_request_fetch_p
     return true;
 }
 
+static bool from_follower(const struct request *r)
+{
+    const struct fetch_request *req = r->body;
+    return req->replica_id >= 0 || req->replica_state.replica_id >= 0;
+}
+
+/* The metadata log is for the other brokers: to anybody else it does not exist, as on a broker of Kafka. */
+static bool is_metadata(const struct request *r, struct slice topic, int32_t index)
+{
+    const struct fetch_request *req = r->body;
+    int32_t id = req->replica_id >= 0 ? req->replica_id : req->replica_state.replica_id;
+    bool voter = false;
+
+    for (int i = 0; i < r->node->voter_count; i++)
+        voter = voter || (r->node->voters[i].id == id && id != r->node->id);
+    return voter && index == 0 && slice_eq_str(topic, METADATA_TOPIC) && request_is_from_broker(r);
+}
+
+static enum err find(const struct request *r, struct slice topic, const struct fetch_request_fetch_partition *in,
+                     struct partition **out)
+{
+    struct node *n = r->node;
+
+    if (slice_is_null(topic))
+        return r->version >= 13 ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (!is_metadata(r, topic, in->partition))
+        return node_leading(n, topic, in->partition, in->current_leader_epoch, out);
+    if (!n->metadata.leader)
+        return ERR_NOT_LEADER_OR_FOLLOWER;
+    *out = &n->metadata;
+    return ERR_OK;
+}
+
 static void fetch_partition(struct reader *rd, struct slice topic, const struct fetch_request_fetch_partition *in,
                             partition_answer *out)
 {
     const struct fetch_request *req = rd->r->body;
-    bool follower = req->replica_id >= 0 || req->replica_state.replica_id >= 0;
-    enum plog_isolation isolation = follower                    ? PLOG_READ_TO_END
+    enum plog_isolation isolation = from_follower(rd->r)        ? PLOG_READ_TO_END
                                     : req->isolation_level == 1 ? PLOG_READ_STABLE
                                                                 : PLOG_READ_REPLICATED;
     struct partition *p = NULL;
@@ -117,12 +149,8 @@ static void fetch_partition(struct reader *rd, struct slice topic, const struct 
 
     fetch_response_partition_data_init(out);
     out->partition_index = in->partition;
-    out->aborted_transactions.n = -1;
     out->records = slice_of("", 0);
-    if (slice_is_null(topic))
-        err = rd->r->version >= 13 ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
-    else
-        err = node_leading(rd->r->node, topic, in->partition, in->current_leader_epoch, &p);
+    err = find(rd->r, topic, in, &p);
     out->high_watermark = out->last_stable_offset = out->log_start_offset = -1;
     if (!err && !has_diverged(p, in, out))
         err = read_records(rd, p, in, isolation, out);
@@ -131,6 +159,7 @@ static void fetch_partition(struct reader *rd, struct slice topic, const struct 
         out->last_stable_offset = plog_stable_offset(p->log);
         out->log_start_offset = plog_start_offset(p->log);
     }
+    out->aborted_transactions.n = err || isolation == PLOG_READ_STABLE ? out->aborted_transactions.n : -1;
     out->error_code = err_kafka(err);
     rd->error = rd->error || err || out->diverging_epoch.epoch >= 0;
 }
@@ -143,8 +172,7 @@ static struct slice topic_of(struct request *r, const struct fetch_request_fetch
     known = image_topic_by_id(&r->node->image, &t->topic_id);
     if (known)
         return slice_str(known->name);
-    return memcmp(t->topic_id.b, r->node->metadata.topic_id.b, 16) == 0 ? slice_str(r->node->metadata.topic)
-                                                                        : SLICE_NULL;
+    return SLICE_NULL;
 }
 
 static enum err fetch_read(struct reader *rd, struct fetch_response *resp)
@@ -310,8 +338,8 @@ static bool wait_start(struct request *r, int64_t wait_ms)
     for (int32_t t = 0; t < req->topics.n; t++) {
         struct slice topic = topic_of(r, &req->topics.v[t]);
         for (int32_t i = 0; i < req->topics.v[t].partitions.n; i++) {
-            struct partition *p = node_partition_named(r->node, topic, req->topics.v[t].partitions.v[i].partition);
-            if (p)
+            struct partition *p = NULL;
+            if (!find(r, topic, &req->topics.v[t].partitions.v[i], &p))
                 watch_add(w, p);
         }
     }

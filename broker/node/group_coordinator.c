@@ -91,8 +91,8 @@ static void answer_waiter(struct group_waiter *w)
         request_answer(r, &w->answer.sync);
         return;
     }
-    if (r->version < 7 && slice_is_null(w->answer.join.protocol_name))
-        w->answer.join.protocol_name = slice_str("");
+    if (w->answer.join.protocol_name.n == 0)
+        w->answer.join.protocol_name = r->version < 7 ? slice_str("") : SLICE_NULL;
     request_answer(r, &w->answer.join);
 }
 
@@ -170,12 +170,19 @@ void group_coordinator_load(struct group_coordinator *g, struct partition *p)
 
 enum err group_coordinator_find(struct node *n, struct slice group, struct group_table **t, int32_t *partition)
 {
+    *t = NULL;
+    *partition = -1;
+    return group.n ? group_coordinator_find_any(n, group, t, partition) : ERR_INVALID_GROUP_ID;
+}
+
+enum err group_coordinator_find_any(struct node *n, struct slice group, struct group_table **t, int32_t *partition)
+{
     const struct image_topic *topic = image_topic(&n->image, slice_str(OFFSETS_TOPIC));
     struct group_coordinator *g = n->coordinators ? n->coordinators->groups : NULL;
 
     *t = NULL;
     *partition = -1;
-    if (group.n == 0)
+    if (slice_has_nul(group)) /* ids are kept as C strings */
         return ERR_INVALID_GROUP_ID;
     if (!g || !topic)
         return ERR_COORDINATOR_NOT_AVAILABLE;

@@ -15,7 +15,7 @@ static void describe(struct request *r, struct slice id, struct describe_groups_
     const struct describe_groups_request *req = r->body;
     struct group_table *t;
     int32_t partition;
-    enum err err = group_coordinator_find(r->node, id, &t, &partition);
+    enum err err = group_coordinator_find_any(r->node, id, &t, &partition);
     const struct group *g = err ? NULL : group_find(t, id);
 
     if (g) {
@@ -90,7 +90,7 @@ static enum err delete_one(struct request *r, struct slice id)
     struct reason why = {0};
     struct group_table *t;
     int32_t partition;
-    enum err err = group_coordinator_find(r->node, id, &t, &partition);
+    enum err err = group_coordinator_find_any(r->node, id, &t, &partition);
 
     if (err)
         return err;

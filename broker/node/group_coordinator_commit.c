@@ -54,7 +54,7 @@ static enum err commit_items(struct request *r, const struct group_commit *commi
     struct reason why = {0};
     struct group_table *t;
     int32_t partition;
-    enum err err = group_coordinator_find(r->node, commit->group_id, &t, &partition);
+    enum err err = group_coordinator_find_any(r->node, commit->group_id, &t, &partition);
 
     if (err)
         return err;
@@ -227,6 +227,8 @@ static void stage_offsets(void *user)
             &out->partitions, req->topics.v[t].partitions.n, &r->arena);
         for (int32_t i = 0; i < out->partitions.n; i++, n++) {
             out->partitions.v[i].partition_index = items.v[n].partition;
+            if (!items.v[n].err && !node_image_partition(r->node, out->name, items.v[n].partition))
+                items.v[n].err = ERR_UNKNOWN_TOPIC_OR_PARTITION; /* whatever the others are refused for */
             out->partitions.v[i].error_code = err_kafka(items.v[n].err ? items.v[n].err : err);
         }
     }
@@ -254,6 +256,7 @@ void node_handle_txn_offset_commit(struct request *r)
     }
     x->claim.topic = slice_str(OFFSETS_TOPIC);
     x->claim.index = partition;
+    x->claim.transactional = true;
     txn_verify(r->node, req->transactional_id, req->producer_id, req->producer_epoch, &x->claim, 1, &r->arena,
                stage_offsets, x);
 }

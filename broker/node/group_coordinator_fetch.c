@@ -112,7 +112,7 @@ static void answer_group(struct request *r, const struct offset_fetch_request_of
     const struct offset_fetch_request *req = r->body;
     struct group_table *t;
     int32_t partition;
-    enum err err = group_coordinator_find(r->node, in->group_id, &t, &partition);
+    enum err err = group_coordinator_find_any(r->node, in->group_id, &t, &partition);
     const struct group *g = err ? NULL : group_find(t, in->group_id);
 
     out->group_id = in->group_id;

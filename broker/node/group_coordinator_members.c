@@ -31,13 +31,14 @@ void node_handle_join_group(struct request *r)
     int32_t partition;
     enum err err = group_coordinator_find(n, req->group_id, &t, &partition);
 
+    if (!err && slice_has_nul(req->group_instance_id))
+        err = ERR_INVALID_REQUEST;
     if (err) {
         join_group_response_init(&resp);
         resp.error_code = err_kafka(err);
         resp.member_id = req->member_id;
         resp.leader = slice_str("");
-        if (r->version < 7)
-            resp.protocol_name = slice_str("");
+        resp.protocol_name = r->version < 7 ? slice_str("") : SLICE_NULL;
         request_answer(r, &resp);
         return;
     }
@@ -57,7 +58,9 @@ void node_handle_sync_group(struct request *r)
     struct group_table *t;
     struct group_step s;
     int32_t partition;
-    enum err err = group_coordinator_find(r->node, req->group_id, &t, &partition);
+    bool lacks = r->version >= 5 && (slice_is_null(req->protocol_type) || slice_is_null(req->protocol_name));
+    enum err err =
+        lacks ? ERR_INCONSISTENT_GROUP_PROTOCOL : group_coordinator_find(r->node, req->group_id, &t, &partition);
 
     if (err) {
         sync_group_response_init(&resp);

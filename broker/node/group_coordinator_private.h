@@ -27,6 +27,9 @@ struct group_step {
 /* NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE, INVALID_GROUP_ID */
 enum err group_coordinator_find(struct node *n, struct slice group, struct group_table **t,
                                 int32_t *partition) MUST_CHECK;
+/* The same, and the empty group is one: old clients commit, read and delete offsets in it (docs/leniencies.md). */
+enum err group_coordinator_find_any(struct node *n, struct slice group, struct group_table **t,
+                                    int32_t *partition) MUST_CHECK;
 void group_step_begin(struct group_step *s, struct group_coordinator *g, int32_t partition);
 enum err group_step_finish(struct group_step *s);
 /* Write offset and tombstone records and apply them, in batches the log takes; on failure nothing after the failed

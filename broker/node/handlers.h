@@ -27,6 +27,7 @@ void node_handle_incremental_alter_configs(struct request *r);
 void node_handle_broker_registration(struct request *r);
 void node_handle_broker_heartbeat(struct request *r);
 void node_handle_allocate_producer_ids(struct request *r);
+/* Answered by any node. */
 void node_handle_elect_leaders(struct request *r);
 void node_handle_alter_partition_reassignments(struct request *r);
 void node_handle_list_partition_reassignments(struct request *r);

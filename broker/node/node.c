@@ -19,6 +19,10 @@ static const struct setting_row rows[] = {
     {"controller.quorum.voters", SETTING_LIST, NULL, 0, 0, "id@host:port of every node"},
     {"listeners", SETTING_STRING, NULL, 0, 0, "SSL://host:port"},
     {"log.dirs", SETTING_STRING, NULL, 0, 0, "the folder of the logs"},
+    {"log.retention.check.interval.ms", SETTING_INT, "300000", 1, INT64_MAX / 2,
+     "how often segments past retention.ms or retention.bytes are looked for"},
+    {"log.initial.task.delay.ms", SETTING_INT, "30000", 0, INT64_MAX / 2,
+     "how long after the start for the first time"},
     {"num.partitions", SETTING_INT, "1", 1, PARTITIONS_PER_TOPIC_MAX, "partitions of a topic that names no number"},
     {"default.replication.factor", SETTING_INT, "1", 1, 1, "replicas of a topic that names no number"},
     {"auto.create.topics.enable", SETTING_BOOL, "true", 0, 0, "make unknown topics when a client asks for them"},
@@ -34,6 +38,8 @@ static const struct setting_row rows[] = {
     {"group.max.size", SETTING_INT, "2147483647", 1, INT32_MAX, "members of a group"},
     {"transaction.max.timeout.ms", SETTING_INT, "900000", 1, INT32_MAX, "the longest transaction"},
     {"transactional.id.expiration.ms", SETTING_INT, "604800000", 1, INT32_MAX, "when an unused id is forgotten"},
+    {"castellan.broker.names", SETTING_STRING, "", 0, 0,
+     "common names of the brokers' certificates: who shows another one cannot read the metadata log; empty: all can"},
     TLS_SETTING_ROWS(""),
     {0},
 };
@@ -51,8 +57,6 @@ int64_t node_wall_ms(struct node *n)
 struct partition *node_partition_named(struct node *n, struct slice topic, int32_t index)
 {
     const struct image_topic *t = image_topic(&n->image, topic);
-    if (slice_eq_str(topic, n->metadata.topic) && index == 0)
-        return &n->metadata;
     return t ? node_partition(n, &t->id, index) : NULL;
 }
 
@@ -195,6 +199,10 @@ static void on_tick(void *arg)
     if (n->id == n->controller_id)
         controller_work(n);
     log_dir_tick(n->dir, node_wall_ms(n), NODE_CLEAN_BUDGET_BYTES);
+    if (loop_now_ms(n->loop) >= n->retention_due_ms) {
+        log_dir_retain(n->dir, node_wall_ms(n));
+        n->retention_due_ms = loop_now_ms(n->loop) + settings_int(n->settings, "log.retention.check.interval.ms");
+    }
     coordinators_tick(n);
     loop_timer_start(&n->tick, NODE_TICK_MS);
 }
@@ -210,6 +218,7 @@ static void check_ready(void *arg)
         return;
     }
     n->serving = true;
+    n->retention_due_ms = loop_now_ms(n->loop) + settings_int(n->settings, "log.initial.task.delay.ms");
     log_info("broker %d serves on %s:%u", (int)n->id, n->listen.host, n->listen.port);
     ready_notify();
     loop_timer_init(&n->tick, n->loop, on_tick, n);
@@ -232,6 +241,7 @@ static enum err node_start(struct node *n, const char *path, struct reason *why)
     n->env->random(n->env, n->incarnation.b, sizeof n->incarnation.b);
     image_init(&n->image);
     map_init(&n->partitions);
+    map_init(&n->verified);
     if ((err = node_configure(n, path, why)) || (err = loop_new(&n->loop, n->env, why)) ||
         (err = loop_on_signal(n->loop, SIGTERM, on_stop_signal, n)) ||
         (err = loop_on_signal(n->loop, SIGINT, on_stop_signal, n)) || (err = node_open_tls(n, why)) ||
@@ -275,6 +285,7 @@ static int node_stop(struct node *n)
         status = 1;
     }
     map_free(&n->partitions, free_partition_shell);
+    map_free(&n->verified, free);
     controller_free(&n->controller);
     image_free(&n->image);
     listener_free(n->listener);

@@ -78,7 +78,9 @@ struct node {
     int64_t broker_epoch; /* -1: not registered yet */
     bool registering, serving, stopping, unfenced;
     int64_t producer_id_next, producer_id_end; /* the block allocated to this broker */
+    struct map verified;                       /* txn_verify.c: 8 bytes of producer id -> struct verified_producer */
 
+    int64_t retention_due_ms; /* when retention is applied next; checked in each tick */
     struct loop_timer tick, heartbeat, metadata_retry, wake;
     struct fetch_wait *woken; /* fetches whose partitions got records in this round of events */
     bool metadata_fetching;
@@ -92,8 +94,9 @@ const struct setting_row *node_setting_rows(void);
 int64_t node_wall_ms(struct node *n);
 struct partition *node_partition(struct node *n, const struct wire_uuid *topic_id, int32_t index);
 struct partition *node_partition_named(struct node *n, struct slice topic, int32_t index);
-/* Why this node cannot serve the partition, as Kafka says it: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER,
- * FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH; ERR_OK with *out set when it leads it. epoch -1: not checked. */
+/* The metadata log is no topic: none of these three finds it. Why this node cannot serve the partition, as Kafka says
+ * it: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH; ERR_OK with *out
+ * set when it leads it. epoch -1: not checked. */
 enum err node_leading(struct node *n, struct slice topic, int32_t index, int32_t epoch, struct partition **out);
 /* Whether the image knows topic and partition, whoever leads it. */
 const struct image_partition *node_image_partition(struct node *n, struct slice topic, int32_t index);
@@ -146,6 +149,8 @@ void request_answer_body(struct request *r, struct slice body);
 void request_no_answer(struct request *r);             /* Produce with acks=0 */
 void request_fail(struct request *r, const char *why); /* closes the connection and frees */
 const char *request_host(const struct request *r);
+/* Whether another broker asks: over TLS by the name in its certificate (castellan.broker.names). */
+bool request_is_from_broker(const struct request *r);
 void request_set_software(struct request *r, struct slice name, struct slice version); /* what the client says it is */
 enum err node_listen(struct node *n, struct reason *why) MUST_CHECK;
 void node_close_clients(struct node *n);

@@ -123,15 +123,15 @@ void node_handle_offset_for_leader_epoch(struct request *r)
 
 static enum err delete_up_to(struct request *r, struct slice topic, int32_t index, int64_t offset, int64_t *low)
 {
-    const struct image_topic *t = image_topic(&r->node->image, topic);
     struct partition *p;
     struct reason why = {0};
-    enum err err = node_leading(r->node, topic, index, -1, &p);
+    enum err err;
 
+    if (topic_is_internal(topic) && node_image_partition(r->node, topic, index))
+        return ERR_INVALID_TOPIC_EXCEPTION;
+    err = node_leading(r->node, topic, index, -1, &p);
     if (err)
         return err;
-    if (t && topic_is_internal(topic))
-        return ERR_POLICY_VIOLATION;
     err = plog_advance_start(p->log, offset, &why);
     *low = err ? -1 : plog_start_offset(p->log);
     return err;

@@ -27,6 +27,24 @@ static void answer_record_errors(const struct plog_appended *a, partition_answer
     }
 }
 
+/* Only the lengths are looked at: whether it is a good one, the log says. */
+static bool is_one_batch(struct slice records)
+{
+    struct cursor c = cursor_of(records);
+    int32_t length;
+
+    cursor_u64(&c); /* base offset */
+    length = (int32_t)cursor_u32(&c);
+    return !c.error && records.n >= RECORD_BATCH_HEADER_SIZE && length > 0 && cursor_left(&c) == (size_t)length;
+}
+
+/* Errors with which Kafka tells nothing about the log. */
+static bool hides_log_start(enum err err)
+{
+    return err == ERR_CORRUPT_MESSAGE || err == ERR_MESSAGE_TOO_LARGE || err == ERR_RECORD_LIST_TOO_LARGE ||
+           err_kafka(err) == ERR_KAFKA_STORAGE_ERROR;
+}
+
 static enum err append_one(struct request *r, struct slice topic, int32_t index, struct slice records,
                            partition_answer *out, struct reason *why)
 {
@@ -35,14 +53,19 @@ static enum err append_one(struct request *r, struct slice topic, int32_t index,
     struct plog_appended appended = {0};
     enum err err;
 
-    if (slice_eq_str(topic, r->node->metadata.topic))
-        return ERR_INVALID_TOPIC_EXCEPTION;
+    if (!node_image_partition(r->node, topic, index))
+        return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (!is_one_batch(records))
+        return reason_set(why, ERR_INVALID_RECORD,
+                          "The records of a partition are not exactly one whole record batch.");
+    if (topic_is_internal(topic))
+        return reason_set(why, ERR_INVALID_TOPIC_EXCEPTION, "Cannot append to internal topic %.*s", SLICE_FMT(topic));
     err = node_leading(r->node, topic, index, -1, &p);
     if (err)
         return err;
     args.leader_epoch = p->leader_epoch;
     err = plog_append(p->log, records, &args, &appended, why);
-    out->log_start_offset = plog_start_offset(p->log);
+    out->log_start_offset = hides_log_start(err) ? -1 : plog_start_offset(p->log);
     if (err) {
         answer_record_errors(&appended, out, &r->arena);
         return err;
@@ -74,10 +97,18 @@ static enum err claim_error(const struct request *r, enum err err)
     }
 }
 
-static void produce_partition(struct request *r, const struct txn_claim *claim, bool by_id,
+struct produce {
+    struct request *request;
+    struct txn_claim *claims; /* one per partition, in order */
+    size_t count;
+    enum err refused; /* the request as a whole */
+};
+
+static void produce_partition(const struct produce *p, const struct txn_claim *claim,
                               const struct produce_request_partition_produce_data *in, partition_answer *out,
                               bool *failed)
 {
+    struct request *r = p->request;
     const struct produce_request *req = r->body;
     struct reason why = {0};
     enum err err;
@@ -85,10 +116,16 @@ static void produce_partition(struct request *r, const struct txn_claim *claim, 
     produce_response_partition_produce_response_init(out);
     out->index = in->index;
     out->base_offset = -1;
-    if (req->acks != 0 && req->acks != 1 && req->acks != -1)
+    if (p->refused == ERR_INVALID_PRODUCER_ID_MAPPING)
+        err = reason_set(&why, p->refused, "Transactional records contained more than one producer ID");
+    else if (p->refused)
+        err = p->refused;
+    else if (req->acks != 0 && req->acks != 1 && req->acks != -1)
         err = ERR_INVALID_REQUIRED_ACKS;
     else if (slice_is_null(claim->topic))
-        err = by_id ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+        err = r->version >= 13 ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    else if (claim->refused)
+        err = reason_set(&why, claim->refused, "Expected transactional write from this producer");
     else if (claim->err)
         err = reason_set(&why, claim_error(r, claim->err), "the transaction could not be verified: %s",
                          err_text(claim->err));
@@ -104,12 +141,6 @@ static void produce_partition(struct request *r, const struct txn_claim *claim, 
         log_error("produce to %.*s-%d failed: %s", SLICE_FMT(claim->topic), (int)in->index,
                   why.code ? why.text : err_text(err));
 }
-
-struct produce {
-    struct request *request;
-    struct txn_claim *claims; /* one per partition, in order */
-    size_t count;
-};
 
 static void append_all(void *user)
 {
@@ -142,8 +173,7 @@ static void append_all(void *user)
         }
         out->partition_responses.n = in->partition_data.n;
         for (int32_t i = 0; i < in->partition_data.n; i++)
-            produce_partition(r, claim++, r->version >= 13, &in->partition_data.v[i], &out->partition_responses.v[i],
-                              &failed);
+            produce_partition(p, claim++, &in->partition_data.v[i], &out->partition_responses.v[i], &failed);
     }
     if (req->acks != 0)
         request_answer(r, &resp);
@@ -153,22 +183,43 @@ static void append_all(void *user)
         request_no_answer(r);
 }
 
-/* The producer of the first transactional batch; all of a request are of one producer. */
-static bool find_producer(const struct produce_request *req, struct record_batch *b)
+/* Notes which claims are of transactional batches, and who their producer is. A transaction is of one producer, and who
+ * writes in one says its transactional id: else he is not the one whose right to that id was asked. */
+static enum err find_producer(const struct produce *p, struct record_batch *producer)
 {
-    for (int32_t t = 0; t < req->topic_data.n; t++)
-        for (int32_t i = 0; i < req->topic_data.v[t].partition_data.n; i++)
-            if (!record_batch_parse(req->topic_data.v[t].partition_data.v[i].records, b, NULL) &&
-                record_batch_is_transactional(b) && b->producer_id >= 0)
-                return true;
-    return false;
+    const struct produce_request *req = p->request->body;
+    struct txn_claim *claim = p->claims;
+    bool any = false;
+
+    for (int32_t t = 0; t < req->topic_data.n; t++) {
+        for (int32_t i = 0; i < req->topic_data.v[t].partition_data.n; i++, claim++) {
+            struct record_batch b;
+            if (record_batch_parse(req->topic_data.v[t].partition_data.v[i].records, &b, NULL))
+                continue; /* the log refuses it */
+            if (!record_batch_is_transactional(&b)) {
+                /* under its id and sequence the producer's own next batch would pass for a duplicate */
+                if (b.producer_id >= 0 && txn_owns_producer(p->request->node, b.producer_id))
+                    claim->refused = ERR_INVALID_TXN_STATE;
+                continue;
+            }
+            if (slice_is_null(req->transactional_id))
+                return ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+            if (b.producer_id < 0)
+                continue;
+            if (any && (b.producer_id != producer->producer_id || b.producer_epoch != producer->producer_epoch))
+                return ERR_INVALID_PRODUCER_ID_MAPPING;
+            *producer = b;
+            claim->transactional = any = true;
+        }
+    }
+    return ERR_OK;
 }
 
 void node_handle_produce(struct request *r)
 {
     const struct produce_request *req = r->body;
     struct produce *p = arena_alloc(&r->arena, sizeof *p);
-    struct record_batch first;
+    struct record_batch producer = {.producer_id = -1};
     size_t n = 0;
 
     for (int32_t t = 0; t < req->topic_data.n; t++)
@@ -189,8 +240,9 @@ void node_handle_produce(struct request *r)
         for (int32_t i = 0; i < in->partition_data.n; i++)
             p->claims[p->count++] = (struct txn_claim){.topic = topic, .index = in->partition_data.v[i].index};
     }
-    if (req->transactional_id.n && find_producer(req, &first))
-        txn_verify(r->node, req->transactional_id, first.producer_id, first.producer_epoch, p->claims, p->count,
+    p->refused = find_producer(p, &producer);
+    if (!p->refused && producer.producer_id >= 0)
+        txn_verify(r->node, req->transactional_id, producer.producer_id, producer.producer_epoch, p->claims, p->count,
                    &r->arena, append_all, p);
     else
         append_all(p);

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+enum { CERTIFICATE_SUBJECT_MAX = 4096 };
+
 struct client {
     struct node *node;
     struct conn *conn;
@@ -319,6 +321,36 @@ static void on_accept(void *arg, struct accepted a)
     if (c->next)
         c->next->prev = &c->next;
     n->clients = c;
+}
+
+/* The common name, which certificates of `up` begin with. */
+static struct slice common_name(struct slice subject)
+{
+    const uint8_t *comma;
+
+    if (!slice_starts(subject, slice_str("CN=")))
+        return SLICE_NULL;
+    subject = slice_of(subject.p + 3, subject.n - 3);
+    comma = memchr(subject.p, ',', subject.n);
+    return comma ? slice_of(subject.p, (size_t)(comma - subject.p)) : subject;
+}
+
+bool request_is_from_broker(const struct request *r)
+{
+    const struct settings *s = r->node->settings;
+    struct x509_st *cert = r->client ? conn_peer_cert(r->client->conn) : NULL;
+    struct buf subject;
+    struct slice name, cn;
+    bool found = false;
+
+    if (!r->node->tls_server || slice_is_null(settings_list(s, "castellan.broker.names", 0)))
+        return r->client != NULL;
+    buf_init(&subject, CERTIFICATE_SUBJECT_MAX);
+    cn = cert && !tls_cert_subject(cert, &subject) ? common_name(buf_slice(&subject)) : SLICE_NULL;
+    for (size_t i = 0; cn.n && !found && !slice_is_null(name = settings_list(s, "castellan.broker.names", i)); i++)
+        found = slice_eq(name, cn);
+    buf_free(&subject);
+    return found;
 }
 
 enum err node_listen(struct node *n, struct reason *why)

@@ -3,6 +3,7 @@
  * broker/core/txn.h's. A step counts only once its record is in the log; when that fails the partition's table is
  * thrown away and loaded again, so memory never runs ahead of the log. */
 #include "broker/node/coordinators_private.h"
+#include "broker/node/handlers.h"
 #include "core/base/log.h"
 #include "wire/add_offsets_to_txn.h"
 #include "wire/add_partitions_to_txn.h"
@@ -82,6 +83,8 @@ static enum err table_of(struct coordinators *c, struct slice id, struct txn_tab
     const struct image_topic *t = image_topic(&c->node->image, slice_str(TXN_TOPIC));
 
     *out = NULL;
+    if (slice_has_nul(id)) /* ids are kept as C strings */
+        return ERR_INVALID_REQUEST;
     if (!t)
         return ERR_COORDINATOR_NOT_AVAILABLE;
     *partition = coordinator_partition(id, t->partition_count);
@@ -224,11 +227,20 @@ static enum err for_version(const struct request *r, enum err err, int16_t fence
     return err == ERR_PRODUCER_FENCED && r->version < fenced_since ? ERR_INVALID_PRODUCER_EPOCH : err;
 }
 
-static enum err check_partitions(struct node *n, const request_topics *topics)
+/* Clients may not write to Kafka's own topics in a transaction, but by committing offsets (brokers ask with version 4
+ * and later). */
+static enum err check_partition(const struct request *r, struct slice topic, int32_t index)
+{
+    if (r->version < 4 && topic_is_internal(topic))
+        return ERR_TOPIC_AUTHORIZATION_FAILED;
+    return node_image_partition(r->node, topic, index) ? ERR_OK : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+static enum err check_partitions(const struct request *r, const request_topics *topics)
 {
     for (int32_t t = 0; t < topics->n; t++)
         for (int32_t i = 0; i < topics->v[t].partitions.n; i++)
-            if (!node_image_partition(n, topics->v[t].name, topics->v[t].partitions.v[i]))
+            if (check_partition(r, topics->v[t].name, topics->v[t].partitions.v[i]))
                 return ERR_OPERATION_NOT_ATTEMPTED;
     return ERR_OK;
 }
@@ -263,12 +275,12 @@ static enum err add_to_txn(struct request *r, struct slice id, int64_t producer_
     struct txn_table *t;
     struct txn *x = NULL;
     int32_t index;
-    enum err err = id.n ? table_of(c, id, &t, &index) : ERR_INVALID_REQUEST;
+    enum err err = id.n ? check_partitions(r, topics) : ERR_INVALID_REQUEST;
 
     if (!err)
-        err = txn_check(t, id, producer_id, epoch, &x);
+        err = table_of(c, id, &t, &index);
     if (!err)
-        err = check_partitions(r->node, topics);
+        err = txn_check(t, id, producer_id, epoch, &x);
     if (!err && !verify_only)
         err = add_all(c, x, id, topics);
     add_partitions_to_txn_response_add_partitions_to_txn_topic_result_array_alloc(out, topics->n, &r->arena);
@@ -279,8 +291,8 @@ static enum err add_to_txn(struct request *r, struct slice id, int64_t producer_
             &out->v[k].results_by_partition, in->n, &r->arena);
         for (int32_t i = 0; i < out->v[k].results_by_partition.n; i++) {
             enum err one = err;
-            if (err == ERR_OPERATION_NOT_ATTEMPTED && !node_image_partition(r->node, topics->v[k].name, in->v[i]))
-                one = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+            if (err == ERR_OPERATION_NOT_ATTEMPTED && check_partition(r, topics->v[k].name, in->v[i]))
+                one = check_partition(r, topics->v[k].name, in->v[i]);
             if (!err && verify_only && !txn_has(x, topics->v[k].name, in->v[i]))
                 one = ERR_TRANSACTION_ABORTABLE;
             out->v[k].results_by_partition.v[i].partition_index = in->v[i];
@@ -413,7 +425,9 @@ void node_handle_describe_transactions(struct request *r)
     for (int32_t i = 0; i < resp.transaction_states.n; i++) {
         struct txn_table *t;
         int32_t index;
-        enum err err = table_of(r->node->coordinators, req->transactional_ids.v[i], &t, &index);
+        enum err err = req->transactional_ids.v[i].n
+                           ? table_of(r->node->coordinators, req->transactional_ids.v[i], &t, &index)
+                           : ERR_INVALID_REQUEST;
         const struct txn *x = err ? NULL : txn_find(t, req->transactional_ids.v[i]);
 
         resp.transaction_states.v[i].transactional_id = req->transactional_ids.v[i];
@@ -491,6 +505,8 @@ void node_handle_describe_producers(struct request *r)
 
             a->partition_index = req->topics.v[t].partition_indexes.v[i];
             a->error_code = err_kafka(node_leading(r->node, out->name, a->partition_index, -1, &p));
+            if (a->error_code)
+                a->error_message = slice_str(err_text((enum err)a->error_code));
             for (size_t at = 0; p && plog_producer_at(p->log, &at, &producer);)
                 n++;
             describe_producers_response_producer_state_array_alloc(&a->active_producers, n, &r->arena);

@@ -60,6 +60,12 @@ static inline bool slice_starts(struct slice s, struct slice prefix)
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
+/* As a C string it would end too early: a name that is checked as a whole and used as a C string must not have one. */
+static inline bool slice_has_nul(struct slice s)
+{
+    return s.n && memchr(s.p, 0, s.n);
+}
+
 /* Takes the next item off a list, blanks around it left out: "a, b" is a and b. An item may be empty, but nothing
  * follows a separator at the end. False: no item is left. */
 static inline bool slice_next_item(struct slice *rest, char separator, struct slice *item)

@@ -100,12 +100,15 @@ NO_TAGS = b"\0"
 
 
 class Connection:
-    def __init__(self, port, ca=None, user=None, password=None):
-        """Plain, or TLS where ca names the file of the authority; with a user, logged in by PLAIN."""
+    def __init__(self, port, ca=None, user=None, password=None, keystore=None):
+        """Plain, or TLS where ca names the file of the authority; with a user, logged in by PLAIN; keystore: our
+        certificate and key."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=15)
         self.correlation = 0
         if ca:
             context = ssl.create_default_context(cafile=ca)
+            if keystore:
+                context.load_cert_chain(keystore)
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if user:
@@ -188,7 +191,8 @@ class Connection:
             return True
 
 
-PRODUCE, LIST_OFFSETS, METADATA, SASL_HANDSHAKE, SASL_AUTHENTICATE, ALTER_USER_SCRAM_CREDENTIALS = 0, 2, 3, 17, 36, 51
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, SASL_HANDSHAKE, CREATE_TOPICS, DELETE_TOPICS = 0, 1, 2, 3, 17, 19, 20
+SASL_AUTHENTICATE, ALTER_USER_SCRAM_CREDENTIALS = 36, 51
 FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT, LEAVE_GROUP, SYNC_GROUP = 10, 11, 12, 13, 14
 DESCRIBE_GROUPS, LIST_GROUPS, API_VERSIONS, DELETE_RECORDS, DELETE_GROUPS, OFFSET_DELETE = 15, 16, 18, 21, 42, 47
 OFFSET_COMMIT, OFFSET_FETCH = 8, 9

@@ -15,6 +15,7 @@ kafka = pytest.importorskip("confluent_kafka")
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition  # noqa: E402
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic  # noqa: E402
 
+from conftest import Cluster  # noqa: E402
 import kafka_wire as wire  # noqa: E402
 
 SECONDS = 20
@@ -698,6 +699,32 @@ def test_clean_restart(own_cluster):
     assert state_of(own_cluster, topic, group) == before
     more = produce(producer(own_cluster), topic, [b"more"])
     assert more[0][1] >= len([d for d in done if d[0] == more[0][0]])
+
+
+OLD_MS = 1509827900073  # long past retention.ms
+
+
+def test_records_with_old_timestamps_stay_until_retention_looks(own_cluster):
+    topic = create(own_cluster, 1)
+    produce(producer(own_cluster), topic, [b"old"], timestamp=OLD_MS)
+    until = time.monotonic() + 4 * 1.0  # the brokers' upkeep runs each second
+    while time.monotonic() < until:
+        assert [m.value() for m in read_all(own_cluster, topic)] == [b"old"]
+
+
+def test_retention_looks_as_often_as_it_is_told(tmp_path):
+    c = Cluster(tmp_path, 1, **{"log.retention.check.interval.ms": 100, "log.initial.task.delay.ms": 0})
+    c.start()
+    try:
+        topic = create(c, 1)
+        done = produce(producer(c), topic, [b"old"], timestamp=OLD_MS)
+        k = consumer(c)
+        wait_for(lambda: k.get_watermark_offsets(TopicPartition(topic, 0), timeout=SECONDS) == (1, 1))
+        k.close()
+        assert done[0][1] == 0 and produce(producer(c), topic, [b"new"])[0][1] == 1
+        assert [m.value() for m in read_all(c, topic)] == [b"new"]
+    finally:
+        c.stop()
 
 
 def test_names_that_begin_with_a_dot(own_cluster):

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator meets: a closing terminal, a crash, a start right after it."""
+"""What an operator meets: a closing terminal, a crash, a start right after it; a node that hangs, a full disk."""
+import contextlib
+import json
 import os
 import pathlib
 import signal
+import subprocess
 import time
 
 import pytest
+from confluent_kafka import Consumer
 
 from system import System
 
@@ -103,3 +107,124 @@ def test_refusals_and_throttles_are_counted_and_logged(system):
     system.kcat("alice", "-P", "-t", "orders", stdin="x" * 30000 + "\n")
     throttled = 'castellan_gateway_throttles_total{principal="User:alice",operation="Produce",type="producer_byte_rate"}'
     assert metric(system, throttled) >= 1
+
+
+# ---- A node that hangs, a disk that is full, a partition without a leader ----
+
+def wait_for(condition, what, seconds=40):
+    until = time.monotonic() + seconds
+    while True:
+        got = condition()
+        if got:
+            return got
+        assert time.monotonic() < until, what
+        time.sleep(0.1)
+
+
+def status(system):
+    done = system.castellan("status", "--json", check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def node(report, node_id):
+    return next(n for n in report["nodes"] if n["id"] == node_id)
+
+
+def broker(system, node_id):
+    path = f"{system.data}/broker-{node_id}".encode()
+    return next(p for p in system.pids()[1:] if any(w.startswith(path) for w in command_line(p)))
+
+
+@contextlib.contextmanager
+def frozen(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_frozen_broker_is_told(system):
+    system.castellan("topic", "create", "orders", "--partitions", "6")
+    wait_for(lambda: status(system)[0] == 0, "all well")
+    code, report = status(system)
+    assert [n["state"] for n in report["nodes"]] == ["answers"] * 3 and report["problems"] == []
+    assert report["partitions"]["total"] > 0 and report["partitions"]["offline"] == 0
+    with frozen(broker(system, 3)):
+        wait_for(lambda: node(status(system)[1], 3)["state"] == "silent", "node 3 to be found silent")
+        code, report = status(system)
+        assert code == 1 and any("node 3 (127.0.0.1:" in p and "does not answer" in p for p in report["problems"])
+        assert metric(system, 'castellan_cluster_node_up{node="3"}') == 0
+        assert metric(system, 'castellan_cluster_node_up{node="1"}') == 1
+        wait_for(lambda: status(system)[1]["partitions"]["offline"] >= 2, "partitions without a leader")
+        assert any("have no leader that answers: " in p for p in status(system)[1]["problems"])
+        assert "SILENT" in system.castellan("status", check=False).stdout
+        assert metric(system, "castellan_cluster_offline_partitions") >= 2
+        assert system.admin("GET", "/health/live", user=None)[0] == 200
+        # whoever is not known is told how many, not which
+        answer = system.admin("GET", "/health/ready", user=None)[1]
+        assert "1 of 3 nodes do not answer" in json.dumps(answer) and "orders" not in json.dumps(answer)
+    wait_for(lambda: status(system)[0] == 0, "all well again")
+    assert metric(system, 'castellan_cluster_node_up{node="3"}') == 1
+
+
+def test_not_ready_says_why(system):
+    assert system.admin("GET", "/health/ready", user=None)[0] == 200
+    pids = [broker(system, n) for n in (1, 2, 3)]
+    with frozen(pids[0]), frozen(pids[1]), frozen(pids[2]):
+        def not_ready():
+            code, answer = system.admin("GET", "/health/ready", user=None)
+            return code == 503 and answer
+        answer = wait_for(not_ready, "503")
+        assert "cluster: no node of the cluster behind answers" in answer["reasons"]
+        assert answer["ready"] is False and answer["parts"]["cluster"]["ready"] is False
+        assert system.admin("GET", "/health/live", user=None)[0] == 200
+    wait_for(lambda: system.admin("GET", "/health/ready", user=None)[0] == 200, "ready again")
+
+
+def test_one_frozen_broker_does_not_hold_up_metadata(system):
+    """Every node in turn, so that it meets the ones that the workers begin with."""
+    for node_id in (1, 2, 3):
+        consumer = Consumer(system.client_config("admin", **{"group.id": f"g{node_id}"}))
+        consumer.list_topics(timeout=20)  # a connection from before the freeze
+        with frozen(broker(system, node_id)):
+            slowest = 0
+            for _ in range(8):
+                started = time.monotonic()
+                listed = system.kcat("admin", "-L", "-X", "socket.timeout.ms=9000", "-m", "9", timeout=30)
+                slowest = max(slowest, time.monotonic() - started)
+                assert "3 brokers" in listed.stdout or "2 brokers" in listed.stdout, listed.stderr
+            assert slowest < 8, slowest
+            wait_for(lambda: node(status(system)[1], node_id).get("state") != "answers", "silence")
+            # now that it is known, nobody waits for it, whichever port is asked
+            for port in range(4):
+                started = time.monotonic()
+                listed = system.kcat("admin", "-L", "-b", f"localhost:{system.base + port}", "-m", "9", timeout=30)
+                assert "brokers" in listed.stdout, listed.stderr
+                assert time.monotonic() - started < 4
+            assert consumer.list_topics(timeout=20).brokers
+        consumer.close()
+        wait_for(lambda: node(status(system)[1], node_id).get("state") != "silent", "an answer")
+
+
+def test_a_full_disk_is_told(tmp_path):
+    folder = tmp_path / "data" / "broker-2" / "log"
+    folder.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("no right to mount a small file system")
+    system = System(tmp_path)
+    try:
+        system.start()
+        wait_for(lambda: status(system)[0] == 0, "all well")
+        with open(folder / "filler", "wb", buffering=0) as f, contextlib.suppress(OSError):
+            while True:
+                f.write(b"\0" * 65536)
+        told = wait_for(lambda: [p for p in status(system)[1]["problems"] if "disk is full" in p], "a full disk")
+        assert told[0].startswith("node 2: ")
+        assert status(system)[0] == 1
+        assert metric(system, 'castellan_cluster_disk_usable_bytes{node="2"}') < 1 << 20
+        (folder / "filler").unlink()
+        wait_for(lambda: status(system)[0] == 0, "room")
+    finally:
+        system.close()
+        subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -241,6 +241,65 @@ static void test_deleting_removes_topic_and_configs(void **state)
     cluster_free(&c);
 }
 
+static int delete_codes(struct cluster *c, const struct delete_topics_request_delete_topic_state *asked, int32_t n,
+                        int16_t *codes)
+{
+    struct delete_topics_request req;
+    struct delete_topics_response resp;
+
+    delete_topics_request_init(&req);
+    req.topics.v = (struct delete_topics_request_delete_topic_state *)(uintptr_t)asked;
+    req.topics.n = n;
+    assert_int_equal(controller_delete_topics(&c->controller, &req, 6, &resp, &c->call), ERR_OK);
+    for (int32_t i = 0; i < resp.responses.n; i++) {
+        codes[i] = resp.responses.v[i].error_code;
+        assert_int_equal(codes[i] == 0, slice_is_null(resp.responses.v[i].error_message));
+    }
+    commit(c);
+    return resp.responses.n;
+}
+
+static void test_a_topic_is_deleted_once_however_it_is_named(void **state)
+{
+    struct cluster c;
+    struct wire_uuid id, other = {{9}};
+    int16_t codes[4];
+    (void)state;
+    cluster_init(&c);
+    assert_int_equal(create(&c, "t", 1, 1, NULL, NULL), 0);
+    id = image_topic(&c.image, slice_str("t"))->id;
+    const struct delete_topics_request_delete_topic_state by_name = {.name = slice_str("t")}, by_id = {.topic_id = id},
+                                                          both = {.name = slice_str("t"), .topic_id = id},
+                                                          unknown = {.topic_id = other}, none = {.name = SLICE_NULL};
+    const struct delete_topics_request_delete_topic_state wrong[][4] = {
+        {by_name, by_id}, {by_id, by_name}, {by_name, by_name}, {by_id, by_id}, {both, none}, {by_id, by_id, by_name}};
+    static const int answers[] = {1, 1, 1, 1, 2, 2};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        int n = delete_codes(&c, wrong[i], i == 5 ? 3 : 2, codes);
+        assert_int_equal(n, answers[i]);
+        for (int k = 0; k < n; k++)
+            assert_int_equal(codes[k], ERR_INVALID_REQUEST);
+        assert_non_null(image_topic(&c.image, slice_str("t")));
+    }
+    const struct delete_topics_request_delete_topic_state good[] = {unknown, by_name, by_name, by_id};
+    assert_int_equal(delete_codes(&c, good, 4, codes), 3); /* the name is there twice and only the id counts */
+    assert_int_equal(codes[0], ERR_UNKNOWN_TOPIC_ID);
+    assert_int_equal(codes[1], ERR_INVALID_REQUEST);
+    assert_int_equal(codes[2], 0);
+    assert_null(image_topic(&c.image, slice_str("t")));
+    cluster_free(&c);
+}
+
+static void test_nobody_makes_the_metadata_log(void **state)
+{
+    struct cluster c;
+    (void)state;
+    cluster_init(&c);
+    assert_int_equal(create(&c, METADATA_TOPIC, 1, 1, NULL, NULL), ERR_INVALID_REQUEST);
+    assert_null(image_topic(&c.image, slice_str(METADATA_TOPIC)));
+    cluster_free(&c);
+}
+
 static void test_producer_id_blocks_never_overlap(void **state)
 {
     struct cluster c;
@@ -268,6 +327,8 @@ int main(void)
         cmocka_unit_test(test_a_silent_broker_is_fenced_and_comes_back),
         cmocka_unit_test(test_configs_are_set_appended_and_removed),
         cmocka_unit_test(test_deleting_removes_topic_and_configs),
+        cmocka_unit_test(test_a_topic_is_deleted_once_however_it_is_named),
+        cmocka_unit_test(test_nobody_makes_the_metadata_log),
         cmocka_unit_test(test_producer_id_blocks_never_overlap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

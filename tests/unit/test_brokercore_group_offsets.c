@@ -88,6 +88,9 @@ static void test_simple(void **state)
     k.group_id = slice_str("other");
     assert_int_equal(commit(b, &k, "t", 0, 9, -1), ERR_ILLEGAL_GENERATION);
     k.group_id = slice_str("");
+    k.generation = -1;
+    assert_int_equal(commit(b, &k, "t", 0, 9, -1), ERR_OK); /* old clients commit in the empty group */
+    k.transactional = true;
     assert_int_equal(commit(b, &k, "t", 0, 9, -1), ERR_INVALID_GROUP_ID);
     done(b);
 }

@@ -64,6 +64,7 @@ static void workload(struct bench_log *t, struct acked *a)
     try_append(t, a, 21, (struct batch_args){.count = 3, .codec = WIRE_CODEC_ZSTD});
     ensure_open(t);
     ignore(plog_tick(t->log, NOW_MS, &t->why));
+    ignore(plog_retain(t->log, NOW_MS, &t->why));
     {
         bool clean = plog_close(t->log, &t->why) == ERR_OK;
         t->log = NULL;

@@ -397,6 +397,8 @@ static void retention_drops_whole_segments(void **state)
     for (int i = 0; i < 100; i++)
         append_ok(&t, (struct batch_args){.value_n = 1000});
     must(&t, plog_tick(t.log, NOW_MS, &t.why));
+    assert_int_equal(plog_start_offset(t.log), 0); /* not by the way */
+    must(&t, plog_retain(t.log, NOW_MS, &t.why));
     assert_in_range(plog_size(t.log), 30000, 40000);
     assert_true(plog_start_offset(t.log) > 50);
     assert_int_equal(plog_read(t.log, 0, 1, PLOG_READ_TO_END, true, &region, NULL), ERR_OFFSET_OUT_OF_RANGE);
@@ -408,6 +410,8 @@ static void retention_drops_whole_segments(void **state)
     t.config.retention_ms = 1000;
     plog_set_config(t.log, &t.config);
     must(&t, plog_tick(t.log, NOW_MS + 5000, &t.why));
+    assert_true(plog_start_offset(t.log) < 100);
+    must(&t, plog_retain(t.log, NOW_MS + 5000, &t.why));
     assert_int_equal(plog_start_offset(t.log), 100);
     assert_int_equal(plog_segment_count(t.log), 1);
     assert_int_equal(append_ok(&t, (struct batch_args){.count = 1}), 100);
