@@ -12,7 +12,7 @@
 struct gateway_counters {
     struct metric *connections, *disconnects[CONN_CLOSE_COUNT_];
     struct metric *authentications[SASL_MECHANISMS][SASL_REASONS]; /* SASL_REASON_NONE: it succeeded */
-    struct metric *throttled, *upstream_losses;
+    struct metric *throttled, *surplus, *upstream_losses;
     struct metric *sealed, *opened, *erased;
     struct metric *schema_violations[SCHEMA_FAULTS];
 };

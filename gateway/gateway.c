@@ -14,6 +14,7 @@
 #include "gateway/node_watch.h"
 #include "gateway/schema_dead_letter.h"
 #include "gateway/schemas.h"
+#include "gateway/api/api.h"
 #include "gateway/settings.h"
 #include "wire/metadata.h"
 
@@ -335,6 +336,9 @@ static enum err start(struct gateway *g, const char *path, struct reason *why)
     struct schemas_config schemas = {.kafka = kafka.words};
     enum err err;
 
+    err = api_check(why);
+    if (err)
+        return err;
     cluster_init(&g->cluster);
     gateway_counters_init(&g->counters);
     if ((err = gateway_configure(g, path, why)) || (err = door_open(&g->door, g->settings, why)) ||
@@ -395,6 +399,7 @@ static void stop(struct gateway *g)
     door_close(&g->door);
     tls_free(g->tls_upstream);
     quota_meters_free(g->meters);
+    holders_free(&g->holders);
     principal_rules_free(g->principal_rules);
     loop_free(control.loop);
     settings_free(g->settings);

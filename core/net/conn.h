@@ -56,6 +56,9 @@ struct conn_ops {
     /* Framed, only for frames longer than stream_above: called once the first min(stream_peek, frame_n) bytes are
      * there. */
     enum conn_frame_choice (*on_frame_start)(void *user, struct conn *c, uint32_t frame_n, struct slice head);
+    /* Framed: a frame that is coming in needs a buffer of `cap` bytes. False: not now; the owner has paused the
+     * connection, and is asked again after it resumes. */
+    bool (*on_frame_grow)(void *user, struct conn *c, size_t cap);
     /* The streamed frame is through (ok), or its destination went away and the rest was thrown away (!ok). */
     void (*on_frame_end)(void *user, struct conn *c, bool ok);
 };

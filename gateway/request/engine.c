@@ -118,6 +118,8 @@ static enum step decode(struct request *r)
         return request_fail(r, CONN_CLOSE_PROTOCOL, "a request needs more memory than castellan.request.memory.max.bytes");
     if (err)
         return request_fail(r, CONN_CLOSE_PROTOCOL, "a request body does not parse");
+    if (cursor_left(&c))
+        r->engine->ops->surplus(r);
     r->body_bytes.n -= cursor_left(&c); /* what stands behind a request means nothing (docs/leniencies.md) */
     r->no_answer = r->row->silent && r->row->silent(r);
     for (int i = 0; i < FILTERS; i++)
@@ -485,5 +487,26 @@ void request_answered(struct request *r, enum err err, struct buf *frame, size_t
 
 bool request_may_stream(const struct request *r)
 {
-    return r->streamable && r->phase == REQUEST_AWAY && r->pipeline && r->pipeline->head == r && !r->pipeline->closing;
+    return r->streamable && !r->reads_answer && r->phase == REQUEST_AWAY && r->pipeline && r->pipeline->head == r && !r->pipeline->closing;
+}
+
+void request_stream(struct request *r, uint32_t header_n, uint32_t body_n, struct buf *head, uint32_t *skip)
+{
+    const struct wire_field *first = &r->api->response->body->fields[0];
+    enum { CORRELATION_ID_SIZE = 4 };
+
+    assert(request_may_stream(r) && header_n >= CORRELATION_ID_SIZE);
+    r->streamed = true;
+    if (r->row->filters & FILTER_BIT(FILTER_QUOTA))
+        filter_quota_record(r, body_n);
+    buf_u32(head, header_n + body_n);
+    buf_u32(head, (uint32_t)r->correlation_id);
+    *skip = header_n;
+    for (uint32_t i = CORRELATION_ID_SIZE; i < header_n; i++)
+        buf_u8(head, 0); /* no tagged fields */
+    if (r->throttle_ms > 0 && strcmp(first->name, "ThrottleTimeMs") == 0 &&
+        wire_versions_has(first->versions, r->version) && body_n >= sizeof(int32_t)) {
+        buf_u32(head, (uint32_t)throttle(r));
+        *skip += sizeof(int32_t);
+    }
 }

@@ -37,6 +37,8 @@ struct engine_ops {
     enum step (*admit)(struct request *r);
     /* To the session's node. ERR_OK: request_answered() follows once (not with no_answer). */
     enum err (*send)(struct request *r, const struct engine_send *s) MUST_CHECK;
+    /* May the next answer go out? False: later, by pipeline_flush(). */
+    bool (*may_answer)(struct pipeline *p);
     /* The next answer in the session's order. */
     enum err (*answer)(struct pipeline *p, struct request *r) MUST_CHECK;
     /* End the connection; pipeline_abandon() follows later. */
@@ -50,6 +52,7 @@ struct engine_ops {
     /* A right was asked for and not given, or an answer carries a throttle time: counted, and now and then logged. */
     void (*refused)(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name);
     void (*throttled)(const struct request *r, enum quota_key key);
+    void (*surplus)(const struct request *r); /* bytes stood behind its end */
     void (*topics_changed)(struct engine *e); /* some topic's configuration may be another one */
     /* A node of the cluster that had no port yet. */
     void (*node_learned)(struct engine *e, int place);
@@ -78,6 +81,9 @@ bool engine_run(struct engine *e, int64_t now_ms);
 void request_answered(struct request *r, enum err err, struct buf *frame, size_t body_at);
 /* For the connection: may the answer that begins to arrive pass through to the client? */
 bool request_may_stream(const struct request *r);
+/* It does: `head` gets what goes out before the cluster's bytes (length, header, throttle time), *skip is how much of
+ * the cluster's frame that stands for. */
+void request_stream(struct request *r, uint32_t header_n, uint32_t body_n, struct buf *head, uint32_t *skip);
 
 /* For admit: API, version, correlation id and client id of the frame. NULL, or what is wrong with it. */
 const char *request_read_header(struct request *r);

@@ -106,6 +106,8 @@ void pipeline_flush(struct pipeline *p)
     while (p->head && p->head->phase == REQUEST_ANSWERED && !p->closing) {
         struct request *r = p->head;
 
+        if (!r->no_answer && !r->streamed && !p->engine->ops->may_answer(p))
+            break;
         if (!r->no_answer && !r->streamed && p->engine->ops->answer(p, r)) {
             pipeline_fail(p, CONN_CLOSE_QUEUE_FULL, NULL);
             return;

@@ -61,7 +61,7 @@ struct request {
 
     const struct api_row *row;
     const struct wire_api *api;
-    int16_t version;
+    int16_t key, version; /* as asked for, served or not */
     int32_t correlation_id;
     struct slice client_id;
     struct buf frame;        /* owned; slices of the request point here */

@@ -4,7 +4,7 @@
  * session was judged earlier), and not be older than the deletion of the user it names. The last is asked again
  * whenever the users have changed: a connection that never authenticates again must not outlive its user. */
 #include "core/base/log.h"
-#include "gateway/handlers.h"
+#include "gateway/session/session.h"
 
 #include <stdlib.h>
 

@@ -7,12 +7,16 @@
  * What any node can answer (gateway/node_choice.c) goes to another one while the session's is silent; what was asked
  * already and may be asked twice is asked again there. */
 #include "core/base/log.h"
-#include "gateway/pending.h"
+#include "gateway/filter/filter.h"
+#include "gateway/node_choice.h"
+#include "gateway/session/session.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
+    CALL_MAGIC = 0x43616c6c,
     HAND_OVER_MIN = 8 << 10,      /* bodies shorter than this are copied into the queue's last chunk */
     ASK_AGAIN_BODY_MAX = 64 << 10 /* of a request that is kept to be asked again */
 };
@@ -40,15 +44,15 @@ struct upstream {
 };
 
 struct call {
-    struct pending *pending; /* NULL: asked again elsewhere, the answer is dropped */
-    pending_response_fn then;
+    uint32_t magic;
+    struct request *request;   /* NULL: nobody waits for the answer */
     struct waiting *again;     /* the request, kept; NULL: it cannot be asked again */
     uint64_t tried;            /* places that did not answer it */
     struct upstream *upstream; /* where it went */
     struct call *next, **prev; /* in upstream.calls; prev NULL: not */
 };
 
-static bool ask_elsewhere(struct call *c);
+static bool ask_elsewhere(struct call *c, struct session *s);
 static void waiting_free(struct waiting *w);
 
 static uint64_t bit_of(int place)
@@ -80,80 +84,69 @@ static bool is_helper(const struct upstream *u)
     return u && u->session && u->session->place >= 0 && u->place != u->session->place;
 }
 
-static void call_done(struct call *c, enum err err, struct slice body, struct kafka_client *k)
+static struct session *session_of_call(const struct call *c)
 {
-    struct pending *p = c->pending;
-    pending_response_fn then = c->then;
+    return c->request && c->request->pipeline ? session_of(c->request->pipeline) : NULL;
+}
 
-    if (p && err && is_helper(c->upstream) && ask_elsewhere(c))
+static void call_failed(struct call *c, enum err err)
+{
+    struct request *r = c->request;
+    struct session *s = session_of_call(c);
+
+    if (s && is_helper(c->upstream) && ask_elsewhere(c, s))
         return;
     call_free(c);
-    if (!p)
-        return;
-    p->answering = k;
-    if (then) {
-        then(p, err, body);
-        return;
-    }
-    if (err) {
-        pending_fail_unanswered(p, err, ERR_OK);
-        return;
-    }
-    if (p->session)
-        pending_relay(p);
-    else
-        pending_silent(p);
+    if (r)
+        request_answered(r, err, NULL, 0);
 }
 
 static void on_done(void *user, struct kafka_client *k, enum err err, int16_t version, struct slice body)
 {
+    struct call *c = user;
+    struct request *r = c->request;
+    struct buf frame;
+    size_t body_at = 0;
+
     (void)version;
-    call_done(user, err, body, k);
-}
-
-/* A question on a request's behalf does not let the next one overtake it. */
-static void release_if_forwarded(struct pending *p, int16_t api_key)
-{
-    if (api_key == p->api->key)
-        pending_release(p);
-}
-
-static void send_now(struct upstream *u, struct call *c, int16_t api_key, int16_t version, struct slice client_id,
-                     struct slice body, bool no_answer)
-{
-    /* a fetch may wait for as long as its client asked; the client's own timeout ends it */
-    struct kafka_call call = {.api_key = api_key,
-                              .version = version,
-                              .timeout_ms = 10 * 60 * 1000,
-                              .no_answer = no_answer,
-                              .done = no_answer ? NULL : on_done,
-                              .user = c};
-    struct pending *p = c->pending;
-    enum err err;
-
-    if (p->frame_spent && body.n >= HAND_OVER_MIN && body.p == p->body_bytes.p) {
-        err = kafka_client_send_owned(u->client, &call, client_id, &p->frame, p->frame.n - body.n);
-        if (!err)
-            p->client_id = p->body_bytes = SLICE_NULL;
-    } else {
-        err = kafka_client_send_body(u->client, &call, client_id, &body, 1);
-    }
+    assert(c->magic == CALL_MAGIC);
+    buf_init(&frame, 0);
+    if (!err && r && !r->streamed && !slice_is_null(body))
+        err = kafka_client_take(k, &frame, &body_at);
     if (err) {
-        call_done(c, err, SLICE_NULL, NULL);
+        call_failed(c, err);
         return;
     }
-    if (no_answer) {
+    call_free(c);
+    if (r)
+        request_answered(r, ERR_OK, &frame, body_at);
+}
+
+static void send_now(struct upstream *u, struct call *c, const struct engine_send *what)
+{
+    /* a fetch may wait for as long as its client asked; the client's own timeout ends it */
+    struct kafka_call call = {.api_key = what->api_key,
+                              .version = what->version,
+                              .timeout_ms = 10 * 60 * 1000,
+                              .no_answer = what->no_answer,
+                              .done = what->no_answer ? NULL : on_done,
+                              .user = c};
+    enum err err;
+
+    if (what->owned && what->body.n >= HAND_OVER_MIN)
+        err = kafka_client_send_owned(u->client, &call, what->client_id, what->owned, what->owned->n - what->body.n);
+    else
+        err = kafka_client_send_body(u->client, &call, what->client_id, &what->body, 1);
+    if (err) {
+        call_failed(c, err);
+    } else if (what->no_answer) {
         call_free(c);
-        pending_silent(p);
-    } else {
-        if (c->again) {
-            c->next = u->calls;
-            c->prev = &u->calls;
-            if (c->next)
-                c->next->prev = &c->next;
-            u->calls = c;
-        }
-        release_if_forwarded(p, api_key);
+    } else if (c->again) {
+        c->next = u->calls;
+        c->prev = &u->calls;
+        if (c->next)
+            c->next->prev = &c->next;
+        u->calls = c;
     }
 }
 
@@ -162,6 +155,15 @@ static void waiting_free(struct waiting *w)
     buf_free(&w->body);
     buf_free(&w->client_id);
     free(w);
+}
+
+static struct engine_send sending(const struct waiting *w)
+{
+    return (struct engine_send){.api_key = w->api_key,
+                                .version = w->version,
+                                .client_id = w->client_id_null ? SLICE_NULL : buf_slice(&w->client_id),
+                                .body = buf_slice(&w->body),
+                                .no_answer = w->no_answer};
 }
 
 static struct waiting *take_waiting(struct upstream *u)
@@ -180,32 +182,36 @@ static void on_up(void *owner, struct kafka_client *k)
     (void)k;
     u->up = true;
     for (; w; w = next) {
+        struct engine_send what = sending(w);
         next = w->next;
-        send_now(u, w->call, w->api_key, w->version, w->client_id_null ? SLICE_NULL : buf_slice(&w->client_id),
-                 buf_slice(&w->body), w->no_answer);
+        send_now(u, w->call, &what);
         waiting_free(w);
     }
 }
 
 /* A long answer that needs no change goes to the client while it still arrives, if it is the next in the client's
- * order: length and header of our own, then the body from wherever it has got to. */
+ * order: length, header and throttle time of our own, then the body from wherever it has got to. */
 static enum conn_frame_choice on_stream(void *owner, struct kafka_client *k, const struct kafka_stream_start *st)
 {
-    struct pending *p = ((struct call *)st->user)->pending;
-    struct session *s = p ? p->session : NULL;
-    uint32_t n = st->header_n + st->body_n, id = p ? (uint32_t)p->correlation_id : 0;
-    uint8_t head[9] = {(uint8_t)(n >> 24),  (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n, (uint8_t)(id >> 24),
-                       (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id,       0 /* no tagged fields */};
-    struct slice slice = slice_of(head, 4 + st->header_n);
+    struct call *c = st->user;
+    struct session *s = session_of_call(c);
+    struct buf head;
+    struct slice slice;
+    uint32_t skip;
 
     (void)owner;
-    if (!s || !p->streamable || s->head != p || s->phase != PHASE_READY || st->header_n > 5)
+    assert(c->magic == CALL_MAGIC);
+    if (!s || s->phase != PHASE_READY || conn_is_congested(s->conn) || !request_may_stream(c->request))
         return CONN_FRAME_WHOLE;
-    if (conn_write(s->conn, &slice, 1) || conn_stream_to(kafka_client_conn(k), s->conn, st->header_n)) {
+    buf_init(&head, 0);
+    request_stream(c->request, st->header_n, st->body_n, &head, &skip);
+    slice = buf_slice(&head);
+    if (buf_error(&head) || conn_write(s->conn, &slice, 1) || conn_stream_to(kafka_client_conn(k), s->conn, skip)) {
         session_close(s, CONN_CLOSE_STREAM_BROKEN, NULL);
+        buf_free(&head);
         return CONN_FRAME_WHOLE;
     }
-    p->streamed = true;
+    buf_free(&head);
     return CONN_FRAME_STREAMED;
 }
 
@@ -240,7 +246,7 @@ static void on_down(void *owner, struct kafka_client *k, enum err err, const cha
     }
     for (w = take_waiting(u); w; w = next) {
         next = w->next;
-        call_done(w->call, err ? err : ERR_CLOSED, SLICE_NULL, NULL);
+        call_failed(w->call, err ? err : ERR_CLOSED);
         waiting_free(w);
     }
     free(u);
@@ -282,7 +288,7 @@ static enum err upstream_connect(struct upstream *u)
     struct kafka_client_opts o = {.tls = w->gateway->tls_upstream,
                                   .client_id = "castellan-gateway",
                                   .connect_ms = 5000,
-                                  .in_flight_max = SESSION_PENDING_MAX * 2,
+                                  .in_flight_max = PIPELINE_REQUESTS_MAX * 2,
                                   .on_up = on_up,
                                   .on_down = on_down,
                                   .owner = u};
@@ -346,31 +352,29 @@ static struct upstream *upstream_for(struct session *s, enum request_class class
     return place >= 0 || (s->place < 0 && !tried) ? upstream_open(s, place) : NULL;
 }
 
-static struct waiting *waiting_new(int16_t api_key, int16_t version, struct slice client_id, struct slice body,
-                                   bool no_answer)
+static struct waiting *waiting_new(const struct engine_send *what)
 {
     struct waiting *w = calloc(1, sizeof *w);
 
     if (!w)
         return NULL;
-    w->api_key = api_key;
-    w->version = version;
-    w->no_answer = no_answer;
-    w->client_id_null = slice_is_null(client_id);
+    w->api_key = what->api_key;
+    w->version = what->version;
+    w->no_answer = what->no_answer;
+    w->client_id_null = slice_is_null(what->client_id);
     buf_init(&w->body, 0);
     buf_init(&w->client_id, 0);
-    buf_put_slice(&w->body, body);
-    buf_put_slice(&w->client_id, client_id);
+    buf_put_slice(&w->body, what->body);
+    buf_put_slice(&w->client_id, what->client_id);
     if (!buf_error(&w->body) && !buf_error(&w->client_id))
         return w;
     waiting_free(w);
     return NULL;
 }
 
-static bool enqueue(struct upstream *u, struct call *c, int16_t api_key, int16_t version, struct slice client_id,
-                    struct slice body, bool no_answer)
+static bool enqueue(struct upstream *u, struct call *c, const struct engine_send *what)
 {
-    struct waiting *w = waiting_new(api_key, version, client_id, body, no_answer);
+    struct waiting *w = waiting_new(what);
 
     if (!w)
         return false;
@@ -380,53 +384,41 @@ static bool enqueue(struct upstream *u, struct call *c, int16_t api_key, int16_t
     return true;
 }
 
-static void send_on(struct upstream *u, struct call *c, int16_t api_key, int16_t version, struct slice client_id,
-                    struct slice body, bool no_answer)
+static void send_on(struct upstream *u, struct call *c, const struct engine_send *what)
 {
-    struct pending *p = c->pending;
-
     c->upstream = u;
     if (u->up)
-        send_now(u, c, api_key, version, client_id, body, no_answer);
-    else if (!enqueue(u, c, api_key, version, client_id, body, no_answer))
-        call_done(c, ERR_NO_MEMORY, SLICE_NULL, NULL);
-    else if (!no_answer)
-        release_if_forwarded(p, api_key);
+        send_now(u, c, what);
+    else if (!enqueue(u, c, what))
+        call_failed(c, ERR_NO_MEMORY);
 }
 
-void upstream_send(struct session *s, struct pending *p, int16_t api_key, int16_t version, struct slice client_id,
-                   struct slice body, bool no_answer, pending_response_fn then)
+enum err upstream_send(struct session *s, struct request *r, const struct engine_send *what)
 {
-    enum request_class class = node_choice_class(api_key);
-    struct call *c = calloc(1, sizeof *c);
-    struct upstream *u = s && c ? upstream_for(s, class, 0) : NULL;
+    enum request_class class = node_choice_class(what->api_key);
+    struct upstream *u = upstream_for(s, class, 0);
+    struct call *c = u ? calloc(1, sizeof *c) : NULL;
 
-    if (!u) {
-        if (s)
-            log_warn("%s: no node of the cluster can be reached", conn_peer(s->conn));
-        free(c);
-        if (then)
-            then(p, s ? ERR_BROKER_NOT_AVAILABLE : ERR_CANCELLED, SLICE_NULL);
-        else
-            pending_fail(p, CONN_CLOSE_LOCAL, "the cluster cannot be reached");
-        return;
-    }
-    *c = (struct call){.pending = p, .then = then};
-    if (class == REQUEST_ANY_NODE && body.n <= ASK_AGAIN_BODY_MAX)
-        c->again = waiting_new(api_key, version, client_id, body, false);
-    send_on(u, c, api_key, version, client_id, body, no_answer);
+    if (!u)
+        return ERR_BROKER_NOT_AVAILABLE;
+    if (!c)
+        return ERR_NO_MEMORY;
+    *c = (struct call){.magic = CALL_MAGIC, .request = what->no_answer ? NULL : r};
+    if (class == REQUEST_ANY_NODE && what->body.n <= ASK_AGAIN_BODY_MAX)
+        c->again = waiting_new(what);
+    send_on(u, c, what);
+    return ERR_OK;
 }
 
 /* ---- Asking another node ---- */
 
 /* The call goes on at another node, if there is one left. */
-static bool ask_elsewhere(struct call *c)
+static bool ask_elsewhere(struct call *c, struct session *s)
 {
-    struct session *s = c->pending->session;
-    struct waiting *w = c->again;
+    struct engine_send what;
     struct upstream *u;
 
-    if (!w || !s || s->phase == PHASE_CLOSING || s->worker->stopping)
+    if (!c->again || s->phase == PHASE_CLOSING || s->worker->stopping)
         return false;
     if (c->upstream->place < 0) /* every address was tried */
         return false;
@@ -435,26 +427,30 @@ static bool ask_elsewhere(struct call *c)
     if (!u || u == c->upstream || bit_of(u->place) & c->tried || u->place < 0)
         return false;
     unlink_call(c);
-    send_on(u, c, w->api_key, w->version, w->client_id_null ? SLICE_NULL : buf_slice(&w->client_id),
-            buf_slice(&w->body), false);
+    what = sending(c->again);
+    send_on(u, c, &what);
     return true;
 }
 
 /* Takes over what the silent node was asked; what it answers after all is dropped. */
 static void move_call(struct call *c)
 {
-    struct call *other = calloc(1, sizeof *other);
+    struct session *s = session_of_call(c);
+    struct call *other = s ? calloc(1, sizeof *other) : NULL;
 
     if (!other)
         return;
-    *other = (struct call){
-        .pending = c->pending, .then = c->then, .again = c->again, .tried = c->tried, .upstream = c->upstream};
-    if (!ask_elsewhere(other)) {
+    *other = (struct call){.magic = CALL_MAGIC,
+                           .request = c->request,
+                           .again = c->again,
+                           .tried = c->tried,
+                           .upstream = c->upstream};
+    if (!ask_elsewhere(other, s)) {
         free(other);
         return;
     }
     unlink_call(c);
-    c->pending = NULL;
+    c->request = NULL;
     c->again = NULL;
 }
 
@@ -465,7 +461,7 @@ static void move_waiting(struct upstream *u)
     for (; w; w = next) {
         next = w->next;
         w->next = NULL;
-        if (ask_elsewhere(w->call)) {
+        if (w->call->request && ask_elsewhere(w->call, u->session)) {
             waiting_free(w);
             continue;
         }

@@ -2,10 +2,10 @@
  * Connections on their way to a session. Most go straight through. One whose address has taken all its turns for now,
  * or, at a mutual TLS port, has failed too often of late, is parked on its worker with a timer: its socket is not read
  * and no handshake begins. It keeps its place among the strangers meanwhile, so what is parked is bounded. */
-#include "gateway/door.h"
+#include "gateway/session/door.h"
 #include "core/base/env.h"
 #include "core/base/settings.h"
-#include "gateway/session.h"
+#include "gateway/session/session.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -2,11 +2,12 @@
  * The worker threads. Each runs one loop; everything that reaches a worker from outside (a new view, a new port) is
  * posted to its loop. A new view is offered in a slot of the worker's own, so handing it over takes no memory, and a
  * newer one takes the place of one that was not taken yet. */
-#include "gateway/worker.h"
+#include "gateway/session/worker.h"
 #include "core/base/log.h"
-#include "gateway/schema_topics.h"
-#include "gateway/session.h"
+#include "gateway/filter/schema_topics.h"
+#include "gateway/session/session.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -55,6 +56,7 @@ static void take_view(void *arg)
         return;
     view_free(w->view);
     w->view = v;
+    w->engine.view = v;
 }
 
 static void offer_view(struct worker *w, struct view *v)
@@ -96,22 +98,78 @@ void workers_leave_silent(struct gateway *g)
             loop_post_task(g->workers[i].loop, &g->workers[i].leave, leave_silent, &g->workers[i]);
 }
 
-const char *worker_topic_name(struct worker *w, const uint8_t id[16])
+/* ---- The engine's turns ---- */
+
+static void take_turn(void *arg)
 {
-    return map_get(&w->topic_ids, slice_of(id, 16));
+    struct worker *w = arg;
+
+    if (engine_run(&w->engine, loop_now_ms(w->loop)))
+        loop_later(w->loop, w->turn);
 }
 
-void worker_learn_topic(struct worker *w, const uint8_t id[16], struct slice name)
+void worker_turn_later(struct worker *w)
 {
-    char *copy;
+    loop_later(w->loop, w->turn);
+}
 
-    if (map_has(&w->topic_ids, slice_of(id, 16)))
+static void look_at_memory(void *arg)
+{
+    struct worker *w = arg;
+    bool any = false;
+
+    for (struct session *s = w->sessions; s; s = s->next) {
+        session_feed(s);
+        any = any || s->starved || s->held;
+    }
+    if (any)
+        loop_timer_start(&w->memory, MEMORY_WATCH_MS);
+}
+
+void worker_watch_memory(struct worker *w)
+{
+    if (!w->memory.running)
+        loop_timer_start(&w->memory, MEMORY_WATCH_MS);
+}
+
+struct share *worker_share_get(struct worker *w, struct slice principal)
+{
+    struct share *s = map_get(&w->shares, principal);
+
+    if (!s) {
+        s = calloc(1, sizeof *s);
+        if (!s || map_put(&w->shares, principal, s, NULL)) {
+            free(s);
+            return NULL;
+        }
+        share_init(s);
+    }
+    s->sessions++;
+    return s;
+}
+
+void worker_share_put(struct worker *w, struct share *s, struct slice principal)
+{
+    assert(s->sessions > 0 && map_get(&w->shares, principal) == s);
+    if (--s->sessions > 0)
         return;
-    if (map_count(&w->topic_ids) >= TOPIC_IDS_MAX) /* ids of topics long gone: start over, they are learned again */
-        map_free(&w->topic_ids, free);
-    copy = strndup((const char *)name.p, name.n);
-    if (copy && map_put(&w->topic_ids, slice_of(id, 16), copy, NULL))
-        free(copy);
+    assert(!turn_is_waiting(&s->turn));
+    map_remove(&w->shares, principal);
+    free(s);
+}
+
+static enum err start_engine(struct worker *w)
+{
+    struct gateway *g = w->gateway;
+
+    engine_init(&w->engine, &session_engine_ops, w);
+    w->engine.meters = g->meters;
+    w->engine.cluster = &g->cluster;
+    w->engine.topics = &w->topics;
+    w->engine.process = &g->holders.process;
+    w->engine.reserved = g->reserved;
+    loop_timer_init(&w->memory, w->loop, look_at_memory, w);
+    return loop_later_new(&w->turn, take_turn, w);
 }
 
 static enum err worker_start(struct gateway *g, int index, size_t series_max, struct reason *why)
@@ -132,6 +190,8 @@ static enum err worker_start(struct gateway *g, int index, size_t series_max, st
     if (!w->refusals || !w->throttles)
         return reason_set(why, ERR_NO_MEMORY, "no memory for a worker");
     err = loop_new(&w->loop, NULL, why);
+    if (!err)
+        err = start_engine(w);
     if (err)
         return err;
     if (g->keyd_socket) {
@@ -187,13 +247,15 @@ void workers_free(struct gateway *g)
         struct worker *w = &g->workers[i];
         for (int round = 0; round < 100 && w->sessions; round++) /* let the closes call back */
             loop_run_once(w->loop, false);
+        loop_later_free(w->turn);
         loop_free(w->loop);
         view_free(w->view);
         view_free(atomic_load(&w->offered));
         refusals_free(w->refusals);
         refusals_free(w->throttles);
         schema_topics_free(w->schema_topics);
-        map_free(&w->topic_ids, free);
+        topic_names_free(&w->topics);
+        map_free(&w->shares, free);
         while (w->attached) {
             struct attach *at = w->attached;
             w->attached = at->next;

@@ -13,17 +13,20 @@
 #include "gateway/cluster.h"
 #include "gateway/audit.h"
 #include "gateway/counters.h"
-#include "gateway/door.h"
 #include "gateway/knowledge.h"
 #include "gateway/refusals.h"
+#include "gateway/request/engine.h"
+#include "gateway/request/topic_names.h"
 #include "gateway/reserved.h"
+#include "gateway/session/door.h"
+#include "gateway/session/holders.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 /* A worker: one thread, one loop, its share of the client connections. A session and its upstream connections stay on
  * one worker, so the data path takes no lock. */
-enum { WORKERS_MAX = 64, GATEWAY_LISTENERS_MAX = 4, TOPIC_IDS_MAX = 200000 };
+enum { WORKERS_MAX = 64, GATEWAY_LISTENERS_MAX = 4, MEMORY_WATCH_MS = 20 /* between looks at who may be read again */ };
 
 enum entrance_kind { ENTRANCE_SASL_SSL, ENTRANCE_SSL, ENTRANCE_SASL_PLAINTEXT };
 
@@ -59,6 +62,8 @@ struct gateway {
     int worker_count;
     int64_t idle_ms;
     uint32_t frame_max;
+    struct holders holders; /* memory by principal, and of the process */
+    int64_t request_memory_max, session_memory_max, session_memory_reserve, write_stall_ms;
     struct reserved_names reserved; /* as configured */
     bool ends_with_certificate;     /* castellan.ssl.close.when.certificate.expires */
     int64_t reauth_ms;              /* connections.max.reauth.ms; 0: never */
@@ -77,7 +82,11 @@ struct worker {
     struct key_client *keys;
     struct schema_topics *schema_topics;   /* what topics ask of their data (schema_topics.h) */
     struct refusals *refusals, *throttles; /* by principal */
-    struct map topic_ids;                  /* 16 bytes -> char * name; learned from Metadata answers */
+    struct engine engine;                  /* runs the sessions' requests */
+    struct loop_deferred *turn;            /* its next turn */
+    struct topic_names topics;             /* of topic ids, learned from Metadata answers */
+    struct map shares;                     /* of principals: struct share */
+    struct loop_timer memory;              /* while sessions are not read for want of memory */
     struct log_limit not_served;           /* lines about what clients ask for and is not served */
     bool stopping;                         /* takes no more connections: what would serve them is going */
     struct session *sessions;
@@ -101,7 +110,12 @@ void workers_free(struct gateway *g);
 enum err workers_set_view(struct gateway *g) MUST_CHECK;
 void workers_leave_silent(struct gateway *g);                                 /* a node was found silent; any thread */
 void worker_attach(struct worker *w, struct entrance *e, int listener_index); /* on the worker's thread */
-const char *worker_topic_name(struct worker *w, const uint8_t id[16]);        /* NULL: not learned yet */
-void worker_learn_topic(struct worker *w, const uint8_t id[16], struct slice name);
+/* The engine has something to do: at the end of this round of events. */
+void worker_turn_later(struct worker *w);
+/* Somebody is not read for want of memory: look again in a while. */
+void worker_watch_memory(struct worker *w);
+/* The turns of a principal's sessions. NULL: no memory. Given back once for each session. */
+struct share *worker_share_get(struct worker *w, struct slice principal);
+void worker_share_put(struct worker *w, struct share *s, struct slice principal);
 
 #endif
