@@ -23,7 +23,7 @@ enum {
     REGEX_MEMBERS_BYTES_MAX_DEFAULT = 64 << 20, /* of patterns, names and keys */
     REGEX_MEMBERS_EXPIRE_MS_DEFAULT = 3600000,  /* without a heartbeat; longer than any session timeout in use */
     REGEX_EXPLICIT_NAMES_MAX = 10000,           /* topics that a member names beside its pattern */
-    REGEX_RESOLVE_STEPS_MAX = 200000000,        /* of matching, for one pattern over all topics */
+    REGEX_RESOLVE_STEPS_MAX = 50000000,         /* of matching, for one pattern over all topics */
 };
 
 struct regex_limits { /* 0: the default */
