@@ -4,7 +4,7 @@
 #include "core/base/env.h"
 #include "gateway/admin_request.h"
 #include "gateway/node_watch.h"
-#include "gateway/session.h"
+#include "gateway/session/session.h"
 
 #include <stdlib.h>
 

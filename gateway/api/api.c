@@ -5,7 +5,7 @@
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 
-#include <assert.h>
+#include <stdio.h>
 
 enum { ALL = INT16_MAX };
 
@@ -260,7 +260,7 @@ static enum err check_struct(const struct api_row *row, const struct wire_struct
         if (f->type == WIRE_STRUCT && depth < 8)
             err = check_struct(row, f->body, version, path, depth + 1, why);
         else if (needs_decision(f->entity) && !api_right_of(row, entity, path, version))
-            err = reason_set(why, ERR_INTERNAL, "%s version %d: nothing decides about %s", wire_api(row->key)->name,
+            err = reason_set(why, ERR_UNKNOWN_SERVER_ERROR, "%s version %d: nothing decides about %s", wire_api(row->key)->name,
                              version, path);
         if (err)
             return err;
@@ -275,7 +275,7 @@ enum err api_check(struct reason *why)
         int16_t max;
 
         if (!api)
-            return reason_set(why, ERR_INTERNAL, "API %d has a row and no description", rows[i].key);
+            return reason_set(why, ERR_UNKNOWN_SERVER_ERROR, "API %d has a row and no description", rows[i].key);
         max = api->max < rows[i].max ? api->max : rows[i].max;
         for (int16_t v = api->min; v <= max; v++) {
             enum err err = check_struct(&rows[i], api->request->body, v, "", 0, why);

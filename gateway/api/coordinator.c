@@ -52,7 +52,7 @@ enum step find_coordinator_start(struct request *r)
     resp->node_id = -1;
     resp->host = slice_of("", 0);
     resp->port = -1;
-    return request_answer(r, resp);
+    return request_reply(r, resp);
 }
 
 enum step find_coordinator_finish(struct request *r)

@@ -42,7 +42,7 @@ static enum step refuse_session(struct request *r)
     fetch_response_init(resp);
     resp->error_code = ERR_FETCH_SESSION_ID_NOT_FOUND; /* we never gave one out */
     r->list = NULL;
-    return request_answer(r, resp);
+    return request_reply(r, resp);
 }
 
 enum step fetch_start(struct request *r)

@@ -70,7 +70,7 @@ static enum step refuse_whole(struct request *r, enum err err)
     r->taking = 0; /* nothing to put together */
     if (!resp || metadata_refuse_whole(resp, r->body, err, &r->arena))
         return request_no_memory(r);
-    return request_answer(r, resp);
+    return request_reply(r, resp);
 }
 
 static enum step ask_without_making(struct request *r, struct metadata *s)
@@ -91,13 +91,13 @@ static enum step take_asked(struct request *r, struct metadata *s)
     struct slice body;
 
     if (r->call.err)
-        return request_fail(r, CONN_CLOSE_LOCAL, "the cluster did not answer");
+        return request_end(r, CONN_CLOSE_LOCAL, "the cluster did not answer");
     body = arena_copy(&r->arena, request_call_body(r)); /* kept while the rest is asked for */
     if (!resp || slice_is_null(body))
         return request_no_memory(r);
     c = cursor_of(body);
     if (metadata_response_decode(resp, &c, asked_version(r), &r->arena))
-        return request_fail(r, CONN_CLOSE_LOCAL, "the cluster's answer is not understood");
+        return request_end(r, CONN_CLOSE_LOCAL, "the cluster's answer is not understood");
     for (int32_t i = 0; i < resp->topics.n; i++)
         if (resp->topics.v[i].error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
             refuse(r, &resp->topics.v[i], resp->topics.v[i].name, NULL, may_make(r, resp->topics.v[i].name));

@@ -84,5 +84,5 @@ enum step init_producer_id_start(struct request *r)
     init_producer_id_response_init(resp);
     resp->error_code = err_kafka(err);
     resp->producer_epoch = -1;
-    return request_answer(r, resp);
+    return request_reply(r, resp);
 }

@@ -8,7 +8,7 @@
 #include "gateway/request/list.h"
 #include "wire/produce.h"
 
-struct schema {
+struct schema_filter {
     struct schema_job *job;
     int32_t at;  /* topics planned */
     size_t told; /* runs whose outcome is taken */
@@ -19,7 +19,7 @@ bool filter_schema_plan(struct request *r)
     return r->row->filters & FILTER_BIT(FILTER_SCHEMA);
 }
 
-static enum step plan_topic(struct request *r, struct schema *s, int32_t i)
+static enum step plan_topic(struct request *r, struct schema_filter *s, int32_t i)
 {
     struct produce_request *req = r->body;
     struct produce_request_topic_produce_data *t = &req->topic_data.v[i];
@@ -47,7 +47,7 @@ static enum step plan_topic(struct request *r, struct schema *s, int32_t i)
     return STEP_NEXT;
 }
 
-static enum step take_outcome(struct request *r, struct schema *s)
+static enum step take_outcome(struct request *r, struct schema_filter *s)
 {
     while (s->told < schema_job_count(s->job)) {
         const struct schema_run *run = schema_job_run(s->job, s->told++);
@@ -65,7 +65,7 @@ static enum step take_outcome(struct request *r, struct schema *s)
 
 enum step filter_schema_start(struct request *r)
 {
-    struct schema *s = r->state[FILTER_SCHEMA];
+    struct schema_filter *s = r->state[FILTER_SCHEMA];
     enum step step;
 
     if (!s && !(s = r->state[FILTER_SCHEMA] = arena_alloc(&r->arena, sizeof *s)))

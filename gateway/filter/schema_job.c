@@ -18,7 +18,7 @@
 #include "gateway/request/engine.h"
 #include "gateway/schema_dead_letter.h"
 #include "gateway/schemas.h"
-#include "gateway/worker.h"
+#include "gateway/session/worker.h"
 
 #include <assert.h>
 #include <stdlib.h>

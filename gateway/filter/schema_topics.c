@@ -7,7 +7,7 @@
 #include "gateway/filter/schema_topics.h"
 #include "core/base/log.h"
 #include "core/base/settings.h"
-#include "gateway/worker.h"
+#include "gateway/session/worker.h"
 #include "wire/describe_configs.h"
 
 #include <stdio.h>

@@ -115,9 +115,9 @@ static enum step decode(struct request *r)
     c = cursor_of(r->body_bytes);
     err = r->api->request->decode(r->body, &c, r->version, &r->arena);
     if (err == ERR_NO_MEMORY || err == ERR_LIMIT_EXCEEDED)
-        return request_fail(r, CONN_CLOSE_PROTOCOL, "a request needs more memory than castellan.request.memory.max.bytes");
+        return request_end(r, CONN_CLOSE_PROTOCOL, "a request needs more memory than castellan.request.memory.max.bytes");
     if (err)
-        return request_fail(r, CONN_CLOSE_PROTOCOL, "a request body does not parse");
+        return request_end(r, CONN_CLOSE_PROTOCOL, "a request body does not parse");
     if (cursor_left(&c))
         r->engine->ops->surplus(r);
     r->body_bytes.n -= cursor_left(&c); /* what stands behind a request means nothing (docs/leniencies.md) */
@@ -165,7 +165,7 @@ static enum step read_answer(struct request *r)
         return STEP_NEXT;
     log_warn("%s: the cluster's answer to %s version %d is not understood", r->pipeline->peer.label, r->api->name,
              r->version);
-    return request_fail(r, CONN_CLOSE_LOCAL, "the cluster's answer is not understood");
+    return request_end(r, CONN_CLOSE_LOCAL, "the cluster's answer is not understood");
 }
 
 static enum step come(struct request *r)
@@ -231,7 +231,7 @@ static enum step encode(struct request *r)
     if (!err)
         return STEP_NEXT;
     log_error("an answer to %s version %d cannot be encoded: %s", r->api->name, r->version, err_text(err));
-    return request_fail(r, CONN_CLOSE_INTERNAL, "an answer could not be encoded");
+    return request_end(r, CONN_CLOSE_INTERNAL, "an answer could not be encoded");
 }
 
 /* ---- One request's turn ---- */
@@ -247,7 +247,7 @@ static enum step phase_step(struct request *r)
         if (!r->call.arrived)
             return STEP_WAIT;
         if (r->call.err)
-            return request_fail(r, CONN_CLOSE_LOCAL, "the cluster did not answer");
+            return request_end(r, CONN_CLOSE_LOCAL, "the cluster did not answer");
         r->reply_n = r->streamed ? 0 : request_call_body(r).n;
         return r->reads_answer && !r->streamed ? read_answer(r) : STEP_NEXT;
     case REQUEST_COMING:
@@ -307,7 +307,7 @@ static void over_budget(struct request *r, const struct budget *full)
         advance(r, STEP_DONE);
         return;
     }
-    request_fail(r, CONN_CLOSE_PROTOCOL, text);
+    request_end(r, CONN_CLOSE_PROTOCOL, text);
 }
 
 static int32_t end_turn(struct pipeline *p, struct request *r)

@@ -6,6 +6,7 @@
  * says, else through an index made once. */
 #include "gateway/request/list.h"
 #include "gateway/api/api.h"
+#include "gateway/request/engine.h"
 #include "gateway/request/list_index.h"
 #include "gateway/request/topic_names.h"
 

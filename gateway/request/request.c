@@ -74,7 +74,7 @@ int32_t request_operations(const struct request *r, enum acl_type type, struct s
 
 /* ---- Ends ---- */
 
-enum step request_answer(struct request *r, void *response)
+enum step request_reply(struct request *r, void *response)
 {
     assert(response && !r->no_answer);
     r->response = response;
@@ -84,7 +84,7 @@ enum step request_answer(struct request *r, void *response)
 /* A producer that wants no answer learns of a refusal by the end of its connection, as from Kafka. */
 static enum step refused_unanswered(struct request *r)
 {
-    return request_fail(r, CONN_CLOSE_PROTOCOL, "a produce with acks=0 was refused");
+    return request_end(r, CONN_CLOSE_PROTOCOL, "a produce with acks=0 was refused");
 }
 
 enum step request_refuse(struct request *r, enum err err)
@@ -97,7 +97,7 @@ enum step request_refuse(struct request *r, enum err err)
     r->list = NULL; /* whatever its parts were to get, this is the answer to all */
     if (!response || refusal_build(r->api, r->version, r->body, err, &r->arena, response))
         return request_no_memory(r);
-    return request_answer(r, response);
+    return request_reply(r, response);
 }
 
 enum step request_answer_list(struct request *r)
@@ -115,7 +115,7 @@ enum step request_silent(struct request *r)
     return STEP_DONE;
 }
 
-enum step request_fail(struct request *r, enum conn_close why, const char *detail)
+enum step request_end(struct request *r, enum conn_close why, const char *detail)
 {
     assert(r->pipeline);
     pipeline_fail(r->pipeline, why, detail);
@@ -124,7 +124,7 @@ enum step request_fail(struct request *r, enum conn_close why, const char *detai
 
 enum step request_no_memory(struct request *r)
 {
-    return request_fail(r, CONN_CLOSE_NO_MEMORY, NULL);
+    return request_end(r, CONN_CLOSE_NO_MEMORY, NULL);
 }
 
 struct slice request_words(struct request *r, enum err err, const struct reason *why)
@@ -153,7 +153,7 @@ static enum step send_to_cluster(struct request *r, const struct engine_send *s)
         r->waits--;
     r->call.asked = false;
     log_warn("%s: %s cannot be sent to the cluster: %s", request_peer(r)->label, r->api->name, err_text(err));
-    return request_fail(r, CONN_CLOSE_LOCAL, "the cluster cannot be reached");
+    return request_end(r, CONN_CLOSE_LOCAL, "the cluster cannot be reached");
 }
 
 static enum step send_struct(struct request *r, int16_t api_key, int16_t version, const void *message, bool no_answer)
@@ -169,7 +169,7 @@ static enum step send_struct(struct request *r, int16_t api_key, int16_t version
     if (err) {
         log_error("a request %s version %d cannot be encoded: %s", wire_api(api_key)->name, version, err_text(err));
         buf_free(&body);
-        return request_fail(r, CONN_CLOSE_INTERNAL, "a request could not be encoded");
+        return request_end(r, CONN_CLOSE_INTERNAL, "a request could not be encoded");
     }
     s.body = buf_slice(&body);
     s.owned = &body;

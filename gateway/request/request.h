@@ -37,7 +37,7 @@ enum step {
     STEP_WAIT,  /* for an event: request_wake() */
     STEP_DONE,  /* the answer is there (or there will be none): no further filter starts */
     STEP_AGAIN, /* its slice is used up: let the other sessions go first */
-    STEP_FAIL,  /* request_fail() was called: the connection ends */
+    STEP_FAIL,  /* request_end() was called: the connection ends */
 };
 
 enum { REQUEST_FILTERS_MAX = 8 };
@@ -138,7 +138,7 @@ static inline bool request_spent(struct request *r, int32_t units)
 }
 
 /* The answer is this struct (in the arena). Returns STEP_DONE. */
-enum step request_answer(struct request *r, void *response);
+enum step request_reply(struct request *r, void *response);
 /* The answer with `err` wherever Kafka's own answer to this request would have it. Returns STEP_DONE or STEP_FAIL. */
 enum step request_refuse(struct request *r, enum err err);
 /* Nothing of the list is left to forward: its refusals are the answer. Returns STEP_DONE or STEP_FAIL. */
@@ -146,7 +146,7 @@ enum step request_answer_list(struct request *r);
 /* There is no answer (acks=0). Returns STEP_DONE. */
 enum step request_silent(struct request *r);
 /* The connection must end: the peer broke the protocol, memory ran out, the cluster is lost. Returns STEP_FAIL. */
-enum step request_fail(struct request *r, enum conn_close why, const char *detail);
+enum step request_end(struct request *r, enum conn_close why, const char *detail);
 enum step request_no_memory(struct request *r);
 
 /* Ask the cluster on this request's behalf. STEP_WAIT, and when the step is called again r->call has the answer. */

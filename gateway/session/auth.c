@@ -61,7 +61,7 @@ enum step api_versions_answer(struct request *r)
     } else if (r->version >= 3 && (!client_software_is_valid(req->client_software_name) ||
                                    !client_software_is_valid(req->client_software_version))) {
         resp->error_code = ERR_INVALID_REQUEST;
-        return request_answer(r, resp);
+        return request_reply(r, resp);
     } else if (r->version >= 3) {
         client_software_set(&session_of(r->pipeline)->software, req->client_software_name,
                             req->client_software_version);
@@ -69,7 +69,7 @@ enum step api_versions_answer(struct request *r)
     if (!api_versions_response_api_version_array_alloc(&resp->api_keys, rows(), &r->arena))
         return request_no_memory(r);
     list_apis(r, resp);
-    return request_answer(r, resp);
+    return request_reply(r, resp);
 }
 
 /* ---- SASL ---- */
@@ -121,7 +121,7 @@ enum step sasl_handshake_answer(struct request *r)
         if (s->worker->gateway->mechanisms[i])
             names[resp->mechanisms.n++] = slice_str(sasl_mechanism_name((enum sasl_mechanism)i));
     resp->error_code = err_kafka(begin_sasl(s, req->mechanism, r->version));
-    return request_answer(r, resp);
+    return request_reply(r, resp);
 }
 
 static bool became_ready(struct session *s)
@@ -319,7 +319,7 @@ static enum step refuse(struct request *r, struct session *s, enum err code, con
     resp->error_message = slice_str(text);
     s->auth_text = text;
     s->ends_after_answer = true;
-    return request_answer(r, resp);
+    return request_reply(r, resp);
 }
 
 enum step sasl_authenticate_answer(struct request *r)
@@ -348,7 +348,7 @@ enum step sasl_authenticate_answer(struct request *r)
             resp->auth_bytes = slice_of("", 0);
         if (s->phase == PHASE_READY)
             resp->session_lifetime_ms = s->worker->gateway->reauth_ms;
-        step = request_answer(r, resp);
+        step = request_reply(r, resp);
     }
     buf_wipe_free(&out);
     return step;
@@ -363,7 +363,7 @@ enum step auth_take_raw(struct session *s, struct request *r)
     buf_init(&out, 0);
     step = judge(s, r, token, &out);
     if (step == STEP_DONE)
-        step = request_fail(r, CONN_CLOSE_AUTH_FAILED, s->auth_text);
+        step = request_end(r, CONN_CLOSE_AUTH_FAILED, s->auth_text);
     if (step == STEP_NEXT) {
         buf_put_slice(&r->answer, buf_slice(&out));
         r->relayed = true; /* the token alone, behind its length */

@@ -188,15 +188,15 @@ static enum step admit(struct request *r)
     if (wrong && close == CONN_CLOSE_NOT_SERVED)
         log_not_served(s, r, wrong);
     if (wrong)
-        return request_fail(r, close, wrong);
+        return request_end(r, close, wrong);
     if (!auth_certificate_counts(s))
-        return request_fail(r, CONN_CLOSE_AUTH_FAILED, "the user of the certificate was deleted");
-    return has_expired(s, r) ? request_fail(r, CONN_CLOSE_AUTH_EXPIRED, NULL) : STEP_NEXT;
+        return request_end(r, CONN_CLOSE_AUTH_FAILED, "the user of the certificate was deleted");
+    return has_expired(s, r) ? request_end(r, CONN_CLOSE_AUTH_EXPIRED, NULL) : STEP_NEXT;
 }
 
 /* ---- What the engine asks of the edge ---- */
 
-static enum err send(struct request *r, const struct engine_send *what)
+static enum err send_to_cluster(struct request *r, const struct engine_send *what)
 {
     return upstream_send(session_of(r->pipeline), r, what);
 }
@@ -290,7 +290,7 @@ static void ready(struct engine *e)
 }
 
 const struct engine_ops session_engine_ops = {.admit = admit,
-                                              .send = send,
+                                              .send = send_to_cluster,
                                               .may_answer = may_answer,
                                               .answer = answer,
                                               .close = close_pipeline,
