@@ -27,7 +27,7 @@ struct refused {
     enum err err;
 };
 
-struct refusals {
+struct answered {
     struct refused *v;
     int32_t n;
 };
@@ -39,7 +39,7 @@ static enum err judge(struct pending *p, enum acl_operation op, struct slice top
 
 /* ---- WriteTxnMarkers ---- */
 
-static bool take_out_markers(struct pending *p, struct write_txn_markers_request *req, struct refusals *r)
+static bool take_out_markers(struct pending *p, struct write_txn_markers_request *req, struct answered *r)
 {
     size_t max = 0;
     int32_t kept = 0;
@@ -117,7 +117,7 @@ static bool grow_topics(struct pending *p, marker_answer *m, int32_t more)
 /* One answer for each producer id, as Kafka gives. Counted first, so that every list grows once. */
 static bool put_all_markers(struct pending *p, struct write_txn_markers_response *resp, struct map *by_id)
 {
-    const struct refusals *r = p->filter;
+    const struct answered *r = p->filter;
     struct write_txn_markers_response_writable_txn_marker_result_array all;
     int32_t have = resp->markers.n > 0 ? resp->markers.n : 0, n = 0;
     int32_t *more = arena_array(&p->arena, (size_t)(have + r->n) + 1, sizeof *more);
@@ -180,7 +180,7 @@ void handle_write_txn_markers(struct pending *p)
 {
     struct write_txn_markers_request *req = p->body;
     struct write_txn_markers_response resp;
-    struct refusals *r;
+    struct answered *r;
 
     if (!admin_may(p, ACL_CLUSTER_ACTION)) {
         handle_split(p);
@@ -201,7 +201,7 @@ void handle_write_txn_markers(struct pending *p)
 
 /* ---- AlterReplicaLogDirs ---- */
 
-static bool take_out_dirs(struct pending *p, struct alter_replica_log_dirs_request *req, struct refusals *r)
+static bool take_out_dirs(struct pending *p, struct alter_replica_log_dirs_request *req, struct answered *r)
 {
     size_t max = 0;
     int32_t kept = 0;
@@ -233,7 +233,7 @@ static bool take_out_dirs(struct pending *p, struct alter_replica_log_dirs_reque
 
 static bool put_dirs(struct pending *p, struct alter_replica_log_dirs_response *resp)
 {
-    const struct refusals *r = p->filter;
+    const struct answered *r = p->filter;
     struct alter_replica_log_dirs_response_alter_replica_log_dir_topic_result_array all;
     int32_t n = resp->results.n;
 
@@ -276,7 +276,7 @@ void handle_alter_replica_log_dirs(struct pending *p)
 {
     struct alter_replica_log_dirs_request *req = p->body;
     struct alter_replica_log_dirs_response resp;
-    struct refusals *r;
+    struct answered *r;
 
     if (!admin_may(p, ACL_ALTER)) {
         handle_split(p);

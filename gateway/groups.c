@@ -141,7 +141,7 @@ static void hide_topics(struct pending *p, void *response)
         int32_t kept = 0;
 
         for (int32_t k = 0; k < t->topics.n; k++)
-            if (session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, t->topics.v[k].topic))
+            if (session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, t->topics.v[k].topic))
                 t->topics.v[kept++] = t->topics.v[k];
         if (t->topics.n > 0)
             t->topics.n = kept;

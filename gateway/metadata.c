@@ -75,7 +75,12 @@ static void filter_topics(struct pending *p, const struct metadata_request *req,
         topic_answer *t = &resp->topics.v[i];
         struct wire_uuid id = t->topic_id;
         bool unnamed = slice_is_null(t->name); /* an id nobody knows */
-        enum err err = unnamed ? ERR_OK : session_judge(p->session, WIRE_METADATA, ACL_TOPIC, ACL_DESCRIBE, t->name);
+        enum err err = ERR_OK;
+
+        if (!unnamed && all)
+            err = session_decide(p->session, WIRE_METADATA, ACL_TOPIC, ACL_DESCRIBE, t->name, false);
+        else if (!unnamed)
+            err = session_judge(p->session, WIRE_METADATA, ACL_TOPIC, ACL_DESCRIBE, t->name);
 
         if (err && all)
             continue;
@@ -133,7 +138,7 @@ static void answer_metadata(struct pending *p, struct metadata_response *resp)
     resp->cluster_authorized_operations = OPERATIONS_ABSENT;
     if (p->version >= 8 && p->version <= 10 && req->include_cluster_authorized_operations)
         resp->cluster_authorized_operations =
-            session_may(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
+            session_sees(p->session, ACL_CLUSTER, ACL_DESCRIBE, slice_str(ACL_CLUSTER_NAME))
                 ? authorized_operations(p->session, ACL_CLUSTER, slice_str(ACL_CLUSTER_NAME))
                 : 0;
     pending_answer(p, resp);

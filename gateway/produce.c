@@ -431,10 +431,12 @@ static void on_ids(struct pending *p)
 static bool check_transaction(struct pending *p, struct produce_request *req)
 {
     struct produce *s = state_of(p);
-    bool may = !slice_is_null(req->transactional_id) &&
-               session_may(p->session, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id);
+    bool transactional = produce_has_transactional_records(req), may = false;
 
-    if (produce_has_transactional_records(req) && !may) {
+    if (!slice_is_null(req->transactional_id))
+        may = transactional ? session_may(p->session, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id)
+                            : session_sees(p->session, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id);
+    if (transactional && !may) {
         for (int32_t t = 0; t < s->topic_count; t++)
             refuse_topic(p, t, ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
         send_rest(p, true);

@@ -102,7 +102,8 @@ enum err session_judge(const struct session *s, int16_t api_key, enum acl_type t
 /* The same where a right on the cluster, asked before, stands in for the one on the resource. */
 enum err session_judge_by_cluster(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
                                   struct slice name, bool by_cluster) MUST_CHECK;
-/* The same decision, not counted: for what is left out of a list, and for rights that may be absent without a refusal. */
+/* The same decision, not counted: for what is left out of a list, and for rights that may be absent without a refusal.
+ */
 enum err session_decide(const struct session *s, int16_t api_key, enum acl_type type, enum acl_operation op,
                         struct slice name, bool by_cluster) MUST_CHECK;
 /* Yes or no, where no API makes a difference. session_sees() is not counted: for lists that are filtered, and for

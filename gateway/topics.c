@@ -30,15 +30,12 @@ struct topics {
 
 static enum err judge_change(struct pending *p, enum acl_operation op, struct slice topic, const char **text)
 {
-    const struct reserved_row *row = NULL;
-    const struct session *s = p->session;
-    struct acl_question q = {ACL_TOPIC, op, topic, session_principal(s), session_host(s)};
-    bool by_cluster = ((struct topics *)p->filter)->by_cluster;
-    enum err err = ERR_TOPIC_AUTHORIZATION_FAILED;
+    const struct topics *s = p->filter;
+    const struct reserved_names *names = &p->session->worker->gateway->reserved;
+    enum err err = session_judge_by_cluster(p->session, p->api->key, ACL_TOPIC, op, topic, s->by_cluster);
+    const struct reserved_row *row = err ? reserved_find(names, ACL_TOPIC, topic, op, p->api->key) : NULL;
 
-    if (s->worker->view)
-        err = reserved_judge(&s->worker->gateway->reserved, s->worker->view->acl, &q, p->api->key, by_cluster, &row);
-    if (err && row)
+    if (row && row->answer == err)
         *text = row->text;
     return err;
 }
@@ -56,7 +53,7 @@ static enum err may_delete(void *ctx, struct slice topic, const char **text)
 static bool may_describe(void *ctx, struct slice topic)
 {
     const struct pending *p = ctx;
-    return session_may(p->session, ACL_TOPIC, ACL_DESCRIBE, topic);
+    return session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE, topic);
 }
 
 static struct slice name_of(void *ctx, const struct wire_uuid *id)
@@ -71,7 +68,7 @@ static struct topics *topics_new(struct pending *p, enum acl_operation op, int32
 
     if (s) {
         s->n = n;
-        s->by_cluster = admin_may(p, op);
+        s->by_cluster = session_sees(p->session, ACL_CLUSTER, op, slice_str(ACL_CLUSTER_NAME));
     }
     return s;
 }
@@ -130,7 +127,7 @@ static void answer_created(struct pending *p, struct create_topics_response *res
     }
     for (int32_t i = 0; p->version >= CONFIGS_SINCE && i < resp->topics.n; i++) {
         created *t = &resp->topics.v[i];
-        if (t->error_code || session_may(p->session, ACL_TOPIC, ACL_DESCRIBE_CONFIGS, t->name))
+        if (t->error_code || session_sees(p->session, ACL_TOPIC, ACL_DESCRIBE_CONFIGS, t->name))
             continue;
         t->topic_config_error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
         t->num_partitions = -1;
