@@ -48,10 +48,7 @@ static void unlink_request(struct key_client *c, struct key_request *r)
 static void answer_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
                            const struct reason *why)
 {
-    if (r->set)
-        key_set_answer(c, r, body, e, why);
-    else if (r->json_fn)
-        r->json_fn(r->json_arg, e, body, why);
+    key_set_answer(c, r, body, e, why);
     free(r->items);
     free(r->names);
     free(r);
@@ -216,8 +213,6 @@ static enum err on_answer(struct key_client *c, const struct keyd_frame *f)
         return ERR_OK; /* it timed out */
     if (f->type == KEYD_ERROR)
         e = keyd_get_error(f->body, &why);
-    else if ((f->type == KEYD_KEYS) != (r->set != NULL))
-        return ERR_MALFORMED;
     finish_request(c, r, f->body, e, &why);
     return ERR_OK;
 }
@@ -238,7 +233,6 @@ static enum err dispatch(struct key_client *c, const struct keyd_frame *f)
     case KEYD_WELCOME:
         return on_welcome(c, f);
     case KEYD_KEYS:
-    case KEYD_JSON:
     case KEYD_ERROR:
         return on_answer(c, f);
     case KEYD_RENEWED:
@@ -304,7 +298,7 @@ static void greet(struct key_client *c)
     buf_init(&f, 1024);
     size_t at = keyd_frame_begin(&f, KEYD_HELLO, ++c->next_request);
     buf_u8(&f, KEYD_VERSION);
-    buf_u8(&f, (uint8_t)(KEYD_CAP_DATA | (c->opts.admin ? KEYD_CAP_ADMIN : 0)));
+    buf_u8(&f, KEYD_CAP_DATA);
     keyd_put_string(&f, slice_str(c->name));
     keyd_frame_end(&f, at);
     c->renewal_sent_ms = key_client_now_ms();
@@ -421,84 +415,4 @@ void key_client_free(struct key_client *c)
     key_cache_drop_all(c);
     key_set_orphan_all(c);
     uv_close((uv_handle_t *)&c->timer, on_timer_closed);
-}
-
-/* ---- the administrator's calls ---- */
-
-static enum err call(struct key_client *c, struct buf *f, uint32_t id, key_client_json_fn fn, void *arg,
-                     struct reason *why)
-{
-    struct key_request *r = f->error ? NULL : key_client_send(c, f, id);
-    buf_free(f);
-    if (!r)
-        return reason_set(why, ERR_KAFKA_STORAGE_ERROR, "the key process is not reachable");
-    r->json_fn = fn;
-    r->json_arg = arg;
-    r->sent_ms = INT64_MAX / 2; /* these may take as long as a rotation */
-    return ERR_OK;
-}
-
-static void put_subject(struct buf *f, const struct key_subject *s)
-{
-    keyd_put_string(f, slice_is_null(s->tenant) ? slice_str(POLICY_TENANT_DEFAULT) : s->tenant);
-    keyd_put_string(f, slice_is_null(s->subject_class) ? slice_str(POLICY_CLASS_DEFAULT) : s->subject_class);
-    keyd_put_string(f, s->id);
-}
-
-enum err key_client_forget(struct key_client *c, const struct key_subject *s, struct slice requester,
-                           key_client_json_fn fn, void *arg, struct reason *why)
-{
-    struct buf f;
-    uint32_t id = ++c->next_request;
-    buf_init(&f, KEYD_FRAME_MAX);
-    size_t at = keyd_frame_begin(&f, KEYD_FORGET, id);
-    put_subject(&f, s);
-    keyd_put_string(&f, requester);
-    keyd_frame_end(&f, at);
-    return call(c, &f, id, fn, arg, why);
-}
-
-enum err key_client_reopen(struct key_client *c, const struct key_subject *s, key_client_json_fn fn, void *arg,
-                           struct reason *why)
-{
-    struct buf f;
-    uint32_t id = ++c->next_request;
-    buf_init(&f, KEYD_FRAME_MAX);
-    size_t at = keyd_frame_begin(&f, KEYD_REOPEN, id);
-    put_subject(&f, s);
-    keyd_frame_end(&f, at);
-    return call(c, &f, id, fn, arg, why);
-}
-
-enum err key_client_hold(struct key_client *c, const struct key_subject *s, bool hold, key_client_json_fn fn, void *arg,
-                         struct reason *why)
-{
-    struct buf f;
-    uint32_t id = ++c->next_request;
-    buf_init(&f, KEYD_FRAME_MAX);
-    size_t at = keyd_frame_begin(&f, KEYD_HOLD, id);
-    put_subject(&f, s);
-    buf_u8(&f, hold);
-    keyd_frame_end(&f, at);
-    return call(c, &f, id, fn, arg, why);
-}
-
-enum err key_client_status(struct key_client *c, key_client_json_fn fn, void *arg, struct reason *why)
-{
-    struct buf f;
-    uint32_t id = ++c->next_request;
-    buf_init(&f, KEYD_FRAME_MAX);
-    keyd_frame_end(&f, keyd_frame_begin(&f, KEYD_STATUS, id));
-    return call(c, &f, id, fn, arg, why);
-}
-
-enum err key_client_receipt(struct key_client *c, uint64_t seq, key_client_json_fn fn, void *arg, struct reason *why)
-{
-    struct buf f;
-    uint32_t id = ++c->next_request;
-    buf_init(&f, KEYD_FRAME_MAX);
-    size_t at = keyd_frame_begin(&f, KEYD_RECEIPT, id);
-    buf_u64(&f, seq);
-    keyd_frame_end(&f, at);
-    return call(c, &f, id, fn, arg, why);
 }

@@ -28,7 +28,6 @@ struct key_client_opts {
     const char *socket_path;
     const char *name;  /* shown in receipts and status: "gateway-1/worker-0" */
     size_t cache_keys; /* 0: KEY_CLIENT_CACHE_KEYS */
-    bool admin;        /* also ask for the right to forget, hold and read receipts */
     /* Called after keys were wiped by an erase and before it is acknowledged; may be NULL. */
     void (*on_erased)(void *user);
     void *user;
@@ -54,25 +53,15 @@ enum err key_client_resolve(struct key_client *c, const struct policy *policy, c
 struct key_lookup key_set_lookup(struct key_set *s);
 void key_set_free(struct key_set *s);
 
-/* The administrator's calls, on the loop; json is the answer's text. `fn` is called exactly once, later. */
-typedef void (*key_client_json_fn)(void *arg, enum err e, struct slice json, const struct reason *why);
 struct key_subject {
     struct slice tenant;        /* null: "default" */
     struct slice subject_class; /* null: "default" */
     struct slice id;
 };
-enum err key_client_forget(struct key_client *c, const struct key_subject *s, struct slice requester,
-                           key_client_json_fn fn, void *arg, struct reason *why) MUST_CHECK;
-enum err key_client_reopen(struct key_client *c, const struct key_subject *s, key_client_json_fn fn, void *arg,
-                           struct reason *why) MUST_CHECK;
-enum err key_client_hold(struct key_client *c, const struct key_subject *s, bool hold, key_client_json_fn fn, void *arg,
-                         struct reason *why) MUST_CHECK;
-enum err key_client_status(struct key_client *c, key_client_json_fn fn, void *arg, struct reason *why) MUST_CHECK;
-enum err key_client_receipt(struct key_client *c, uint64_t seq, key_client_json_fn fn, void *arg,
-                            struct reason *why) MUST_CHECK;
 
-/* The same, blocking, each on a connection of its own: for the command line and other threads. The answer's JSON is
- * appended to `out` (a receipt bundle for forget and receipt). */
+/* The administrator's calls, blocking, each on a connection of its own to the key process's admin socket: for the admin
+ * interface's threads. The answer's JSON is appended to `out` (a receipt bundle, checked, for forget; a bundle for
+ * receipt). Status may also be asked of the socket for data keys. */
 enum err key_admin_forget(const char *socket_path, const struct key_subject *s, struct slice requester, int timeout_ms,
                           struct buf *out, struct reason *why) MUST_CHECK;
 enum err key_admin_reopen(const char *socket_path, const struct key_subject *s, int timeout_ms, struct buf *out,

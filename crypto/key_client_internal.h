@@ -66,8 +66,6 @@ struct key_request {
     struct slice *names;     /* of the items: subject, or key id */
     size_t n;
     bool by_subject;
-    key_client_json_fn json_fn; /* administrator's calls */
-    void *json_arg;
 };
 
 enum key_client_state { KEY_CLIENT_DOWN, KEY_CLIENT_CONNECTING, KEY_CLIENT_GREETING, KEY_CLIENT_UP };

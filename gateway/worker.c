@@ -137,7 +137,6 @@ static enum err worker_start(struct gateway *g, int index, size_t series_max, st
     if (g->keyd_socket) {
         snprintf(name, sizeof name, "gateway/worker-%d", index);
         keys.name = name;
-        keys.admin = index == 0;
         err = key_client_new(&w->keys, loop_uv(w->loop), &keys, why);
         if (err)
             return err;

@@ -63,6 +63,7 @@ struct gateway {
     bool ends_with_certificate;     /* castellan.ssl.close.when.certificate.expires */
     int64_t reauth_ms;              /* connections.max.reauth.ms; 0: never */
     const char *keyd_socket;        /* NULL: no key process; protected topics are then refused */
+    const char *keyd_admin_socket;  /* NULL: nobody can be forgotten through this gateway */
 };
 
 struct worker {
