@@ -55,6 +55,7 @@ struct gateway {
     _Atomic uint64_t topic_changes;    /* configurations of topics changed through this gateway, and when last */
     _Atomic int64_t topic_changed_ms;
     bool mechanisms[SASL_MECHANISMS];
+    struct key_keeper *keeper; /* keeps the workers' key leases; NULL without a key process */
     struct worker *workers;
     int worker_count;
     int64_t idle_ms;

@@ -218,6 +218,8 @@ static enum key_state subject_state(struct key_set *s, const char *subject, stru
     enum key_state st = l.by_subject(l.user, slice_str(subject), &k);
     if (st == KEY_LIVE && out)
         *out = *k;
+    if (st == KEY_LIVE)
+        l.release(l.user);
     return st;
 }
 
@@ -228,6 +230,8 @@ static enum key_state id_state(struct key_set *s, const struct data_key *key, st
     enum key_state st = l.by_id(l.user, key->id, &k);
     if (st == KEY_LIVE && out)
         *out = *k;
+    if (st == KEY_LIVE)
+        l.release(l.user);
     return st;
 }
 
@@ -870,6 +874,139 @@ static int64_t now_ms(void)
     return env_mono_ms(env_system());
 }
 
+/* ---- leases that no request delays ---- */
+
+static void on_wait_over(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void turn_for(struct loop *loop, int64_t ms)
+{
+    struct loop_timer t;
+    bool over = false;
+    loop_timer_init(&t, loop, on_wait_over, &over);
+    loop_timer_start(&t, ms);
+    while (!over)
+        loop_run_once(loop, true);
+}
+
+static struct key_set *keys_by_keeper(struct loop *loop, struct key_client *c, const char *subject)
+{
+    struct record_crypt_needs needs;
+    struct answer a = {0};
+    record_crypt_needs_init(&needs);
+    assert_int_equal(map_put(&needs.subjects, slice_str(subject), NULL, NULL), ERR_OK);
+    assert_int_equal(key_client_resolve(c, NULL, &needs, on_keys, &a, NULL), ERR_OK);
+    record_crypt_needs_free(&needs);
+    while (!a.done)
+        loop_run_once(loop, true);
+    assert_int_equal(a.e, ERR_OK);
+    return a.set;
+}
+
+/* A worker's loop that does not turn: its lease goes on, and an erasure wipes its keys and is acknowledged at once,
+ * except while the worker is in the middle of a record. */
+static void test_a_busy_worker_keeps_its_lease(void **state)
+{
+    struct server s = {.lease_ms = 1500};
+    struct key_subject alice = {.id = slice_str("alice")}, bob = {.id = slice_str("bob")};
+    struct loop *worker;
+    struct key_keeper *keeper;
+    struct key_client *c;
+    struct reason why = {0};
+    struct buf out;
+    (void)state;
+    paths(&s);
+    start(&s);
+    buf_init(&out, 0);
+    assert_int_equal(loop_new(&worker, NULL, NULL), ERR_OK);
+    assert_int_equal(key_keeper_new(&keeper, NULL), ERR_OK);
+    struct key_client_opts o = {.socket_path = s.socket, .name = "busy", .keeper = keeper, .caller = worker};
+    assert_int_equal(key_client_new(&c, NULL, &o, NULL), ERR_OK);
+    assert_int_equal(key_keeper_start(keeper, NULL), ERR_OK);
+    while (!key_client_ready(c))
+        sched_yield();
+    struct key_set *a = keys_by_keeper(worker, c, "alice"), *b = keys_by_keeper(worker, c, "bob");
+    assert_int_equal(subject_state(a, "alice", NULL), KEY_LIVE);
+
+    int64_t from = now_ms(); /* busy for three leases: the loop does not turn */
+    while (now_ms() < from + 3 * s.lease_ms)
+        assert_int_equal(subject_state(a, "alice", NULL), KEY_LIVE);
+    assert_int_equal(key_admin_forget(s.admin, &alice, slice_str("cli"), 20000, &out, &why), ERR_OK);
+    assert_non_null(strstr(buf_cstr(&out), "\"how\":\"acknowledged\""));
+    assert_int_equal(subject_state(a, "alice", NULL), KEY_ERASED);
+    assert_int_equal(subject_state(b, "bob", NULL), KEY_LIVE);
+
+    /* in the middle of a record: no acknowledgement; the lease runs out */
+    struct key_lookup l = key_set_lookup(b);
+    const struct data_key *key = NULL;
+    assert_int_equal(l.by_subject(l.user, slice_str("bob"), &key), KEY_LIVE);
+    struct data_key before = *key;
+    buf_clear(&out);
+    assert_int_equal(key_admin_forget(s.admin, &bob, slice_str("cli"), 20000, &out, &why), ERR_OK);
+    assert_null(strstr(buf_cstr(&out), "\"how\":\"acknowledged\""));
+    assert_non_null(strstr(buf_cstr(&out), "\"how\":\"lease ran out\""));
+    assert_memory_equal(&before, key, sizeof before); /* what is in use is not pulled away */
+    l.release(l.user);
+    assert_int_not_equal(subject_state(b, "bob", NULL), KEY_LIVE);
+
+    key_set_free(a);
+    key_set_free(b);
+    key_client_free(c);
+    key_keeper_free(keeper);
+    loop_free(worker);
+    buf_free(&out);
+    stop(&s);
+    cleanup(&s);
+}
+
+/* A client that goes while its keys are on their way: everybody is told once. */
+static void test_a_client_goes_before_its_keys_come(void **state)
+{
+    enum { REQUESTS = 20 };
+    struct server s = {.lease_ms = 3000};
+    struct loop *worker;
+    struct key_keeper *keeper;
+    struct key_client *c;
+    struct answer a[REQUESTS] = {0};
+    (void)state;
+    paths(&s);
+    start(&s);
+    for (int round = 0; round < 30; round++) {
+        memset(a, 0, sizeof a);
+        assert_int_equal(loop_new(&worker, NULL, NULL), ERR_OK);
+        assert_int_equal(key_keeper_new(&keeper, NULL), ERR_OK);
+        struct key_client_opts o = {.socket_path = s.socket, .name = "brief", .keeper = keeper, .caller = worker};
+        assert_int_equal(key_client_new(&c, NULL, &o, NULL), ERR_OK);
+        assert_int_equal(key_keeper_start(keeper, NULL), ERR_OK);
+        while (!key_client_ready(c))
+            sched_yield();
+        for (int i = 0; i < REQUESTS; i++) {
+            struct record_crypt_needs needs;
+            char id[32];
+            record_crypt_needs_init(&needs);
+            snprintf(id, sizeof id, "p-%d-%d", round, i);
+            assert_int_equal(map_put(&needs.subjects, slice_str(id), NULL, NULL), ERR_OK);
+            assert_int_equal(key_client_resolve(c, NULL, &needs, on_keys, &a[i], NULL), ERR_OK);
+            record_crypt_needs_free(&needs);
+        }
+        if (round % 3 == 1)
+            loop_run_once(worker, false);
+        if (round % 3 == 2)
+            turn_for(worker, 1);
+        key_client_free(c);
+        key_keeper_free(keeper);
+        loop_free(worker);
+        for (int i = 0; i < REQUESTS; i++) {
+            assert_true(a[i].done);
+            key_set_free(a[i].set);
+        }
+    }
+    stop(&s);
+    cleanup(&s);
+}
+
 static void put_create(struct buf *b, uint32_t request, size_t subjects)
 {
     static uint64_t person;
@@ -1067,6 +1204,8 @@ int main(void)
         cmocka_unit_test(test_a_callback_may_free_the_client),
         cmocka_unit_test(test_silent_connections_keep_nobody_out),
         cmocka_unit_test(test_renewals_come_first),
+        cmocka_unit_test(test_a_busy_worker_keeps_its_lease),
+        cmocka_unit_test(test_a_client_goes_before_its_keys_come),
         cmocka_unit_test(test_parked_requests_cost_the_same_each),
         cmocka_unit_test(test_restart_over_kafka),
     };
