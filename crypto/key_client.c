@@ -9,6 +9,7 @@
 #include "core/base/secret.h"
 #include "core/net/local_socket.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -35,7 +36,16 @@ bool key_client_ready(const struct key_client *k)
 
 void key_client_enter(struct key_client *c)
 {
+    if (atomic_load_explicit(&c->wanted, memory_order_relaxed))
+        sched_yield();
     pthread_mutex_lock(&c->lock);
+}
+
+void key_client_enter_first(struct key_client *c)
+{
+    atomic_fetch_add(&c->wanted, 1);
+    pthread_mutex_lock(&c->lock);
+    atomic_fetch_sub(&c->wanted, 1);
 }
 
 void key_client_leave(struct key_client *c, bool here)
@@ -291,7 +301,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
     (void)b;
     if (!c)
         return;
-    key_client_enter(c);
+    key_client_enter_first(c);
     take_bytes(c, n);
     key_client_leave(c, false);
 }
@@ -370,7 +380,7 @@ static void tick(struct key_client *c)
 static void on_tick(uv_timer_t *t)
 {
     struct key_client *c = t->data;
-    key_client_enter(c);
+    key_client_enter_first(c);
     if (!c->freeing)
         tick(c);
     key_client_leave(c, false);
@@ -439,7 +449,7 @@ static void close_handles(struct key_client *c)
 static void on_leaving(void *arg)
 {
     struct key_client *c = arg;
-    key_client_enter(c);
+    key_client_enter_first(c);
     close_handles(c);
     pthread_mutex_unlock(&c->lock);
 }

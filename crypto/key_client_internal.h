@@ -8,6 +8,7 @@
 #include "crypto/keyd_proto.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 enum {
@@ -94,6 +95,7 @@ enum key_client_state { KEY_CLIENT_DOWN, KEY_CLIENT_CONNECTING, KEY_CLIENT_GREET
  * called under it: what is finished is listed, and delivered when the lock is given back. */
 struct key_client {
     pthread_mutex_t lock;
+    atomic_int wanted; /* the keeper waits for the lock: a worker that goes from record to record lets it in */
     struct loop *home, *caller; /* NULL without a keeper */
     struct loop_task leaving;
     struct key_set *finished, **finished_end;
@@ -119,6 +121,7 @@ struct key_client {
 int64_t key_client_now_ms(void);
 bool key_client_leased(const struct key_client *c);
 void key_client_enter(struct key_client *c);
+void key_client_enter_first(struct key_client *c); /* for the keeper's thread */
 /* Gives the lock back and delivers; `here`: on this very thread, which is the worker's. The client may be gone then. */
 void key_client_leave(struct key_client *c, bool here);
 struct loop *key_keeper_loop(struct key_keeper *k);

@@ -363,7 +363,7 @@ static void on_asking(void *arg)
     struct key_set *s;
     struct reason why;
     enum err e;
-    key_client_enter(c);
+    key_client_enter_first(c);
     s = a->set;
     e = s ? ask_all(s, &a->subjects, &a->ids) : ERR_OK;
     if (e)
