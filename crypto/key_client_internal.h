@@ -95,7 +95,7 @@ enum key_client_state { KEY_CLIENT_DOWN, KEY_CLIENT_CONNECTING, KEY_CLIENT_GREET
  * called under it: what is finished is listed, and delivered when the lock is given back. */
 struct key_client {
     pthread_mutex_t lock;
-    atomic_int wanted; /* the keeper waits for the lock: a worker that goes from record to record lets it in */
+    atomic_int wanted;          /* the keeper waits for the lock: a worker that goes from record to record lets it in */
     struct loop *home, *caller; /* NULL without a keeper */
     struct loop_task leaving;
     struct key_set *finished, **finished_end;
