@@ -6,6 +6,7 @@
 #include "core/base/map.h"
 #include "gateway/admin.h"
 #include "gateway/handlers.h"
+#include "gateway/split.h"
 #include "wire/alter_user_scram_credentials.h"
 #include "wire/describe_user_scram_credentials.h"
 
@@ -110,13 +111,15 @@ void handle_describe_user_scram_credentials(struct pending *p)
     const struct describe_user_scram_credentials_request *req = p->body;
     struct describe_user_scram_credentials_response resp;
 
+    if (!admin_may(p, ACL_DESCRIBE)) {
+        split_refuse(p, ERR_CLUSTER_AUTHORIZATION_FAILED);
+        return;
+    }
     describe_user_scram_credentials_response_init(&resp);
     resp.error_message = SLICE_NULL;
-    if (!admin_may(p, ACL_DESCRIBE)) {
-        resp.error_code = ERR_CLUSTER_AUTHORIZATION_FAILED;
-        resp.error_message = admin_words(p, ERR_CLUSTER_AUTHORIZATION_FAILED, NULL);
-    } else if (!(req->users.n <= 0 ? describe_all(p, &resp) : describe_named(p, &resp))) {
-        return no_memory(p);
+    if (!(req->users.n <= 0 ? describe_all(p, &resp) : describe_named(p, &resp))) {
+        no_memory(p);
+        return;
     }
     pending_answer(p, &resp);
 }
