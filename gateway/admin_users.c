@@ -49,7 +49,6 @@ static bool describe_all(struct pending *p, struct describe_user_scram_credentia
     for (int32_t i = 0; i < n; i++) {
         struct users_entry e = users_snapshot_at(s, (size_t)i);
         resp->results.v[i].user = e.name;
-        resp->results.v[i].error_message = SLICE_NULL;
         if (!put_credentials(p, &resp->results.v[i], e.sha256, e.sha512))
             return false;
     }
@@ -64,7 +63,6 @@ static bool describe_one(struct pending *p, described *out, struct slice user, b
     struct reason why = {0};
 
     out->user = user;
-    out->error_message = SLICE_NULL;
     if (twice)
         out->error_code = err_kafka(reason_set(
             &why, ERR_DUPLICATE_RESOURCE,
@@ -116,7 +114,6 @@ void handle_describe_user_scram_credentials(struct pending *p)
         return;
     }
     describe_user_scram_credentials_response_init(&resp);
-    resp.error_message = SLICE_NULL;
     if (!(req->users.n <= 0 ? describe_all(p, &resp) : describe_named(p, &resp))) {
         no_memory(p);
         return;

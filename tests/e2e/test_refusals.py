@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user without rights on the cluster: each request that is refused as a whole is answered item by item, where Kafka's
-clients look for it; without that Kafka's Java client tells of an unknown server error."""
+"""What the gateway answers by itself, as Apache Kafka 4.3 does: to a user without rights on the cluster each request that is
+refused as a whole item by item, where Kafka's clients look for it (else Kafka's Java client tells of an unknown server
+error); and null or an empty text where there is nothing to say."""
+import uuid
+
 import pytest
 
 import kafka_wire as wire
@@ -10,14 +13,23 @@ CLUSTER_REFUSED = 31
 
 
 @pytest.fixture(scope="module")
-def alice():
+def castellan():
     system = System()
     system.start()
-    try:
-        with wire.Connection(system.base, system.ca, "alice", system.password("alice")) as c:
-            yield c
-    finally:
-        system.close()
+    yield system
+    system.close()
+
+
+@pytest.fixture(scope="module")
+def alice(castellan):
+    with wire.Connection(castellan.base, castellan.ca, "alice", castellan.password("alice")) as c:
+        yield c
+
+
+@pytest.fixture(scope="module")
+def admin(castellan):
+    with wire.Connection(castellan.base, castellan.ca, "admin", castellan.password("admin")) as c:
+        yield c
 
 
 TOPICS = [{"Name": "a", "Partitions": [{"PartitionIndex": 0, "Replicas": [1]}, {"PartitionIndex": 2, "Replicas": None}]},
@@ -70,3 +82,32 @@ def test_log_dirs_and_quorum(alice):
     assert alice.ask("DescribeLogDirs", 4, {"Topics": None})["ErrorCode"] == CLUSTER_REFUSED
     r = alice.ask("DescribeQuorum", 1, {"Topics": []})
     assert (r["ErrorCode"], r["Topics"]) == (CLUSTER_REFUSED, [])
+
+
+# ---- Nothing to say ----
+
+
+def test_acls_say_nothing_with_null_or_with_an_empty_text(admin):
+    rule = {"ResourceType": 2, "ResourceName": uuid.uuid4().hex, "ResourcePatternType": 3, "Principal": "User:nobody",
+            "Host": "*", "Operation": 3, "PermissionType": 3}
+    assert admin.ask("CreateAcls", 3, {"Creations": [rule]})["Results"] == [{"ErrorCode": 0, "ErrorMessage": ""}]
+    asked = {"ResourceTypeFilter": 2, "ResourceNameFilter": rule["ResourceName"], "PatternTypeFilter": 3,
+             "PrincipalFilter": None, "HostFilter": None, "Operation": 1, "PermissionType": 1}
+    assert admin.ask("DescribeAcls", 3, asked)["ErrorMessage"] == ""
+    (found,) = admin.ask("DeleteAcls", 3, {"Filters": [asked]})["FilterResults"]
+    assert (found["ErrorCode"], found["ErrorMessage"]) == (0, None)
+    assert [m["ErrorMessage"] for m in found["MatchingAcls"]] == [None]
+
+
+def test_users_and_quotas_say_nothing_with_an_empty_text(admin):
+    asked = {"Components": [{"EntityType": "user", "MatchType": 0, "Match": "nobody"}], "Strict": True}
+    assert admin.ask("DescribeClientQuotas", 1, asked)["ErrorMessage"] == ""
+    r = admin.ask("DescribeUserScramCredentials", 0, {"Users": [{"Name": "alice"}]})
+    assert (r["ErrorMessage"], r["Results"][0]["ErrorMessage"]) == ("", "")
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_tokens_that_are_not_served_name_who_asked(alice, version):
+    r = alice.ask("CreateDelegationToken", version, {"Renewers": [], "MaxLifetimeMs": -1})
+    assert (r["ErrorCode"], r["PrincipalType"], r["PrincipalName"]) == (61, "User", "alice")
+    assert (r["IssueTimestampMs"], r["ExpiryTimestampMs"], r["MaxTimestampMs"]) == (-1, -1, -1)
