@@ -234,6 +234,7 @@ static bool match(struct pending *p, const struct acl_filter *f,
         if (slice_is_null(r.name) || slice_is_null(r.principal) || slice_is_null(r.host))
             return false;
         m = &out->matching_acls.v[count++];
+        m->error_message = SLICE_NULL;
         m->resource_type = (int8_t)r.type;
         m->resource_name = r.name;
         m->pattern_type = (int8_t)r.pattern;
@@ -270,6 +271,7 @@ void handle_delete_acls(struct pending *p)
         struct acl_filter f;
         enum err err = check_filter(p, &req->filters.v[i], &f, &why);
 
+        r->error_message = SLICE_NULL;
         if (err) {
             r->error_code = err_kafka(err);
             r->error_message = admin_words(p, err, &why);

@@ -78,7 +78,6 @@ void handle_describe_client_quotas(struct pending *p)
         pending_answer(p, &resp);
         return;
     }
-    resp.error_message = SLICE_NULL;
     for (size_t i = 0; i < quota_snapshot_count(s); i++)
         n += quota_filter_matches(&f, quota_snapshot_entity(s, i));
     if (!describe_client_quotas_response_entry_data_array_alloc(&resp.entries, n, &p->arena))

@@ -6,6 +6,7 @@
 #include "core/base/map.h"
 #include "gateway/admin.h"
 #include "gateway/handlers.h"
+#include "gateway/split.h"
 #include "wire/alter_user_scram_credentials.h"
 #include "wire/describe_user_scram_credentials.h"
 
@@ -48,7 +49,6 @@ static bool describe_all(struct pending *p, struct describe_user_scram_credentia
     for (int32_t i = 0; i < n; i++) {
         struct users_entry e = users_snapshot_at(s, (size_t)i);
         resp->results.v[i].user = e.name;
-        resp->results.v[i].error_message = SLICE_NULL;
         if (!put_credentials(p, &resp->results.v[i], e.sha256, e.sha512))
             return false;
     }
@@ -63,7 +63,6 @@ static bool describe_one(struct pending *p, described *out, struct slice user, b
     struct reason why = {0};
 
     out->user = user;
-    out->error_message = SLICE_NULL;
     if (twice)
         out->error_code = err_kafka(reason_set(
             &why, ERR_DUPLICATE_RESOURCE,
@@ -110,13 +109,14 @@ void handle_describe_user_scram_credentials(struct pending *p)
     const struct describe_user_scram_credentials_request *req = p->body;
     struct describe_user_scram_credentials_response resp;
 
-    describe_user_scram_credentials_response_init(&resp);
-    resp.error_message = SLICE_NULL;
     if (!admin_may(p, ACL_DESCRIBE)) {
-        resp.error_code = ERR_CLUSTER_AUTHORIZATION_FAILED;
-        resp.error_message = admin_words(p, ERR_CLUSTER_AUTHORIZATION_FAILED, NULL);
-    } else if (!(req->users.n <= 0 ? describe_all(p, &resp) : describe_named(p, &resp))) {
-        return no_memory(p);
+        split_refuse(p, ERR_CLUSTER_AUTHORIZATION_FAILED);
+        return;
+    }
+    describe_user_scram_credentials_response_init(&resp);
+    if (!(req->users.n <= 0 ? describe_all(p, &resp) : describe_named(p, &resp))) {
+        no_memory(p);
+        return;
     }
     pending_answer(p, &resp);
 }

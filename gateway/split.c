@@ -5,6 +5,7 @@
  * id), because a cluster may answer in another order. */
 #include "gateway/split.h"
 #include "core/base/log.h"
+#include "gateway/refusal.h"
 #include "gateway/split_plans.h"
 #include "gateway/topic_ids.h"
 
@@ -311,35 +312,12 @@ static void answer_alone(struct pending *p)
 
 void split_refuse(struct pending *p, enum err err)
 {
-    const struct split_plan *plan = plan_of(p);
-    struct split *s = split_of(p);
-    const struct wire_field *array;
     void *response = wire_struct_new(p->api->response->body, &p->arena);
-    struct wire_array *list;
 
-    if (!s)
-        s = p->filter = arena_alloc(&p->arena, sizeof *s);
-    if (!s || !response) {
+    if (!response || refusal_build(p->api, p->version, p->body, err, &p->arena, response))
         pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
-        return;
-    }
-    s->plan = plan;
-    set_error(p->api->response->body, response, p->version, plan->error, plan->message, err);
-    array = field_of(p->api->request->body, plan->items.array, p->version);
-    if (array && plan->items.out_array && !plan->error) {
-        list = at(p->body, array);
-        s->count = list->n > 0 ? list->n : 0;
-        s->element_size = element_size(array);
-        s->original = list->v;
-        s->fate = arena_array(&p->arena, (size_t)s->count, sizeof *s->fate);
-        for (int32_t i = 0; s->fate && i < s->count; i++)
-            s->fate[i] = err;
-        if (!s->fate || !merge(p, s, response)) {
-            pending_fail(p, CONN_CLOSE_NO_MEMORY, NULL);
-            return;
-        }
-    }
-    pending_answer(p, response);
+    else
+        pending_answer(p, response);
 }
 
 static void decide_and_go(struct pending *p)
@@ -431,9 +409,8 @@ static const char *check_one(const struct split_plan *plan, int16_t v)
         return i->out_sub_index;
     if (out && !field_of(out_sub ? out_sub->body : out->body, i->out_error, v))
         return i->out_error;
-    /* a refusal must be sayable: by a top-level code or in every item */
-    if (!out && !field_of(api->response->body, plan->error, v) && plan->whole[0].type != ACL_CLUSTER)
-        return "no place for an error";
+    if (!refusal_is_known(plan->api_key))
+        return "no way to refuse it";
     return NULL;
 }
 

@@ -48,8 +48,6 @@ struct split_plan {
     int16_t min, max; /* versions this row is for */
     struct split_whole whole[SPLIT_WHOLE_MAX];
     struct split_items items;
-    const char *error;   /* of the response: a top-level error code, set when the whole is refused; NULL: none */
-    const char *message; /* beside it */
 };
 
 /* The handler for every API that has plans. */
@@ -60,7 +58,7 @@ void split_run(struct pending *p, void (*then)(struct pending *p, void *response
  * one as "API: field", or NULL. */
 const char *split_check_plans(void);
 
-/* A response with this error everywhere it can stand, mirroring the request; for an API with plans. */
+/* Answers with this error everywhere it can stand (gateway/refusal.h). */
 void split_refuse(struct pending *p, enum err err);
 
 #endif

@@ -2,6 +2,25 @@
  * Delegation tokens are not served: the answer is the one Kafka gives when delegation.token.secret.key is not set. */
 #include "gateway/handlers.h"
 
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* Times are unknown; owner and requester are who asks. */
+static void fill(const struct session *s, const struct wire_field *f, void *at)
+{
+    if (strcmp(f->name, "ErrorCode") == 0)
+        *(int16_t *)at = ERR_DELEGATION_TOKEN_AUTH_DISABLED;
+    else if (ends_with(f->name, "TimestampMs"))
+        *(int64_t *)at = -1;
+    else if (ends_with(f->name, "PrincipalType"))
+        *(struct slice *)at = slice_str("User");
+    else if (ends_with(f->name, "PrincipalName"))
+        *(struct slice *)at = session_user(s);
+}
+
 void handle_no_delegation_tokens(struct pending *p)
 {
     const struct wire_struct *body = p->api->response->body;
@@ -12,7 +31,7 @@ void handle_no_delegation_tokens(struct pending *p)
         return;
     }
     for (size_t i = 0; i < body->field_count; i++)
-        if (strcmp(body->fields[i].name, "ErrorCode") == 0)
-            *(int16_t *)(void *)(response + body->fields[i].offset) = ERR_DELEGATION_TOKEN_AUTH_DISABLED;
+        if (wire_versions_has(body->fields[i].versions, p->version))
+            fill(p->session, &body->fields[i], response + body->fields[i].offset);
     pending_answer(p, response);
 }
