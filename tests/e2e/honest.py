@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An honest client: Metadata and Produce in turn, one each PACE_SECONDS, however late the answers are. A latency counts
+from the moment the request was due, so that a stall is seen by all that would have been sent meanwhile.
+
+usage: honest.py PORT CA USER TOPIC      the password is the first line of its input; it starts at the second and tells
+its latencies as JSON when the input ends"""
+import json
+import select
+import struct
+import sys
+import time
+
+import abuse
+import kafka_wire as wire
+
+PACE_SECONDS = 0.01
+PATIENCE_SECONDS = 60
+
+
+def leader(client, topic):
+    answer = client.call(3, 4, wire.array([wire.string(topic)]) + b"\0")
+    answer.take("i")
+    ports = dict(answer.array(lambda r: (r.take("i"), (r.string(), r.take("i"), r.string())[1])))
+    answer.string()
+    answer.take("i")
+    (partitions,) = answer.array(lambda r: (r.take("h"), r.string(), r.take("b"), r.array(
+        lambda p: (p.take("hii")[2], p.array(lambda x: x.take("i")), p.array(lambda x: x.take("i")))[0]))[3])
+    return ports[partitions[0]]
+
+
+def connect(port, ca, user, password):
+    client = abuse.Client(port, ca, timeout=PATIENCE_SECONDS)
+    client.log_in(user, password)
+    return client
+
+
+def main(port, ca, user, topic):
+    password = sys.stdin.readline().rstrip("\n")
+    asking = connect(int(port), ca, user, password)
+    producing = connect(leader(asking, topic), ca, user, password)
+    produce = wire.string(None) + struct.pack(">hi", 1, 10000) + wire.array(
+        [wire.string(topic) + wire.array([struct.pack(">i", 0) + wire.bytes_(abuse.batch(abuse.record(b"k", b"v"), 1))])])
+    calls = [lambda: asking.call(3, 4, wire.array([wire.string(topic)]) + b"\0"),
+             lambda: producing.call(0, 8, produce)]
+    for call in calls:
+        call()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    due, latencies, lost, turn = time.monotonic(), [], None, 0
+    while not select.select([sys.stdin], [], [], max(0, due - time.monotonic()))[0]:
+        try:
+            calls[turn % 2]()
+        except (OSError, AssertionError) as e:
+            lost = repr(e)
+            break
+        latencies.append(time.monotonic() - due)
+        due, turn = due + PACE_SECONDS, turn + 1
+    while due < time.monotonic() and not lost:  # those that the last one kept from being sent
+        latencies.append(time.monotonic() - due)
+        due += PACE_SECONDS
+    print(json.dumps({"latencies": latencies, "lost": lost}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
