@@ -50,7 +50,7 @@ class Gateway:
     def __enter__(self):
         read_end, write_end = os.pipe()
         self.log = self.system.data / "logs" / "gateway-measured.log"
-        with open(self.log, "ab") as log:
+        with open(self.log, "wb") as log:
             self.process = subprocess.Popen([CASTELLAN, "gateway", "-c", self.config], stdout=log, stderr=log,
                                             pass_fds=[write_end],
                                             env={**os.environ, "CASTELLAN_READY_FD": str(write_end)})
@@ -450,11 +450,11 @@ def bomb(size):
 
 class Honest:
     """A program of its own (honest.py) that asks at a steady pace while the block runs; then `latencies`, sorted, in
-    seconds, and `lost`: why it ended before it was told to, if it did."""
+    seconds, and `lost`: why it ended before it was told to, if it did. Needs prepare_policies."""
 
     def __init__(self, gateway, user="admin"):
         port = gateway.port
-        words = [sys.executable, str(HERE / "honest.py"), str(port), str(gateway.system.ca), user, "honest"]
+        words = [sys.executable, str(HERE / "honest.py"), str(port), str(gateway.system.ca), user, "honest", "honest-sealed"]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.process.stdin.write(gateway.system.password(user) + "\n")
         self.process.stdin.flush()
@@ -466,6 +466,7 @@ class Honest:
         return self
 
     def __exit__(self, *_):
+        """Tells it to end; it has measured all the time until now."""
         self.process.stdin.close()
         told = json.loads(self.process.stdout.read())
         self.process.wait()
@@ -476,3 +477,197 @@ class Honest:
 
     def max_ms(self):
         return 1000 * self.latencies[-1] if self.latencies else float("inf")
+
+
+# ---- clients that do harm for as long as they are let ----
+
+def repeats(what, n):
+    """Sends one request of n elements again and again."""
+    def run(gateway, until):
+        r = request(what)
+        frame = r.frame(n)
+        with gateway.connect(r.user) as client:
+            while time.monotonic() < until:
+                client.send_frame(frame)
+                client.skip_answer()
+    return run
+
+
+API_VERSIONS_ASKED = struct.pack(">hhi", 18, 0, 1) + wire.string("many")
+UNREAD_BUFFER = 4096  # bytes the client's own socket takes of answers
+
+
+def metadata_of_long_names():
+    names = each(500, lambda i: bytes(16) + text(b"q" * 200 + b"%d" % i) + TAGS)
+    return struct.pack(">hhi", 3, 12, 1) + wire.string("many") + TAGS + names + b"\0\0" + TAGS
+
+
+def fetch_of_records():
+    topic = array([text(b"closed") + array([struct.pack(">iiqiqi", 0, -1, 0, -1, -1, 4 << 20) + TAGS]) + TAGS])
+    return struct.pack(">hhi", 1, 12, 1) + wire.string("many") + TAGS + struct.pack(
+        ">iiiibii", -1, 10, 0, 4 << 20, 0, 0, -1) + topic + EMPTY + EMPTY + TAGS
+
+
+def fill(gateway, megabytes=4):
+    """Records for fetch_of_records; returns the node whose port leads to them."""
+    node = leader_of(gateway, "closed")
+    body = NULL + struct.pack(">hi", 1, 10000) + array([text(b"closed") + array(
+        [i32(0) + one_batch(batch(record(b"k", os.urandom(500 << 10)), 1)) + TAGS]) + TAGS]) + TAGS
+    frame = struct.pack(">hhi", 0, 9, 1) + wire.string("many") + TAGS + body
+    with gateway.connect("admin", node) as client:
+        for _ in range(2 * megabytes):
+            client.send_frame(frame)
+            client.skip_answer()
+    return node
+
+
+def one_batch(records):
+    return uvarint(len(records) + 1) + records
+
+
+def leader_of(gateway, topic):
+    with gateway.connect("admin") as client:
+        return leader_port(client, topic) - gateway.port
+
+
+def leader_port(client, topic):
+    answer = client.call(3, 4, wire.array([wire.string(topic)]) + b"\0")
+    answer.take("i")
+    ports = dict(answer.array(lambda r: (r.take("i"), (r.string(), r.take("i"), r.string())[1])))
+    answer.string()
+    answer.take("i")
+    (partitions,) = answer.array(lambda r: (r.take("h"), r.string(), r.take("b"), r.array(
+        lambda p: (p.take("hii")[2], p.array(lambda x: x.take("i")), p.array(lambda x: x.take("i")))[0]))[3])
+    return ports[partitions[0]]
+
+
+class Unread:
+    """A client that asks and takes no answer."""
+
+    def __init__(self, gateway, frame, user=None, node=0, pause=0):
+        self.client = gateway.connect(user, node, receive_buffer=UNREAD_BUFFER)
+        self.pause = pause  # between requests; without one they are sent 16 KiB at a time
+        self.frames = (struct.pack(">i", len(frame)) + frame) * (1 if pause else max(1, (16 << 10) // len(frame)))
+        self.closed = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.socket.close()
+
+    def ask(self, until, patience=1.0):
+        """Until nothing was taken of it for `patience` seconds."""
+        self.client.socket.settimeout(patience)
+        while time.monotonic() < until and not self.closed:
+            try:
+                self.client.socket.sendall(self.frames)
+                time.sleep(self.pause)
+            except TimeoutError:
+                return
+            except OSError:
+                self.closed = True
+
+
+def does_not_read(make_frame, user=None):
+    def run(gateway, until):
+        with Unread(gateway, make_frame(), user) as client:
+            client.ask(until)
+            while time.monotonic() < until:
+                time.sleep(0.05)
+    return run
+
+
+def bombs(topic, size=100 << 20, count=10):
+    """A Produce of about a megabyte that decompresses to a gigabyte."""
+    records = one_batch(bomb(size))
+    body = produce(array([text(topic.encode()) + each(count, lambda i: i32(i) + records + TAGS) + TAGS]))
+    return struct.pack(">hhi", 0, 9, 1) + wire.string("many") + TAGS + body
+
+
+def sends_bombs(topic):
+    def run(gateway, until):
+        frame = bombs(topic)
+        with gateway.connect("alice", leader_of(gateway, topic)) as client:
+            while time.monotonic() < until:
+                client.send_frame(frame)
+                client.skip_answer()
+    return run
+
+
+class HalfSent:
+    """Connections of one principal, each with most of one large request sent."""
+    BODY_BYTES = 1 << 20
+
+    def __init__(self, gateway, connections):
+        self.gateway, self.wanted, self.clients, self.sent = gateway, connections, [], 0
+
+    def __enter__(self):
+        folder = self.gateway.system.data / "clients"
+        certificate = folder / "alice.pem", folder / "alice.key"
+        for _ in range(self.wanted):
+            self.clients.append(Client(self.gateway.mtls_port, self.gateway.system.ca, certificate))
+        return self
+
+    def __exit__(self, *_):
+        for client in self.clients:
+            client.socket.close()
+
+    def send(self, until):
+        """Round after round, a piece each, as long as any is taken."""
+        head = struct.pack(">i", self.BODY_BYTES + 1024) + struct.pack(">hhi", 0, 9, 1) + wire.string("many") + TAGS
+        piece, left = bytes(64 << 10), {client: self.BODY_BYTES for client in self.clients}
+        for client in self.clients:
+            client.socket.sendall(head)
+            client.socket.setblocking(False)
+        while left and time.monotonic() < until:
+            taken = 0
+            for client in list(left):
+                try:
+                    n = client.socket.send(piece[:left[client]])
+                except ssl.SSLWantWriteError:
+                    continue
+                except OSError:
+                    del left[client]  # refused: its connection is closed
+                    continue
+                taken, left[client] = taken + n, left[client] - n
+                if not left[client]:
+                    del left[client]
+            self.sent += taken
+            if not taken:
+                time.sleep(0.02)
+
+
+def holds_half(connections):
+    def run(gateway, until):
+        with HalfSent(gateway, connections) as clients:
+            clients.send(until)
+            while time.monotonic() < until:
+                time.sleep(0.05)
+    return run
+
+
+def prepare_policies(system):
+    """Topics whose records the gateway looks into: 'sealed' has a privacy policy, 'judged' validates payloads."""
+    for topic in ("mallory-sealed", "honest-sealed"):
+        system.castellan("topic", "create", topic, "--partitions", "1")
+        system.castellan("policy", "set", topic, "--subject-from", "key", "--protect", "value", "--erased", "null")
+    system.castellan("topic", "create", "mallory-judged", "--partitions", "1", "--set",
+                     "castellan.value.schema.validation=payload")
+
+
+ABUSERS = {
+    "nobody": lambda gateway, until: time.sleep(max(0, until - time.monotonic())),
+    "Produce, 40,000 partitions": repeats("Produce, partitions of one topic", 40000),
+    "Produce, 2,000 topics": repeats("Produce, topics", 2000),
+    "DeleteTopics, 40,000 unknown ids": repeats("DeleteTopics, unknown ids", 40000),
+    "DescribeGroups, 40,000 times an own group": repeats("DescribeGroups, one own group many times", 40000),
+    "FindCoordinator, 500,000 empty keys": repeats("FindCoordinator, empty keys", 500000),
+    "DescribeGroups, 500,000 empty ids": repeats("DescribeGroups, empty ids", 500000),
+    "Fetch, 30,000 unknown ids": repeats("Fetch, unknown topic ids", 30000),
+    "ApiVersions before login, unread": does_not_read(lambda: API_VERSIONS_ASKED),
+    "Metadata, unread": does_not_read(metadata_of_long_names, "bob"),
+    "bombs to a topic with a policy": sends_bombs("mallory-sealed"),
+    "bombs to a topic with schemas": sends_bombs("mallory-judged"),
+    "300 half-sent requests": holds_half(300),
+}

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An honest client: Metadata and Produce in turn, one each PACE_SECONDS, however late the answers are. A latency counts
-from the moment the request was due, so that a stall is seen by all that would have been sent meanwhile.
+"""An honest client: Metadata and a Produce to each topic in turn, one each PACE_SECONDS, however late the answers are. A
+latency counts from the moment the request was due, so that a stall is seen by all that would have been sent meanwhile.
+A record that is refused ends it.
 
-usage: honest.py PORT CA USER TOPIC      the password is the first line of its input; it starts at the second and tells
+usage: honest.py PORT CA USER TOPIC...   the password is the first line of its input; it starts at the second and tells
 its latencies as JSON when the input ends"""
 import json
 import select
@@ -17,31 +18,33 @@ PACE_SECONDS = 0.01
 PATIENCE_SECONDS = 60
 
 
-def leader(client, topic):
-    answer = client.call(3, 4, wire.array([wire.string(topic)]) + b"\0")
-    answer.take("i")
-    ports = dict(answer.array(lambda r: (r.take("i"), (r.string(), r.take("i"), r.string())[1])))
-    answer.string()
-    answer.take("i")
-    (partitions,) = answer.array(lambda r: (r.take("h"), r.string(), r.take("b"), r.array(
-        lambda p: (p.take("hii")[2], p.array(lambda x: x.take("i")), p.array(lambda x: x.take("i")))[0]))[3])
-    return ports[partitions[0]]
-
-
 def connect(port, ca, user, password):
     client = abuse.Client(port, ca, timeout=PATIENCE_SECONDS)
     client.log_in(user, password)
     return client
 
 
-def main(port, ca, user, topic):
+def metadata(client, topic):
+    return lambda: client.call(3, 4, wire.array([wire.string(topic)]) + b"\0")
+
+
+def produce(client, topic):
+    body = wire.string(None) + struct.pack(">hi", 1, 10000) + wire.array([wire.string(topic) + wire.array(
+        [struct.pack(">i", 0) + wire.bytes_(abuse.batch(abuse.record(b"k", b"v"), 1))])])
+
+    def call():
+        answer = client.call(0, 8, body)
+        ((_, (error,)),) = answer.array(lambda r: (r.string(), r.array(lambda p: p.take("ihqqqih")[1])))
+        assert error == 0, f"{topic}: error {error}"
+    return call
+
+
+def main(port, ca, user, *topics):
     password = sys.stdin.readline().rstrip("\n")
     asking = connect(int(port), ca, user, password)
-    producing = connect(leader(asking, topic), ca, user, password)
-    produce = wire.string(None) + struct.pack(">hi", 1, 10000) + wire.array(
-        [wire.string(topic) + wire.array([struct.pack(">i", 0) + wire.bytes_(abuse.batch(abuse.record(b"k", b"v"), 1))])])
-    calls = [lambda: asking.call(3, 4, wire.array([wire.string(topic)]) + b"\0"),
-             lambda: producing.call(0, 8, produce)]
+    calls = [metadata(asking, topics[0])]
+    for topic in topics:
+        calls.append(produce(connect(abuse.leader_port(asking, topic), ca, user, password), topic))
     for call in calls:
         call()
     print("ready", flush=True)
@@ -49,7 +52,7 @@ def main(port, ca, user, topic):
     due, latencies, lost, turn = time.monotonic(), [], None, 0
     while not select.select([sys.stdin], [], [], max(0, due - time.monotonic()))[0]:
         try:
-            calls[turn % 2]()
+            calls[turn % len(calls)]()
         except (OSError, AssertionError) as e:
             lost = repr(e)
             break
