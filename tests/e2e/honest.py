@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An honest client: Metadata and a Produce to each topic in turn, one each PACE_SECONDS, however late the answers are. A
-latency counts from the moment the request was due, so that a stall is seen by all that would have been sent meanwhile.
-A record that is refused ends it.
+"""An honest client: Metadata and a Produce to each topic in turn, one each PACE_SECONDS, however late the answers are.
+A latency counts from the moment the request was due, so that a stall is seen by all that would have been sent
+meanwhile. A record that is refused ends it.
 
 usage: honest.py PORT CA USER TOPIC...   the password is the first line of its input; it starts at the second and tells
 its latencies as JSON when the input ends"""
@@ -13,6 +13,7 @@ import time
 
 import abuse
 import kafka_wire as wire
+from abuse_requests import batch, record
 
 PACE_SECONDS = 0.01
 PATIENCE_SECONDS = 60
@@ -30,7 +31,7 @@ def metadata(client, topic):
 
 def produce(client, topic):
     body = wire.string(None) + struct.pack(">hi", 1, 10000) + wire.array([wire.string(topic) + wire.array(
-        [struct.pack(">i", 0) + wire.bytes_(abuse.batch(abuse.record(b"k", b"v"), 1))])])
+        [struct.pack(">i", 0) + wire.bytes_(batch(record(b"k", b"v"), 1))])])
 
     def call():
         answer = client.call(0, 8, body)

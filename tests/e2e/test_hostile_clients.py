@@ -8,6 +8,7 @@ import time
 import pytest
 
 import abuse
+from abuse_requests import request
 from system import System
 from test_faults import wait_for
 
@@ -15,10 +16,10 @@ MIB = 1 << 20
 UNREAD_BYTES_MAX = 8 * MIB       # for answers of one connection that nobody takes
 STALL_MS = 1500
 STALL_SECONDS_MAX = 20           # until a closing is seen, on a busy machine
-HONEST_P99_MS_MAX = 500
+HONEST_P99_MS_MAX, HONEST_P99_TIMES_MAX = 500, 3   # and so many times what it is beside nobody, on a busy machine
 HONEST_MAX_MS_MAX = 3000
 ABUSE_SECONDS = 3
-CONNECTIONS = 2000
+CONNECTIONS = 1000
 HALVES, HALVES_BYTES_MAX = 1000, 384 * MIB  # of a gigabyte that is offered
 
 
@@ -32,11 +33,20 @@ def castellan():
     system.close()
 
 
+@pytest.fixture(scope="module")
+def p99_ms_max(castellan):
+    with abuse.Gateway(castellan) as gateway:
+        with abuse.Honest(gateway) as honest:
+            time.sleep(ABUSE_SECONDS)
+    assert not honest.lost
+    return HONEST_P99_MS_MAX + HONEST_P99_TIMES_MAX * honest.p99_ms()
+
+
 # ---- answers that nobody takes ----
 
 UNREAD = {"before authentication": (lambda: abuse.API_VERSIONS_ASKED, None),
           "Metadata": (abuse.metadata_of_long_names, "bob"),
-          "FindCoordinator": (lambda: abuse.request("FindCoordinator, empty keys").frame(20000), "bob"),
+          "FindCoordinator": (lambda: request("FindCoordinator, empty keys").frame(20000), "bob"),
           "Fetch": (abuse.fetch_of_records, "admin")}
 
 
@@ -85,12 +95,7 @@ def test_memory_after_many_connections(castellan):
         with gateway.connect() as client:
             client.served()
         before = gateway.memory()
-        clients = []
-        for _ in range(CONNECTIONS):
-            clients.append(gateway.connect())
-            clients[-1].served()
-        for client in clients:
-            client.socket.close()
+        abuse.open_and_close(gateway, CONNECTIONS)
         most = before * 1.2 + 16 * MIB
         wait_for(lambda: gateway.memory() <= most, f"at most {most / MIB:.0f} MiB, as before",
                  also=lambda: f"{gateway.memory() / MIB:.0f} MiB")
@@ -101,26 +106,26 @@ def test_memory_after_a_large_request(castellan):
     with abuse.Gateway(castellan) as gateway:
         with gateway.connect("bob") as client:
             before = gateway.memory()
-            client.request(abuse.request("Produce, topics"), 1500)
-            client.request(abuse.request("FindCoordinator, empty keys"), 200000)
+            client.request(request("Produce, topics"), 1500)
+            client.request(request("FindCoordinator, empty keys"), 200000)
         most = before * 1.2 + 16 * MIB
         wait_for(lambda: gateway.memory() <= most, f"at most {most / MIB:.0f} MiB, as before",
                  also=lambda: f"{gateway.memory() / MIB:.0f} MiB")
 
 
-def test_memory_of_many_halves_is_bounded(castellan):
+def test_memory_of_many_halves_is_bounded(castellan, p99_ms_max):
     with abuse.Gateway(castellan) as gateway, abuse.HalfSent(gateway, HALVES) as clients:
         with abuse.Honest(gateway) as honest, gateway.measured() as spent:
             clients.send(time.monotonic() + 5)
             time.sleep(0.5)
         assert spent.bytes < HALVES_BYTES_MAX, f"{spent.bytes / MIB:.0f} MiB of {clients.sent / MIB:.0f} sent"
-        assert not honest.lost and honest.p99_ms() < HONEST_P99_MS_MAX, (honest.lost, honest.p99_ms())
+        assert not honest.lost and honest.p99_ms() < p99_ms_max, (honest.lost, honest.p99_ms())
 
 
 # ---- an honest client beside each ----
 
 @pytest.mark.parametrize("what", abuse.ABUSERS)
-def test_an_honest_client_is_served_beside(castellan, what):
+def test_an_honest_client_is_served_beside(castellan, p99_ms_max, what):
     ended = []
 
     def attack(until):
@@ -136,5 +141,5 @@ def test_an_honest_client_is_served_beside(castellan, what):
             thread.join()
         assert gateway.alive()
     assert not honest.lost
-    assert honest.p99_ms() < HONEST_P99_MS_MAX and honest.max_ms() < HONEST_MAX_MS_MAX, \
-        f"p99 {honest.p99_ms():.0f} ms, at most {honest.max_ms():.0f} ms"
+    assert honest.p99_ms() < p99_ms_max and honest.max_ms() < HONEST_MAX_MS_MAX, \
+        f"p99 {honest.p99_ms():.0f} ms of {p99_ms_max:.0f}, at most {honest.max_ms():.0f} ms"
