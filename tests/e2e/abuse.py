@@ -84,7 +84,7 @@ class Gateway:
         """A connection to the bootstrap port (node 0) or a node's, logged in unless user is None."""
         client = Client(self.port + node, self.system.ca, **more)
         if user:
-            client.log_in(user, self.system.password(user))
+            client.login(user, self.system.password(user))
         return client
 
     def connect_by_certificate(self, user):
@@ -131,11 +131,6 @@ class Client(wire.Connection):
         self.socket = context_for(ca, certificate).wrap_socket(self.socket, server_hostname="localhost")
         self.correlation = 0
 
-    def log_in(self, user, password):
-        assert self.call(17, 1, wire.string("PLAIN")).take("h") == 0
-        answer = self.call(36, 1, wire.bytes_(b"\0" + user.encode() + b"\0" + password.encode()))
-        assert answer.take("h") == 0, answer.string()
-
     def request(self, r, n):
         """Sends the request with n elements and returns the length of its answer."""
         self.send_frame(r.frame(n))
@@ -159,18 +154,6 @@ class Client(wire.Connection):
                 raise ConnectionError("closed by the gateway")
             left -= got
         return length
-
-    def is_closed(self):
-        """Whatever is left to be read is read first."""
-        self.socket.settimeout(0.05)
-        try:
-            while self.socket.recv(1 << 16):
-                pass
-            return True
-        except (TimeoutError, ssl.SSLWantReadError):
-            return False
-        except OSError:
-            return True
 
 
 contexts = {}
@@ -310,18 +293,7 @@ def one_batch(records):
 
 def leader_of(gateway, topic):
     with gateway.connect("admin") as client:
-        return leader_port(client, topic) - gateway.port
-
-
-def leader_port(client, topic):
-    answer = client.call(3, 4, wire.array([wire.string(topic)]) + b"\0")
-    answer.take("i")
-    ports = dict(answer.array(lambda r: (r.take("i"), (r.string(), r.take("i"), r.string())[1])))
-    answer.string()
-    answer.take("i")
-    (partitions,) = answer.array(lambda r: (r.take("h"), r.string(), r.take("b"), r.array(
-        lambda p: (p.take("hii")[2], p.array(lambda x: x.take("i")), p.array(lambda x: x.take("i")))[0]))[3])
-    return ports[partitions[0]]
+        return client.leader_port(topic) - gateway.port
 
 
 class Unread:

@@ -7,24 +7,10 @@ import struct
 import time
 
 import kafka_wire as wire
+from kafka_wire import compact as text, compact_array as array, varint as uvarint, zigzag
 
 
 # ---- encoding ----
-
-def uvarint(n):
-    out = b""
-    while n > 127:
-        out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n])
-
-
-def text(s):
-    return uvarint(len(s) + 1) + s
-
-
-def array(items):
-    return uvarint(len(items) + 1) + b"".join(items)
-
 
 def i32(n):
     return struct.pack(">i", n)
@@ -203,13 +189,9 @@ def request(what):
 
 # ---- record batches ----
 
-def varint(n):
-    return uvarint((n << 1) ^ (n >> 63))
-
-
 def record(key, value):
-    body = b"\0" + varint(0) + varint(0) + varint(len(key)) + key + varint(len(value)) + value + varint(0)
-    return varint(len(body)) + body
+    body = b"\0" + zigzag(0) + zigzag(0) + zigzag(len(key)) + key + zigzag(len(value)) + value + zigzag(0)
+    return zigzag(len(body)) + body
 
 
 def batch(records, count, codec=0):

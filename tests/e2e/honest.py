@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 60
 
 def connect(port, ca, user, password):
     client = abuse.Client(port, ca, timeout=PATIENCE_SECONDS)
-    client.log_in(user, password)
+    client.login(user, password)
     return client
 
 
@@ -45,7 +45,7 @@ def main(port, ca, user, *topics):
     asking = connect(int(port), ca, user, password)
     calls = [metadata(asking, topics[0])]
     for topic in topics:
-        calls.append(produce(connect(abuse.leader_port(asking, topic), ca, user, password), topic))
+        calls.append(produce(connect(asking.leader_port(topic), ca, user, password), topic))
     for call in calls:
         call()
     print("ready", flush=True)
