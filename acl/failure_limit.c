@@ -56,7 +56,7 @@ static int64_t delay_of(const struct failure_limit *l, int level)
 {
     int64_t delay = level > 0 ? l->delay_ms : 0;
 
-    for (int i = 1; i < level && delay < FAILURE_DELAY_MAX_MS; i++)
+    for (int i = 0; i < (level - 1) / FAILURE_PER_DOUBLING && delay < FAILURE_DELAY_MAX_MS; i++)
         delay *= 2;
     return delay < FAILURE_DELAY_MAX_MS ? delay : FAILURE_DELAY_MAX_MS;
 }

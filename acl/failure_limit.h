@@ -10,29 +10,31 @@
  *
  * An address (IPv6: its /64) has a level: each failure raises it by one, each FAILURE_FORGIVEN_MS without one lowers it
  * by one. From the level follow two delays:
- *   - a failed attempt is answered, or its connection closed, `delay_ms` after it came, doubled with each level above
- *     the first, at most FAILURE_DELAY_MAX_MS;
+ *   - a failed attempt is answered, or its connection closed, `delay_ms` after it came, doubled for every
+ *     FAILURE_PER_DOUBLING failures before it, at most FAILURE_DELAY_MAX_MS;
  *   - from level FAILURE_HOLD_LEVEL on, an attempt waits for the delay of the address's last failure *before* it is
  *     judged, right or wrong. Somebody who does not wait for answers, or asks on many connections, gains nothing, and a
  *     guess costs no more hashing than one in so many seconds and connection.
+ * One client that tries a wrong password for ever comes to rest where its failures are FAILURE_FORGIVEN_MS apart, at a
+ * delay of three to six seconds; the most is for those who try on many connections.
  * A user's name has no part in it, so nobody can lock somebody else out; an address without recent failures never
- * waits. What an address fails with after it has reached the most is counted no further: it is forgiven after
- * FAILURE_LEVEL_MAX * FAILURE_FORGIVEN_MS.
+ * waits. The level ends at FAILURE_LEVEL_MAX, so all is forgiven after FAILURE_LEVEL_MAX * FAILURE_FORGIVEN_MS.
  *
  * The table is bounded: addresses that are forgiven make room first, then the one with the lowest level that was quiet
  * longest. Whoever comes while it is full is answered with the longest delay. */
 struct failure_limit;
 
 enum {
-    FAILURE_DELAY_MS_DEFAULT = 100, /* Kafka's connection.failed.authentication.delay.ms */
     FAILURE_DELAY_MAX_MS = 10000,
-    FAILURE_LEVEL_MAX = 8,  /* 100 ms, doubled seven times, is over FAILURE_DELAY_MAX_MS */
-    FAILURE_HOLD_LEVEL = 5, /* a few typing errors cost nobody else at the address anything */
-    FAILURE_FORGIVEN_MS = 10000,
+    FAILURE_PER_DOUBLING = 3,
+    FAILURE_LEVEL_MAX = 22,  /* 100 ms, doubled seven times, is over FAILURE_DELAY_MAX_MS */
+    FAILURE_HOLD_LEVEL = 10, /* some typing errors cost nobody else at the address anything */
+    FAILURE_FORGIVEN_MS = 5000,
     FAILURE_ADDRESSES_MAX = 16384,
 };
 
-/* `delay_ms` 0: no limit, nothing is ever delayed. NULL: no memory. */
+/* `delay_ms`: Kafka's connection.failed.authentication.delay.ms; 0: no limit, nothing is ever delayed. NULL: no memory.
+ */
 struct failure_limit *failure_limit_new(int64_t delay_ms, size_t addresses_max);
 void failure_limit_free(struct failure_limit *l); /* NULL is fine */
 

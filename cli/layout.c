@@ -31,6 +31,7 @@ enum err layout_init(struct layout *l, const char *data, int port_base, int brok
         return reason_set(why, ERR_LIMIT_EXCEEDED, "the path of the data folder is too long: %s", absolute);
     memcpy(l->data, absolute, strlen(absolute) + 1);
     snprintf(l->keyd_socket, sizeof l->keyd_socket, "%s/keyd/keyd.sock", l->data);
+    snprintf(l->keyd_admin_socket, sizeof l->keyd_admin_socket, "%s/keyd/admin.sock", l->data);
     return ERR_OK;
 }
 

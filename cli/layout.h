@@ -11,7 +11,7 @@ enum { LAYOUT_BROKERS_MAX = 15, LAYOUT_ROLES_MAX = LAYOUT_BROKERS_MAX + 3 };
 
 struct layout {
     char data[PATH_MAX / 2]; /* absolute */
-    char keyd_socket[PATH_MAX];
+    char keyd_socket[PATH_MAX], keyd_admin_socket[PATH_MAX];
     int brokers;
     int port_sasl, port_mtls, port_registry, port_admin, port_broker; /* the first of each */
 };

@@ -99,6 +99,7 @@ static void put_gateway(struct config *c)
     put(c, "castellan.admin.listener", "https://localhost:%d", c->l->port_admin);
     put(c, "castellan.registry.url", "https://localhost:%d", c->l->port_registry);
     put(c, "castellan.keyd.socket", "%s", c->l->keyd_socket);
+    put(c, "castellan.keyd.admin.socket", "%s", c->l->keyd_admin_socket);
     put(c, "castellan.bootstrap.scram", "%s/secrets/users.scram", c->l->data);
 }
 
@@ -114,6 +115,7 @@ static void put_registry(struct config *c)
 static void put_keyd(struct config *c)
 {
     put(c, "castellan.keyd.socket", "%s", c->l->keyd_socket);
+    put(c, "castellan.keyd.admin.socket", "%s", c->l->keyd_admin_socket);
     put(c, "castellan.keyd.root.file", "%s/keyd/root", c->l->data);
     put(c, "castellan.keyd.signing.key.file", "%s/keyd/receipt-signing.key", c->l->data);
     put_cluster(c, "keyd", "", "");

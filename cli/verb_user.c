@@ -219,7 +219,9 @@ static enum err run_delete(struct session *s)
     err = alter(s, &request, "delete the user", name);
     return err ? err
                : session_say(s, json_pack("{s:s}", "deleted", name),
-                             "user %s may no longer log in, nor with a client certificate issued until now; rules and quotas that name it stay", name);
+                             "user %s may no longer log in, nor with a client certificate issued until now; rules and "
+                             "quotas that name it stay",
+                             name);
 }
 
 static const struct action actions[] = {

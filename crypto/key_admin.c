@@ -72,7 +72,8 @@ static enum err receive(int fd, uint32_t request, int64_t deadline_ms, struct bu
 
 enum { HELLO_REQUEST = 1, CALL_REQUEST = 2 };
 
-static enum err call(const char *path, struct buf *frame, int timeout_ms, struct buf *out, struct reason *why)
+static enum err call(const char *path, uint8_t caps, struct buf *frame, int timeout_ms, struct buf *out,
+                     struct reason *why)
 {
     int64_t deadline_ms = env_mono_ms(env_system()) + timeout_ms;
     struct buf hello, in;
@@ -86,7 +87,7 @@ static enum err call(const char *path, struct buf *frame, int timeout_ms, struct
     buf_init(&in, KEYD_FRAME_MAX + 128 * 1024);
     size_t at = keyd_frame_begin(&hello, KEYD_HELLO, HELLO_REQUEST);
     buf_u8(&hello, KEYD_VERSION);
-    buf_u8(&hello, KEYD_CAP_ADMIN);
+    buf_u8(&hello, caps);
     keyd_put_string(&hello, slice_str("admin"));
     keyd_frame_end(&hello, at);
     e = send_all(fd, buf_slice(&hello), deadline_ms, why);
@@ -143,7 +144,7 @@ static enum err call_subject(const char *path, enum keyd_message type, const str
     put_subject(&f, s);
     buf_put_slice(&f, more);
     keyd_frame_end(&f, at);
-    e = call(path, &f, timeout_ms, out, why);
+    e = call(path, KEYD_CAP_ADMIN, &f, timeout_ms, out, why);
     buf_free(&f);
     return e;
 }
@@ -190,7 +191,7 @@ enum err key_admin_status(const char *socket_path, int timeout_ms, struct buf *o
     struct buf f;
     buf_init(&f, 64);
     keyd_frame_end(&f, keyd_frame_begin(&f, KEYD_STATUS, CALL_REQUEST));
-    enum err e = call(socket_path, &f, timeout_ms, out, why);
+    enum err e = call(socket_path, 0, &f, timeout_ms, out, why);
     buf_free(&f);
     return e;
 }
@@ -202,7 +203,7 @@ enum err key_admin_receipt(const char *socket_path, uint64_t seq, int timeout_ms
     size_t at = keyd_frame_begin(&f, KEYD_RECEIPT, CALL_REQUEST);
     buf_u64(&f, seq);
     keyd_frame_end(&f, at);
-    enum err e = call(socket_path, &f, timeout_ms, out, why);
+    enum err e = call(socket_path, KEYD_CAP_ADMIN, &f, timeout_ms, out, why);
     buf_free(&f);
     return e;
 }

@@ -9,6 +9,7 @@
 #include "core/base/secret.h"
 #include "core/net/local_socket.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,9 +23,45 @@ bool key_client_leased(const struct key_client *c)
     return !c->freeing && c->lease_until_ms > key_client_now_ms();
 }
 
-bool key_client_ready(const struct key_client *c)
+bool key_client_ready(const struct key_client *k)
 {
-    return c->state == KEY_CLIENT_UP && key_client_leased(c);
+    struct key_client *c = (struct key_client *)k;
+    key_client_enter(c);
+    bool ready = c->state == KEY_CLIENT_UP && key_client_leased(c);
+    pthread_mutex_unlock(&c->lock);
+    return ready;
+}
+
+/* ---- the lock ---- */
+
+void key_client_enter(struct key_client *c)
+{
+    if (atomic_load_explicit(&c->wanted, memory_order_relaxed))
+        sched_yield();
+    pthread_mutex_lock(&c->lock);
+}
+
+void key_client_enter_first(struct key_client *c)
+{
+    atomic_fetch_add(&c->wanted, 1);
+    pthread_mutex_lock(&c->lock);
+    atomic_fetch_sub(&c->wanted, 1);
+}
+
+void key_client_leave(struct key_client *c, bool here)
+{
+    struct key_set *s = c->finished, *next;
+    struct loop *caller = here ? NULL : c->caller;
+    c->finished = NULL;
+    c->finished_end = &c->finished;
+    pthread_mutex_unlock(&c->lock);
+    for (; s; s = next) { /* a callback may free the client, and the set is the callee's */
+        next = s->finished_next;
+        if (caller)
+            loop_post_task(caller, &s->task, key_set_deliver, s);
+        else
+            key_set_deliver(s);
+    }
 }
 
 /* ---- requests ---- */
@@ -44,45 +81,25 @@ static void unlink_request(struct key_client *c, struct key_request *r)
     c->requests_n--;
 }
 
-/* `r` is in no list any more. */
-static void answer_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
+static void finish_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
                            const struct reason *why)
 {
-    if (r->set)
-        key_set_answer(c, r, body, e, why);
-    else if (r->json_fn)
-        r->json_fn(r->json_arg, e, body, why);
+    unlink_request(c, r);
+    key_set_answer(c, r, body, e, why);
     free(r->items);
     free(r->names);
     free(r);
 }
 
-static void finish_request(struct key_client *c, struct key_request *r, struct slice body, enum err e,
-                           const struct reason *why)
-{
-    unlink_request(c, r);
-    answer_request(c, r, body, e, why);
-}
-
-/* Those that are there now; what callbacks add stays. They are taken off the client's list first: a callback may free
- * the client, which fails every request that it finds. */
 static void fail_requests(struct key_client *c, int64_t sent_before_ms, enum err e, const char *words)
 {
-    struct key_request failing = {.prev = &failing, .next = &failing}, *next;
+    struct key_request *next;
     struct reason why;
+    reason_set(&why, e, "%s", words);
     for (struct key_request *r = c->requests.next; r != &c->requests; r = next) {
         next = r->next;
-        if (r->sent_ms >= sent_before_ms)
-            continue;
-        unlink_request(c, r);
-        link_request(&failing, r);
-    }
-    reason_set(&why, e, "%s", words);
-    while (failing.next != &failing) {
-        struct key_request *r = failing.next;
-        r->prev->next = r->next;
-        r->next->prev = r->prev;
-        answer_request(c, r, SLICE_NULL, e, &why);
+        if (r->sent_ms < sent_before_ms)
+            finish_request(c, r, SLICE_NULL, e, &why);
     }
 }
 
@@ -216,8 +233,6 @@ static enum err on_answer(struct key_client *c, const struct keyd_frame *f)
         return ERR_OK; /* it timed out */
     if (f->type == KEYD_ERROR)
         e = keyd_get_error(f->body, &why);
-    else if ((f->type == KEYD_KEYS) != (r->set != NULL))
-        return ERR_MALFORMED;
     finish_request(c, r, f->body, e, &why);
     return ERR_OK;
 }
@@ -238,7 +253,6 @@ static enum err dispatch(struct key_client *c, const struct keyd_frame *f)
     case KEYD_WELCOME:
         return on_welcome(c, f);
     case KEYD_KEYS:
-    case KEYD_JSON:
     case KEYD_ERROR:
         return on_answer(c, f);
     case KEYD_RENEWED:
@@ -259,38 +273,37 @@ static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *b)
         *b = uv_buf_init((char *)c->in.p + c->in.n, 64 * 1024);
 }
 
-static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
+static void take_bytes(struct key_client *c, ssize_t n)
 {
-    struct key_client *c = s->data;
     struct keyd_frame f;
     bool more;
     enum err e = ERR_OK;
-    (void)b;
-    if (!c)
-        return;
     if (n < 0) {
         disconnect(c, "the key process closed the connection");
         return;
     }
     c->in.n += (size_t)n;
-    /* Out of the client while callbacks run: they may free it, or be told that the connection is gone. */
-    struct buf in = c->in;
-    buf_init(&c->in, in.max);
-    struct slice rest = buf_slice(&in);
-    while (s->data && !(e = keyd_frame_next(&rest, &f, &more)) && more) {
+    struct slice rest = buf_slice(&c->in);
+    while (!(e = keyd_frame_next(&rest, &f, &more)) && more) {
         if ((e = dispatch(c, &f)))
             break;
     }
-    size_t used = in.n - rest.n;
-    secret_wipe(in.p, used); /* answers hold keys */
-    if (!s->data) {          /* freed or disconnected meanwhile */
-        buf_wipe_free(&in);
-        return;
-    }
-    buf_consume(&in, used);
-    c->in = in;
+    size_t used = c->in.n - rest.n;
+    secret_wipe(c->in.p, used); /* answers hold keys */
+    buf_consume(&c->in, used);
     if (e)
         disconnect(c, "the key process sent something that cannot be understood");
+}
+
+static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
+{
+    struct key_client *c = s->data;
+    (void)b;
+    if (!c)
+        return;
+    key_client_enter_first(c);
+    take_bytes(c, n);
+    key_client_leave(c, false);
 }
 
 static void greet(struct key_client *c)
@@ -304,7 +317,7 @@ static void greet(struct key_client *c)
     buf_init(&f, 1024);
     size_t at = keyd_frame_begin(&f, KEYD_HELLO, ++c->next_request);
     buf_u8(&f, KEYD_VERSION);
-    buf_u8(&f, (uint8_t)(KEYD_CAP_DATA | (c->opts.admin ? KEYD_CAP_ADMIN : 0)));
+    buf_u8(&f, KEYD_CAP_DATA);
     keyd_put_string(&f, slice_str(c->name));
     keyd_frame_end(&f, at);
     c->renewal_sent_ms = key_client_now_ms();
@@ -340,9 +353,10 @@ static void connect_now(struct key_client *c)
     greet(c);
 }
 
-static void on_tick(uv_timer_t *t)
+static void on_tick(uv_timer_t *t);
+
+static void tick(struct key_client *c)
 {
-    struct key_client *c = t->data;
     int64_t now = key_client_now_ms();
     if (c->state == KEY_CLIENT_DOWN && now >= c->connect_after_ms)
         connect_now(c);
@@ -360,7 +374,16 @@ static void on_tick(uv_timer_t *t)
     int64_t wait_ms = c->state != KEY_CLIENT_UP                  ? KEY_CLIENT_RECONNECT_MS
                       : c->lease_ms / 6 < KEY_CLIENT_TICK_MS_MAX ? c->lease_ms / 6 + 1
                                                                  : KEY_CLIENT_TICK_MS_MAX;
-    uv_timer_start(t, on_tick, (uint64_t)wait_ms, 0);
+    uv_timer_start(&c->timer, on_tick, (uint64_t)wait_ms, 0);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+    struct key_client *c = t->data;
+    key_client_enter_first(c);
+    if (!c->freeing)
+        tick(c);
+    key_client_leave(c, false);
 }
 
 /* ---- life ---- */
@@ -371,6 +394,7 @@ static void destroy(struct key_client *c)
     buf_wipe_free(&c->in);
     free(c->socket_path);
     free(c->name);
+    pthread_mutex_destroy(&c->lock);
     free(c);
 }
 
@@ -386,8 +410,13 @@ enum err key_client_new(struct key_client **out, struct uv_loop_s *loop, const s
         free(c);
         return e;
     }
-    c->loop = loop;
+    c->home = opts->keeper ? key_keeper_loop(opts->keeper) : NULL;
+    c->caller = opts->keeper ? opts->caller : NULL;
+    c->loop = c->home ? loop_uv(c->home) : loop;
     c->opts = *opts;
+    pthread_mutex_init(&c->lock, NULL);
+    c->finished_end = &c->finished;
+    c->askings.prev = c->askings.next = &c->askings;
     c->requests.prev = c->requests.next = &c->requests;
     c->sets.prev = c->sets.next = &c->sets;
     buf_init(&c->in, KEYD_FRAME_MAX + 128 * 1024);
@@ -398,7 +427,7 @@ enum err key_client_new(struct key_client **out, struct uv_loop_s *loop, const s
         destroy(c);
         return reason_set(why, ERR_NO_MEMORY, "no locked memory for data keys");
     }
-    uv_timer_init(loop, &c->timer);
+    uv_timer_init(c->loop, &c->timer);
     c->timer.data = c;
     uv_unref((uv_handle_t *)&c->timer);
     uv_timer_start(&c->timer, on_tick, 0, 0);
@@ -411,94 +440,33 @@ static void on_timer_closed(uv_handle_t *h)
     destroy(h->data);
 }
 
+static void close_handles(struct key_client *c)
+{
+    disconnect(c, "stopping");
+    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+}
+
+static void on_leaving(void *arg)
+{
+    struct key_client *c = arg;
+    key_client_enter_first(c);
+    close_handles(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
 void key_client_free(struct key_client *c)
 {
     if (!c)
         return;
+    key_client_enter(c);
     c->freeing = true;
-    disconnect(c, "stopping");
     fail_requests(c, INT64_MAX, ERR_CANCELLED, "the key client stops");
+    key_set_cancel_askings(c);
     key_cache_drop_all(c);
     key_set_orphan_all(c);
-    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
-}
-
-/* ---- the administrator's calls ---- */
-
-static enum err call(struct key_client *c, struct buf *f, uint32_t id, key_client_json_fn fn, void *arg,
-                     struct reason *why)
-{
-    struct key_request *r = f->error ? NULL : key_client_send(c, f, id);
-    buf_free(f);
-    if (!r)
-        return reason_set(why, ERR_KAFKA_STORAGE_ERROR, "the key process is not reachable");
-    r->json_fn = fn;
-    r->json_arg = arg;
-    r->sent_ms = INT64_MAX / 2; /* these may take as long as a rotation */
-    return ERR_OK;
-}
-
-static void put_subject(struct buf *f, const struct key_subject *s)
-{
-    keyd_put_string(f, slice_is_null(s->tenant) ? slice_str(POLICY_TENANT_DEFAULT) : s->tenant);
-    keyd_put_string(f, slice_is_null(s->subject_class) ? slice_str(POLICY_CLASS_DEFAULT) : s->subject_class);
-    keyd_put_string(f, s->id);
-}
-
-enum err key_client_forget(struct key_client *c, const struct key_subject *s, struct slice requester,
-                           key_client_json_fn fn, void *arg, struct reason *why)
-{
-    struct buf f;
-    uint32_t id = ++c->next_request;
-    buf_init(&f, KEYD_FRAME_MAX);
-    size_t at = keyd_frame_begin(&f, KEYD_FORGET, id);
-    put_subject(&f, s);
-    keyd_put_string(&f, requester);
-    keyd_frame_end(&f, at);
-    return call(c, &f, id, fn, arg, why);
-}
-
-enum err key_client_reopen(struct key_client *c, const struct key_subject *s, key_client_json_fn fn, void *arg,
-                           struct reason *why)
-{
-    struct buf f;
-    uint32_t id = ++c->next_request;
-    buf_init(&f, KEYD_FRAME_MAX);
-    size_t at = keyd_frame_begin(&f, KEYD_REOPEN, id);
-    put_subject(&f, s);
-    keyd_frame_end(&f, at);
-    return call(c, &f, id, fn, arg, why);
-}
-
-enum err key_client_hold(struct key_client *c, const struct key_subject *s, bool hold, key_client_json_fn fn, void *arg,
-                         struct reason *why)
-{
-    struct buf f;
-    uint32_t id = ++c->next_request;
-    buf_init(&f, KEYD_FRAME_MAX);
-    size_t at = keyd_frame_begin(&f, KEYD_HOLD, id);
-    put_subject(&f, s);
-    buf_u8(&f, hold);
-    keyd_frame_end(&f, at);
-    return call(c, &f, id, fn, arg, why);
-}
-
-enum err key_client_status(struct key_client *c, key_client_json_fn fn, void *arg, struct reason *why)
-{
-    struct buf f;
-    uint32_t id = ++c->next_request;
-    buf_init(&f, KEYD_FRAME_MAX);
-    keyd_frame_end(&f, keyd_frame_begin(&f, KEYD_STATUS, id));
-    return call(c, &f, id, fn, arg, why);
-}
-
-enum err key_client_receipt(struct key_client *c, uint64_t seq, key_client_json_fn fn, void *arg, struct reason *why)
-{
-    struct buf f;
-    uint32_t id = ++c->next_request;
-    buf_init(&f, KEYD_FRAME_MAX);
-    size_t at = keyd_frame_begin(&f, KEYD_RECEIPT, id);
-    buf_u64(&f, seq);
-    keyd_frame_end(&f, at);
-    return call(c, &f, id, fn, arg, why);
+    if (c->home)
+        loop_post_task(c->home, &c->leaving, on_leaving, c);
+    else
+        close_handles(c);
+    key_client_leave(c, true);
 }

@@ -3,9 +3,12 @@
 #define CASTELLAN_CRYPTO_KEY_CLIENT_INTERNAL_H
 
 #include "core/base/map.h"
+#include "core/net/loop.h"
 #include "crypto/key_client.h"
 #include "crypto/keyd_proto.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 enum {
@@ -43,7 +46,9 @@ struct key_item {
 };
 
 struct key_set {
-    struct key_client *client; /* NULL once the client is gone */
+    struct key_client *client; /* NULL once the client is gone; changed on the worker's thread alone */
+    struct loop_task task;     /* delivers it */
+    struct key_set *finished_next;
     struct key_set *prev, *next;
     struct map subjects, ids; /* -> struct key_item */
     char *scope;              /* tenant 0 class 0 */
@@ -56,6 +61,22 @@ struct key_set {
     void *arg;
 };
 
+/* What is to be asked: names and items, in order. The names point into the set's own maps. */
+struct ask {
+    struct slice *names;
+    struct key_item **items;
+    size_t n;
+};
+
+/* On its way to the keeper's thread. */
+struct asking {
+    struct loop_task task;
+    struct asking *prev, *next;
+    struct key_client *client;
+    struct key_set *set; /* NULL: cancelled */
+    struct ask subjects, ids;
+};
+
 /* A request that was sent. */
 struct key_request {
     struct key_request *prev, *next;
@@ -66,13 +87,19 @@ struct key_request {
     struct slice *names;     /* of the items: subject, or key id */
     size_t n;
     bool by_subject;
-    key_client_json_fn json_fn; /* administrator's calls */
-    void *json_arg;
 };
 
 enum key_client_state { KEY_CLIENT_DOWN, KEY_CLIENT_CONNECTING, KEY_CLIENT_GREETING, KEY_CLIENT_UP };
 
+/* The lock is held by whoever looks at anything below it: the worker's thread, or the keeper's. Callbacks are never
+ * called under it: what is finished is listed, and delivered when the lock is given back. */
 struct key_client {
+    pthread_mutex_t lock;
+    atomic_int wanted;          /* the keeper waits for the lock: a worker that goes from record to record lets it in */
+    struct loop *home, *caller; /* NULL without a keeper */
+    struct loop_task leaving;
+    struct key_set *finished, **finished_end;
+    struct asking askings; /* list head */
     uv_loop_t *loop;
     uv_pipe_t *pipe; /* on its own, for it outlives a close */
     uv_timer_t timer;
@@ -93,6 +120,11 @@ struct key_client {
 /* key_client.c */
 int64_t key_client_now_ms(void);
 bool key_client_leased(const struct key_client *c);
+void key_client_enter(struct key_client *c);
+void key_client_enter_first(struct key_client *c); /* for the keeper's thread */
+/* Gives the lock back and delivers; `here`: on this very thread, which is the worker's. The client may be gone then. */
+void key_client_leave(struct key_client *c, bool here);
+struct loop *key_keeper_loop(struct key_keeper *k);
 /* Send a frame (its bytes are taken) and remember the request; NULL: not connected, or too many. */
 struct key_request *key_client_send(struct key_client *c, struct buf *frame, uint32_t id);
 
@@ -113,5 +145,7 @@ void key_cache_drop_all(struct key_client *c);
 void key_set_answer(struct key_client *c, struct key_request *r, struct slice body, enum err e,
                     const struct reason *why);
 void key_set_orphan_all(struct key_client *c);
+void key_set_cancel_askings(struct key_client *c);
+void key_set_deliver(void *set);
 
 #endif

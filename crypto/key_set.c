@@ -22,15 +22,26 @@ static void unlink_set(struct key_set *s)
     s->prev = s->next = NULL;
 }
 
-void key_set_free(struct key_set *s)
+/* Under the client's lock, if there is one. */
+static void drop_set(struct key_set *s)
 {
-    if (!s)
-        return;
     unlink_set(s);
     map_free(&s->subjects, free_item);
     map_free(&s->ids, free_item);
     free(s->scope);
     free(s);
+}
+
+void key_set_free(struct key_set *s)
+{
+    struct key_client *c = s ? s->client : NULL;
+    if (!s)
+        return;
+    if (c)
+        key_client_enter(c);
+    drop_set(s);
+    if (c)
+        key_client_leave(c, false);
 }
 
 /* The client goes: its sets find nothing from here on. */
@@ -68,21 +79,39 @@ static enum key_state look(const struct key_set *s, const struct key_item *i, co
     return KEY_LIVE;
 }
 
+/* The lock stays taken while the key is in use: it cannot be wiped then, nor its wiping acknowledged. */
+static enum key_state find(struct key_set *s, const struct map *items, struct slice name, const struct data_key **out)
+{
+    if (!s->client)
+        return KEY_UNAVAILABLE;
+    key_client_enter(s->client);
+    enum key_state state = look(s, map_get(items, name), out);
+    if (state != KEY_LIVE)
+        pthread_mutex_unlock(&s->client->lock);
+    return state;
+}
+
 static enum key_state by_subject(void *user, struct slice subject, const struct data_key **out)
 {
     struct key_set *s = user;
-    return look(s, map_get(&s->subjects, subject), out);
+    return find(s, &s->subjects, subject, out);
 }
 
 static enum key_state by_id(void *user, const uint8_t id[ENVELOPE_KEY_ID_SIZE], const struct data_key **out)
 {
     struct key_set *s = user;
-    return look(s, map_get(&s->ids, slice_of(id, ENVELOPE_KEY_ID_SIZE)), out);
+    return find(s, &s->ids, slice_of(id, ENVELOPE_KEY_ID_SIZE), out);
+}
+
+static void release(void *user)
+{
+    struct key_set *s = user;
+    pthread_mutex_unlock(&s->client->lock);
 }
 
 struct key_lookup key_set_lookup(struct key_set *s)
 {
-    return (struct key_lookup){s, by_subject, by_id};
+    return (struct key_lookup){s, by_subject, by_id, release};
 }
 
 /* ---- resolving ---- */
@@ -96,8 +125,16 @@ static bool scoped(const struct key_set *s, struct slice subject, struct buf *ou
     return !out->error;
 }
 
-static void finish(struct key_set *s)
+static void finish(struct key_client *c, struct key_set *s)
 {
+    s->finished_next = NULL;
+    *c->finished_end = s;
+    c->finished_end = &s->finished_next;
+}
+
+void key_set_deliver(void *set)
+{
+    struct key_set *s = set;
     key_client_fn fn = s->fn;
     void *arg = s->arg;
     if (!s->failed) {
@@ -165,7 +202,7 @@ void key_set_answer(struct key_client *c, struct key_request *r, struct slice bo
                  &words);
     }
     if (--s->waiting == 0 && s->complete)
-        finish(s);
+        finish(c, s);
 }
 
 static struct key_item *item_of(struct map *m, struct slice name)
@@ -179,13 +216,6 @@ static struct key_item *item_of(struct map *m, struct slice name)
         i->state = KEY_UNAVAILABLE;
     return i;
 }
-
-/* What is to be asked: names and items, in order. */
-struct ask {
-    struct slice *names;
-    struct key_item **items;
-    size_t n;
-};
 
 static enum err gather(struct key_set *s, struct map *items, const struct map *needs, bool by_subject, struct ask *out)
 {
@@ -300,38 +330,136 @@ static struct key_set *new_set(struct key_client *c, const struct policy *p, key
     return s;
 }
 
-enum err key_client_resolve(struct key_client *c, const struct policy *policy, const struct record_crypt_needs *needs,
-                            key_client_fn fn, void *arg, struct reason *why)
+static void free_ask(struct ask *a)
 {
-    struct ask subjects = {0}, ids = {0};
-    size_t at = 0;
-    if (c->freeing || !key_client_leased(c))
-        return reason_set(why, ERR_KAFKA_STORAGE_ERROR,
-                          "the key process is not reachable, or the lease for its keys ran out");
-    struct key_set *s = new_set(c, policy, fn, arg);
-    if (!s)
-        return reason_set(why, ERR_NO_MEMORY, "no memory for data keys");
-    enum err e = gather(s, &s->subjects, &needs->subjects, true, &subjects);
-    if (!e)
-        e = gather(s, &s->ids, &needs->key_ids, false, &ids);
-    while (!e && at < subjects.n)
-        e = ask_some(s, &subjects, true, &at);
-    at = 0;
-    while (!e && at < ids.n)
-        e = ask_some(s, &ids, false, &at);
-    free(subjects.names);
-    free(subjects.items);
-    free(ids.names);
-    free(ids.items);
-    if (e && !s->waiting) {
-        key_set_free(s);
-        return reason_set(why, e, "no data keys: the key process %s",
-                          e == ERR_KAFKA_STORAGE_ERROR ? "is not reachable" : "cannot be asked");
+    free(a->names);
+    free(a->items);
+}
+
+static enum err ask_all(struct key_set *s, const struct ask *subjects, const struct ask *ids)
+{
+    enum err e = ERR_OK;
+    for (size_t at = 0; !e && at < subjects->n;)
+        e = ask_some(s, subjects, true, &at);
+    for (size_t at = 0; !e && at < ids->n;)
+        e = ask_some(s, ids, false, &at);
+    return e;
+}
+
+static void end_asking(struct asking *a)
+{
+    a->prev->next = a->next;
+    a->next->prev = a->prev;
+    free_ask(&a->subjects);
+    free_ask(&a->ids);
+    free(a);
+}
+
+/* On the keeper's thread. */
+static void on_asking(void *arg)
+{
+    struct asking *a = arg;
+    struct key_client *c = a->client;
+    struct key_set *s;
+    struct reason why;
+    enum err e;
+    key_client_enter_first(c);
+    s = a->set;
+    e = s ? ask_all(s, &a->subjects, &a->ids) : ERR_OK;
+    if (e)
+        fail(s, ERR_KAFKA_STORAGE_ERROR,
+             (reason_set(&why, ERR_KAFKA_STORAGE_ERROR, "no data keys: the key process is not reachable"), &why));
+    if (s)
+        s->complete = true;
+    if (s && !s->waiting)
+        finish(c, s);
+    end_asking(a);
+    key_client_leave(c, false);
+}
+
+/* What is to be asked goes to the keeper's thread; takes both lists. */
+static enum err post_asking(struct key_client *c, struct key_set *s, const struct ask *subjects, const struct ask *ids)
+{
+    struct asking *a = malloc(sizeof *a);
+    if (!a)
+        return ERR_NO_MEMORY;
+    *a = (struct asking){.client = c, .set = s, .subjects = *subjects, .ids = *ids};
+    a->next = &c->askings;
+    a->prev = c->askings.prev;
+    a->prev->next = a;
+    a->next->prev = a;
+    loop_post_task(c->home, &a->task, on_asking, a);
+    return ERR_OK;
+}
+
+void key_set_cancel_askings(struct key_client *c)
+{
+    struct reason why;
+    reason_set(&why, ERR_CANCELLED, "the key client stops");
+    for (struct asking *a = c->askings.next; a != &c->askings; a = a->next) {
+        if (!a->set)
+            continue;
+        fail(a->set, ERR_CANCELLED, &why);
+        finish(c, a->set);
+        a->set = NULL;
     }
+}
+
+/* Without a keeper. */
+static enum err ask_here(struct key_client *c, struct key_set *s, const struct ask *subjects, const struct ask *ids)
+{
+    enum err e = ask_all(s, subjects, ids);
+    if (e && !s->waiting)
+        return e;
     if (e) /* some messages went out: the callback comes when they are answered */
         s->failed = reason_set(&s->why, e, "the key process cannot be asked for data keys");
     s->complete = true;
     if (!s->waiting)
-        finish(s);
+        finish(c, s);
     return ERR_OK;
+}
+
+/* Under the lock. *posted: the keeper has the lists. */
+static enum err resolve(struct key_client *c, struct key_set *s, const struct record_crypt_needs *needs)
+{
+    struct ask subjects = {0}, ids = {0};
+    bool posted = false;
+    enum err e = gather(s, &s->subjects, &needs->subjects, true, &subjects);
+    if (!e)
+        e = gather(s, &s->ids, &needs->key_ids, false, &ids);
+    if (!e && c->home && (subjects.n || ids.n)) {
+        e = post_asking(c, s, &subjects, &ids);
+        posted = !e;
+    } else if (!e) {
+        e = ask_here(c, s, &subjects, &ids);
+    }
+    if (!posted) {
+        free_ask(&subjects);
+        free_ask(&ids);
+    }
+    return e;
+}
+
+enum err key_client_resolve(struct key_client *c, const struct policy *policy, const struct record_crypt_needs *needs,
+                            key_client_fn fn, void *arg, struct reason *why)
+{
+    struct key_set *s = NULL;
+    enum err e = ERR_KAFKA_STORAGE_ERROR;
+    key_client_enter(c);
+    if (c->freeing || !key_client_leased(c)) {
+        reason_set(why, e, "the key process is not reachable, or the lease for its keys ran out");
+    } else if (!(s = new_set(c, policy, fn, arg))) {
+        e = reason_set(why, ERR_NO_MEMORY, "no memory for data keys");
+    } else if ((e = resolve(c, s, needs))) {
+        drop_set(s);
+        reason_set(why, e, "no data keys: the key process %s",
+                   e == ERR_KAFKA_STORAGE_ERROR ? "is not reachable" : "cannot be asked");
+    }
+    if (e)
+        pthread_mutex_unlock(&c->lock);
+    else if (s->complete && !s->waiting) /* all in the cache, or without a keeper */
+        key_client_leave(c, true);
+    else
+        key_client_leave(c, false);
+    return e;
 }

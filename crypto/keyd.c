@@ -22,7 +22,11 @@
 enum { EXIT_SETTINGS = 2 };
 
 static const struct setting_row rows[] = {
-    {"castellan.keyd.socket", SETTING_STRING, NULL, 0, 0, "the Unix socket to serve"},
+    {"castellan.keyd.socket", SETTING_STRING, NULL, 0, 0, "the Unix socket for data keys"},
+    {"castellan.keyd.admin.socket", SETTING_STRING, NULL, 0, 0,
+     "the Unix socket for forgetting, holds and receipts; without it nobody can ask for these"},
+    {"castellan.keyd.hello.timeout.ms", SETTING_INT, "5000", 100, 600000,
+     "how long a connection may take to say who it is"},
     {"castellan.keyd.root.file", SETTING_STRING, NULL, 0, 0, "the root's file: the memory that forgetting erases"},
     {"castellan.keyd.signing.key.file", SETTING_STRING, NULL, 0, 0, "the key that signs receipts; made when absent"},
     {"castellan.keyd.public.key.file", SETTING_STRING, NULL, 0, 0,
@@ -64,6 +68,8 @@ static enum err read_settings(struct process *p, const char *path, struct keyd_o
             return reason_set(why, ERR_BAD_CONFIG, "%s: %s is missing", path, needed[i]);
     }
     o->socket_path = settings_string(p->settings, "castellan.keyd.socket");
+    o->admin_socket_path = settings_string(p->settings, "castellan.keyd.admin.socket");
+    o->hello_ms = settings_int(p->settings, "castellan.keyd.hello.timeout.ms");
     o->root_file = settings_string(p->settings, "castellan.keyd.root.file");
     o->signing_key_file = settings_string(p->settings, "castellan.keyd.signing.key.file");
     o->public_key_file = settings_string(p->settings, "castellan.keyd.public.key.file");
@@ -121,6 +127,19 @@ static void shut_in(void)
 #endif
 }
 
+/* A descriptor for every client that may come: with too few, those who hold them would keep the others out. */
+static void reserve_descriptors(void)
+{
+    enum { OTHERS = 256, NEEDED = KEYD_DATA_CLIENTS_MAX + KEYD_ADMIN_CLIENTS_MAX + OTHERS };
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= NEEDED)
+        return;
+    r.rlim_cur = r.rlim_max < NEEDED ? r.rlim_max : NEEDED;
+    if (setrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur < NEEDED)
+        log_warn("keyd: only %llu file descriptors are allowed (ulimit -n), %d are needed to serve every client",
+                 (unsigned long long)r.rlim_cur, NEEDED);
+}
+
 static int serve(struct process *p, const struct keyd_opts *o)
 {
     struct reason why = {0};
@@ -145,6 +164,7 @@ int keyd_main(const char *config_path)
     log_set_role("keyd");
     signal(SIGPIPE, SIG_IGN);
     shut_in();
+    reserve_descriptors();
     if (crypto_init(&why) || read_settings(&p, config_path, &o, &why)) {
         log_error("%s", why.text);
         settings_free(p.settings);

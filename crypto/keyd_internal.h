@@ -11,19 +11,28 @@
 #include <uv.h>
 
 /* The key process, taken apart: keyd.c (settings, process), keyd_run.c (ledgers and the erase protocol), keyd_server.c
- * (socket and clients), keyd_keys.c (giving keys), keyd_admin.c (forget, status, receipts), keyd_push.c (erase pushes
- * and leases). Everything runs on one loop's thread, except the decide functions of the ledgers. */
+ * (sockets and clients), keyd_jobs.c (requests for keys, in turn), keyd_keys.c (giving keys), keyd_admin.c (forget,
+ * status, receipts), keyd_push.c (erase pushes and leases). Everything runs on one loop's thread, except the decide
+ * functions of the ledgers. */
 enum {
-    KEYD_CLIENTS_MAX = 1024,
-    KEYD_PARKED_MAX = 20000,         /* requests that wait for something */
-    KEYD_OUT_MAX = 64 * 1024 * 1024, /* bytes a client may leave unread */
-    KEYD_RETRY_MS = 500,             /* after a failed step */
-    KEYD_TICK_MS = 25,               /* while acknowledgements are awaited */
-    KEYD_GONE_MAX = 1024,            /* clients that left and whose lease still runs */
+    KEYD_DATA_CLIENTS_MAX = 1024,   /* on the socket for data keys; descriptors for all are reserved at the start */
+    KEYD_ADMIN_CLIENTS_MAX = 512,   /* on the administrators' */
+    KEYD_PROCESS_CLIENTS_MAX = 256, /* of one process on one socket */
+    KEYD_JOBS_BYTES_MAX = 8 * 1024 * 1024,    /* requests for keys of one client that wait for their turn */
+    KEYD_SLICE_US = 1000,                     /* of such work at a time; renewals and forgetting come in between */
+    KEYD_CREATING_MAX = 2000,                 /* keys on their way into the log; more wait */
+    KEYD_PARKED_BYTES_MAX = 64 * 1024 * 1024, /* of requests that wait for keys on their way */
+    KEYD_OUT_MAX = 64 * 1024 * 1024,          /* bytes a client may leave unread */
+    KEYD_RETRY_MS = 500,                      /* after a failed step */
+    KEYD_TICK_MS = 25,                        /* while acknowledgements are awaited */
+    KEYD_GONE_MAX = 1024,                     /* clients that left and whose lease still runs */
 };
 
 struct keyd_opts {
-    const char *socket_path, *root_file, *mark_file, *signing_key_file, *public_key_file;
+    const char *socket_path;       /* KEYD_CAP_DATA */
+    const char *admin_socket_path; /* KEYD_CAP_ADMIN; NULL: none */
+    int64_t hello_ms;              /* a connection that has not said HELLO by then is closed */
+    const char *root_file, *mark_file, *signing_key_file, *public_key_file;
     int64_t lease_ms;
     const char *const *kafka; /* NULL: ledgers over memory, for tests */
     bool topics_exist;        /* do not create or look at them: for clusters without an administrator's API, in tests */
@@ -33,26 +42,57 @@ struct keyd_opts {
     void *user;
 };
 
+/* A socket, and what who comes in by it may do. */
+struct keyd_door {
+    struct keyd *d;
+    uv_pipe_t pipe;
+    const char *path;
+    uint8_t caps;
+    size_t clients_n, clients_max;
+    bool open;
+};
+
+/* A request for keys that waits for its turn. */
+struct keyd_job {
+    struct keyd_job *next;
+    struct keyd_frame frame; /* its body points behind this */
+};
+
 struct keyd_client {
     struct keyd *d;
+    struct keyd_door *door;
     struct keyd_client *next;
     uint64_t id;
     uv_pipe_t pipe;
+    pid_t pid;
     struct buf in;
     size_t out_bytes;
     uint8_t caps;
     bool welcome, closing;
     char name[KEYD_NAME_MAX + 1];
-    int64_t lease_until_ms;
+    int64_t lease_until_ms, greet_until_ms;
+    struct keyd_job *jobs, **jobs_end;
+    size_t jobs_bytes;
+    bool reading, in_turn;                     /* in_turn: in d->turn */
+    struct keyd_client *turn_prev, *turn_next; /* those with jobs, the next one first */
 };
 
-/* A request that waits for key creations. */
+/* A CREATE whose keys are not all there yet: it counts those on their way, and is looked at again when the last one
+ * came. During a rotation nothing is on its way, and it waits in d->held. */
 struct keyd_parked {
-    struct keyd_parked *next;
+    struct keyd_parked *next; /* in d->held */
     uint64_t client;
     uint32_t request;
-    uint8_t *body;
+    size_t waits; /* keys on their way */
+    enum err failed;
     size_t n;
+    uint8_t tags[][KEYRING_TAG_SIZE];
+};
+
+/* Who waits for a key on its way: the value in d->creating is the first of these, or NULL. */
+struct keyd_wait {
+    struct keyd_wait *next;
+    struct keyd_parked *parked;
 };
 
 /* An admin's request that waits for an erasure, or for a write. */
@@ -99,9 +139,14 @@ struct keyd {
     struct keyring_work work;
     bool work_busy;                            /* a write of the protocol is under way */
     atomic_uint_fast64_t root_epoch, log_size; /* for the decide functions */
-    struct map creating;                       /* tags whose key is being made */
-    struct keyd_parked *parked;
-    size_t parked_n;
+    struct map creating;                       /* tags whose key is being made -> struct keyd_wait */
+    struct keyd_parked *held;                  /* oldest first; held_end: where the next goes */
+    struct keyd_parked **held_end;
+    size_t parked_bytes;
+    struct keyd_client *turn; /* a ring of the clients with jobs */
+    size_t turn_n;
+    uv_idle_t working; /* runs while there are jobs that can be done */
+    bool working_live;
     struct keyd_waiter *waiters;
     struct keyd_push *pushes;
     uint32_t next_push;
@@ -111,9 +156,8 @@ struct keyd {
     uint64_t next_client;
     struct keyd_gone gone[KEYD_GONE_MAX];
     size_t gone_n;
-    uv_pipe_t listener;
-    bool listening;
-    struct loop_timer retry, tick;
+    struct keyd_door data_door, admin_door;
+    struct loop_timer retry, tick, greeting;
 };
 
 /* keyd_run.c */
@@ -127,17 +171,28 @@ typedef void (*keyd_written_fn)(struct keyd *d, void *arg, enum err e);
 enum err keyd_write_keys(struct keyd *d, struct keyring_records *records, keyd_written_fn fn, void *arg) MUST_CHECK;
 
 /* keyd_server.c */
-enum err keyd_listen(struct keyd *d, struct reason *why) MUST_CHECK;
+enum err keyd_listen(struct keyd *d, struct reason *why) MUST_CHECK; /* on all sockets */
+void keyd_close_doors(struct keyd *d);
+void keyd_on_greeting_timer(void *arg);
+void keyd_read(struct keyd_client *c, bool on);
 void keyd_send(struct keyd_client *c, struct buf *frame); /* takes the bytes */
 void keyd_send_error(struct keyd_client *c, uint32_t request, enum err e, const char *words);
 void keyd_send_json(struct keyd_client *c, uint32_t request, struct slice text);
 struct keyd_client *keyd_client_of(struct keyd *d, uint64_t id); /* NULL: gone */
 void keyd_client_close(struct keyd_client *c, const char *reason);
+void keyd_client_bad(struct keyd_client *c, uint8_t type, enum err e); /* cut off after a bad request */
+
+/* keyd_jobs.c */
+enum err keyd_job_add(struct keyd_client *c, const struct keyd_frame *f) MUST_CHECK;
+void keyd_jobs_run(struct keyd *d);         /* go on with what can be done */
+void keyd_jobs_drop(struct keyd_client *c); /* it leaves */
+void keyd_jobs_close(struct keyd *d);
 
 /* keyd_keys.c */
 enum err keyd_on_create(struct keyd_client *c, const struct keyd_frame *f) MUST_CHECK;
 enum err keyd_on_get(struct keyd_client *c, const struct keyd_frame *f) MUST_CHECK;
-void keyd_unpark(struct keyd *d, enum err e); /* try parked requests again; e: fail them */
+void keyd_release_held(struct keyd *d); /* a rotation is over */
+void keyd_drop_parked(struct keyd *d);  /* at the end: nobody is answered */
 
 /* keyd_admin.c */
 enum err keyd_on_forget(struct keyd_client *c, const struct keyd_frame *f) MUST_CHECK;

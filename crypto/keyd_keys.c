@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Giving keys. GET answers at once from the keyring. CREATE answers when every subject has a key that stands in the
- * log: what is missing is made and written, the request is parked, and whenever a write ends or a rotation is over the
- * parked requests are looked at again from the start. */
+ * log: what is missing is made and written, and the request is parked with a count of the keys that are on their way,
+ * its own and others'. A key that came counts down those that wait for it, so a request costs the same however many are
+ * parked. During a rotation no key is made: what misses one is held, and looked at once more when the rotation is over.
+ */
 #include "crypto/keyd_internal.h"
 #include "core/base/secret.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void put_key(struct keyd *d, const uint8_t *id, struct buf *out)
@@ -43,97 +46,51 @@ enum err keyd_on_get(struct keyd_client *c, const struct keyd_frame *f)
     return ERR_OK;
 }
 
-struct create {
-    struct slice tenant, subject_class;
-    uint32_t n;
-    struct cursor subjects;
-};
+/* ---- parked requests ---- */
 
-static enum err parse(struct slice body, struct create *out)
+static size_t parked_bytes(size_t n)
 {
-    struct cursor c = cursor_of(body);
-    out->tenant = keyd_get_string(&c, ENVELOPE_NAME_MAX);
-    out->subject_class = keyd_get_string(&c, ENVELOPE_NAME_MAX);
-    out->n = cursor_u32(&c);
-    out->subjects = c;
-    if (out->n > KEYD_SUBJECTS_MAX)
-        return ERR_LIMIT_EXCEEDED;
-    for (uint32_t i = 0; i < out->n; i++) {
-        if (keyd_get_string(&c, KEYRING_SUBJECT_MAX).n == 0)
-            return ERR_MALFORMED;
-    }
-    return cursor_finish(&c);
+    return sizeof(struct keyd_parked) + n * (KEYRING_TAG_SIZE + sizeof(struct keyd_wait));
 }
 
-struct created {
-    size_t n;
-    uint8_t tags[][KEYRING_TAG_SIZE];
-};
-
-static void on_created(struct keyd *d, void *arg, enum err e)
+static enum err parse(struct keyd_client *c, const struct keyd_frame *f, struct keyd_parked **out)
 {
-    struct created *made = arg;
-    for (size_t i = 0; i < made->n; i++)
-        map_remove(&d->creating, slice_of(made->tags[i], KEYRING_TAG_SIZE));
-    free(made);
-    d->work.creates_in_flight--;
-    if (d->stopping)
-        return;
-    keyd_unpark(d, e);
-    if (!d->work.creates_in_flight)
-        keyd_pump(d); /* a rotation may be waiting for this */
-}
-
-/* Make what is missing; *wait: something is on its way. */
-static enum err make_missing(struct keyd *d, const struct create *r, bool *wait)
-{
-    struct keyring_records records = {0};
-    struct created *made = calloc(1, sizeof *made + (size_t)r->n * KEYRING_TAG_SIZE);
-    struct cursor c = r->subjects;
-    enum err e = made ? ERR_OK : ERR_NO_MEMORY;
-    for (uint32_t i = 0; !e && i < r->n; i++) {
-        uint8_t tag[KEYRING_TAG_SIZE], id[ENVELOPE_KEY_ID_SIZE];
-        struct slice name = slice_of(tag, sizeof tag);
-        keyring_tag(d->kr, r->tenant, r->subject_class, keyd_get_string(&c, KEYRING_SUBJECT_MAX), tag);
-        if (keyring_subject(d->kr, tag).erased || keyring_current_key(d->kr, tag, id))
-            continue;
-        *wait = true;
-        if (map_has(&d->creating, name) || !keyring_work_may_create(&d->work))
-            continue;
-        e = keyring_make_key(d->kr, tag, d->env->wall_ms(d->env), &records, id);
-        if (!e)
-            e = map_put(&d->creating, name, NULL, NULL);
-        if (!e)
-            memcpy(made->tags[made->n++], tag, sizeof tag);
+    struct cursor cur = cursor_of(f->body);
+    struct slice tenant = keyd_get_string(&cur, ENVELOPE_NAME_MAX), cls = keyd_get_string(&cur, ENVELOPE_NAME_MAX);
+    uint32_t n = cursor_u32(&cur);
+    enum err e = cur.error ? ERR_MALFORMED : n > KEYD_SUBJECTS_MAX ? ERR_LIMIT_EXCEEDED : ERR_OK;
+    struct keyd_parked *p = e ? NULL : malloc(sizeof *p + (size_t)n * KEYRING_TAG_SIZE);
+    if (!p)
+        return e ? e : ERR_NO_MEMORY;
+    *p = (struct keyd_parked){.client = c->id, .request = f->request, .n = n};
+    for (uint32_t i = 0; !e && i < n; i++) {
+        struct slice id = keyd_get_string(&cur, KEYRING_SUBJECT_MAX);
+        if (id.n == 0)
+            e = ERR_MALFORMED;
+        else
+            keyring_tag(c->d->kr, tenant, cls, id, p->tags[i]);
     }
-    if (!e && records.n) {
-        d->work.creates_in_flight++;
-        e = keyd_write_keys(d, &records, on_created, made);
-        if (!e)
-            return ERR_OK;
-        d->work.creates_in_flight--;
-    }
-    for (size_t i = 0; made && i < made->n; i++)
-        map_remove(&d->creating, slice_of(made->tags[i], KEYRING_TAG_SIZE));
-    free(made);
-    keyring_records_free(&records);
+    if (!e)
+        e = cursor_finish(&cur);
+    if (e)
+        free(p);
+    else
+        *out = p;
     return e;
 }
 
-static void answer(struct keyd_client *c, uint32_t request, const struct create *r)
+static void answer(struct keyd_client *c, const struct keyd_parked *p)
 {
-    struct cursor cur = r->subjects;
     struct buf out;
     buf_init(&out, KEYD_FRAME_MAX);
-    buf_reserve(&out, KEYD_FRAME_HEADER + 4 + (size_t)r->n * KEYD_ENTRY_SIZE);
-    size_t at = keyd_frame_begin(&out, KEYD_KEYS, request);
-    buf_u32(&out, r->n);
-    for (uint32_t i = 0; i < r->n; i++) {
-        uint8_t tag[KEYRING_TAG_SIZE], id[ENVELOPE_KEY_ID_SIZE];
-        keyring_tag(c->d->kr, r->tenant, r->subject_class, keyd_get_string(&cur, KEYRING_SUBJECT_MAX), tag);
-        if (keyring_subject(c->d->kr, tag).erased)
+    buf_reserve(&out, KEYD_FRAME_HEADER + 4 + p->n * KEYD_ENTRY_SIZE);
+    size_t at = keyd_frame_begin(&out, KEYD_KEYS, p->request);
+    buf_u32(&out, (uint32_t)p->n);
+    for (size_t i = 0; i < p->n; i++) {
+        uint8_t id[ENVELOPE_KEY_ID_SIZE];
+        if (keyring_subject(c->d->kr, p->tags[i]).erased)
             put_state(KEY_ERASED, &out);
-        else if (keyring_current_key(c->d->kr, tag, id))
+        else if (keyring_current_key(c->d->kr, p->tags[i], id))
             put_key(c->d, id, &out);
         else
             put_state(KEY_UNKNOWN, &out);
@@ -142,69 +99,186 @@ static void answer(struct keyd_client *c, uint32_t request, const struct create 
     keyd_send(c, &out);
 }
 
-/* Answer, or say that it must wait. */
-static enum err try_create(struct keyd_client *c, uint32_t request, struct slice body, bool *wait)
+/* Answers it, if there is somebody left, and frees it. */
+static void finish(struct keyd *d, struct keyd_parked *p)
 {
-    struct create r;
-    enum err e = parse(body, &r);
-    *wait = false;
-    if (e)
-        return e;
-    e = make_missing(c->d, &r, wait);
-    if (e)
-        *wait = false;
-    if (e)
-        keyd_send_error(c, request, ERR_KAFKA_STORAGE_ERROR, "a data key cannot be created now");
-    else if (!*wait)
-        answer(c, request, &r);
+    struct keyd_client *c = d->stopping ? NULL : keyd_client_of(d, p->client);
+    assert(p->waits == 0);
+    if (c && p->failed)
+        keyd_send_error(c, p->request, ERR_KAFKA_STORAGE_ERROR, "a data key cannot be created now");
+    else if (c)
+        answer(c, p);
+    d->parked_bytes -= parked_bytes(p->n);
+    free(p);
+}
+
+/* ---- making keys ---- */
+
+struct created {
+    size_t n;
+    uint8_t tags[][KEYRING_TAG_SIZE];
+};
+
+/* The key stands in the log, or it does not (e): whoever waited for it knows. */
+static void came(struct keyd *d, const uint8_t *tag, enum err e)
+{
+    struct keyd_wait *w = map_remove(&d->creating, slice_of(tag, KEYRING_TAG_SIZE)), *next;
+    for (; w; w = next) {
+        struct keyd_parked *p = w->parked;
+        next = w->next;
+        free(w);
+        p->failed = p->failed ? p->failed : e;
+        assert(p->waits > 0);
+        if (--p->waits == 0)
+            finish(d, p);
+    }
+}
+
+static void on_created(struct keyd *d, void *arg, enum err e)
+{
+    struct created *made = arg;
+    for (size_t i = 0; i < made->n; i++)
+        came(d, made->tags[i], e);
+    free(made);
+    d->work.creates_in_flight--;
+    if (d->stopping)
+        return;
+    if (!d->work.creates_in_flight)
+        keyd_pump(d); /* a rotation may be waiting for this */
+    keyd_jobs_run(d);
+}
+
+static bool is_missing(struct keyd *d, const uint8_t *tag)
+{
+    uint8_t id[ENVELOPE_KEY_ID_SIZE];
+    return !keyring_subject(d->kr, tag).erased && !keyring_current_key(d->kr, tag, id);
+}
+
+/* `p` waits for this key, which is on its way. */
+static enum err wait_for(struct keyd *d, struct keyd_parked *p, const uint8_t *tag)
+{
+    struct keyd_wait *w = malloc(sizeof *w);
+    void *first = map_get(&d->creating, slice_of(tag, KEYRING_TAG_SIZE));
+    if (!w || map_put(&d->creating, slice_of(tag, KEYRING_TAG_SIZE), w, NULL)) {
+        free(w);
+        return ERR_NO_MEMORY;
+    }
+    *w = (struct keyd_wait){first, p};
+    p->waits++;
     return ERR_OK;
+}
+
+/* Make those that nobody makes yet, and wait for all that are missing. */
+static enum err make_missing(struct keyd *d, struct keyd_parked *p, struct created *made,
+                             struct keyring_records *records)
+{
+    uint8_t id[ENVELOPE_KEY_ID_SIZE];
+    enum err e = ERR_OK;
+    for (size_t i = 0; !e && i < p->n; i++) {
+        const uint8_t *tag = p->tags[i];
+        if (!is_missing(d, tag))
+            continue;
+        bool on_its_way = map_has(&d->creating, slice_of(tag, KEYRING_TAG_SIZE));
+        if (!on_its_way)
+            e = keyring_make_key(d->kr, tag, d->env->wall_ms(d->env), records, id);
+        if (!e)
+            e = wait_for(d, p, tag);
+        if (!e && !on_its_way)
+            memcpy(made->tags[made->n++], tag, KEYRING_TAG_SIZE);
+    }
+    return e;
+}
+
+/* Takes the request over: it is answered, or waits. */
+static void create(struct keyd *d, struct keyd_parked *p)
+{
+    struct keyring_records records = {0};
+    struct created *made = calloc(1, sizeof *made + p->n * KEYRING_TAG_SIZE);
+    enum err e = made ? ERR_OK : ERR_NO_MEMORY;
+    p->waits = 1; /* of its own: not answered before all is asked for */
+    if (!e)
+        e = make_missing(d, p, made, &records);
+    if (!e && records.n) {
+        d->work.creates_in_flight++;
+        e = keyd_write_keys(d, &records, on_created, made);
+        if (!e)
+            made = NULL;
+        else
+            d->work.creates_in_flight--;
+    }
+    for (size_t i = 0; made && i < made->n; i++) /* they were not sent on their way */
+        came(d, made->tags[i], e);
+    free(made);
+    keyring_records_free(&records);
+    p->failed = e;
+    if (--p->waits == 0)
+        finish(d, p);
+}
+
+static void hold(struct keyd *d, struct keyd_parked *p)
+{
+    p->next = NULL;
+    *d->held_end = p;
+    d->held_end = &p->next;
+}
+
+/* May it be answered, or its keys be made, at this time? */
+static bool must_hold(struct keyd *d, const struct keyd_parked *p)
+{
+    bool missing = false;
+    if (keyring_work_may_create(&d->work))
+        return false;
+    for (size_t i = 0; !missing && i < p->n; i++)
+        missing = is_missing(d, p->tags[i]);
+    return missing;
 }
 
 enum err keyd_on_create(struct keyd_client *c, const struct keyd_frame *f)
 {
     struct keyd *d = c->d;
-    bool wait;
-    enum err e = try_create(c, f->request, f->body, &wait);
-    if (e || !wait)
-        return e;
-    struct keyd_parked *p = d->parked_n < KEYD_PARKED_MAX ? calloc(1, sizeof *p) : NULL;
-    uint8_t *body = p ? malloc(f->body.n + 1) : NULL;
-    if (!body) {
+    struct keyd_parked *p = NULL;
+    enum err e = parse(c, f, &p);
+    if (e == ERR_NO_MEMORY || (!e && d->parked_bytes + parked_bytes(p->n) > KEYD_PARKED_BYTES_MAX)) {
         free(p);
         keyd_send_error(c, f->request, ERR_KAFKA_STORAGE_ERROR, "too many requests wait for data keys");
         return ERR_OK;
     }
-    memcpy(body, f->body.p, f->body.n);
-    *p = (struct keyd_parked){.client = c->id, .request = f->request, .body = body, .n = f->body.n};
-    struct keyd_parked **end = &d->parked;
-    while (*end)
-        end = &(*end)->next;
-    *end = p;
-    d->parked_n++;
+    if (e)
+        return e;
+    d->parked_bytes += parked_bytes(p->n);
+    if (must_hold(d, p))
+        hold(d, p);
+    else
+        create(d, p);
     return ERR_OK;
 }
 
-void keyd_unpark(struct keyd *d, enum err failed)
+void keyd_release_held(struct keyd *d)
 {
-    struct keyd_parked *todo = d->parked, *p;
-    struct keyd_parked **end = &d->parked;
-    d->parked = NULL;
-    while ((p = todo)) {
-        struct keyd_client *c = keyd_client_of(d, p->client);
-        bool wait = false;
-        todo = p->next;
-        p->next = NULL;
-        if (c && failed)
-            keyd_send_error(c, p->request, ERR_KAFKA_STORAGE_ERROR, "a data key could not be made durable");
-        else if (c && try_create(c, p->request, slice_of(p->body, p->n), &wait))
-            keyd_client_close(c, "a parked request is damaged");
-        if (wait) {
-            *end = p;
-            end = &p->next;
-            continue;
-        }
-        d->parked_n--;
-        free(p->body);
-        free(p);
+    struct keyd_parked *p = d->held, *next;
+    d->held = NULL;
+    d->held_end = &d->held;
+    for (; p; p = next) {
+        next = p->next;
+        if (must_hold(d, p))
+            hold(d, p);
+        else
+            create(d, p);
     }
+}
+
+void keyd_drop_parked(struct keyd *d)
+{
+    struct keyd_parked *p;
+    for (struct map_entry *m = map_first(&d->creating); m; m = map_next(&d->creating, m)) {
+        uint8_t tag[KEYRING_TAG_SIZE];
+        memcpy(tag, m->key, sizeof tag);
+        came(d, tag, ERR_CANCELLED);
+    }
+    while ((p = d->held)) {
+        d->held = p->next;
+        finish(d, p);
+    }
+    d->held_end = &d->held;
+    assert(d->parked_bytes == 0);
 }

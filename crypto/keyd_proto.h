@@ -19,6 +19,9 @@ enum {
     KEYD_LEASE_MS = 5000, /* default */
 };
 
+/* What a client may ask for. A socket gives one of them, by the configuration of the key process
+ * (castellan.keyd.socket: data keys; castellan.keyd.admin.socket: forgetting, holds, receipts); a client that wants
+ * more than its socket gives is cut off, whatever it says of itself. */
 enum keyd_capability { KEYD_CAP_DATA = 1, KEYD_CAP_ADMIN = 2 };
 
 enum keyd_message {

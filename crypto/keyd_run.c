@@ -10,7 +10,6 @@
 #include "core/base/log.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 struct write {
     struct keyd *d;
@@ -235,8 +234,8 @@ void keyd_pump(struct keyd *d)
     start_serving(d);
     keyd_push_erasures(d);
     keyd_settle_waiters(d);
-    if (keyring_work_may_create(&d->work))
-        keyd_unpark(d, ERR_OK);
+    if (d->held && keyring_work_may_create(&d->work))
+        keyd_release_held(d);
 }
 
 static void on_retry(void *arg)
@@ -268,6 +267,12 @@ enum err keyd_new(struct keyd **out, struct loop *loop, const struct keyd_opts *
     erasure_log_init(&d->log);
     loop_timer_init(&d->retry, loop, on_retry, d);
     loop_timer_init(&d->tick, loop, on_tick, d);
+    loop_timer_init(&d->greeting, loop, keyd_on_greeting_timer, d);
+    d->held_end = &d->held;
+    d->data_door = (struct keyd_door){
+        .d = d, .path = opts->socket_path, .caps = KEYD_CAP_DATA, .clients_max = KEYD_DATA_CLIENTS_MAX};
+    d->admin_door = (struct keyd_door){
+        .d = d, .path = opts->admin_socket_path, .caps = KEYD_CAP_ADMIN, .clients_max = KEYD_ADMIN_CLIENTS_MAX};
     d->kr = keyring_new(d->env);
     e = d->kr ? crypto_init(why) : reason_set(why, ERR_NO_MEMORY, "no locked memory for the keyring");
     if (!e)
@@ -294,17 +299,15 @@ void keyd_stop(struct keyd *d)
     d->stopping = true;
     loop_timer_stop(&d->retry);
     loop_timer_stop(&d->tick);
+    loop_timer_stop(&d->greeting);
     ledger_close(d->keys_ledger);
     ledger_close(d->erasures_ledger);
     d->keys_ledger = d->erasures_ledger = NULL;
-    keyd_unpark(d, ERR_CANCELLED);
     for (struct keyd_client *c = d->clients; c; c = c->next)
         keyd_client_close(c, "the key process stops");
-    if (d->listening) {
-        uv_close((uv_handle_t *)&d->listener, NULL);
-        unlink(d->opts.socket_path);
-    }
-    d->listening = false;
+    keyd_drop_parked(d);
+    keyd_close_doors(d);
+    keyd_jobs_close(d);
 }
 
 void keyd_free(struct keyd *d)

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The socket: a Unix stream socket, mode 0600 in a private folder, and each peer must run as the same user. Frames are
- * parsed strictly; a peer that sends anything else, asks for what its capabilities do not cover, or does not read its
- * answers, is cut off with one line in the log. Buffers that held keys are wiped. */
+ * The sockets: Unix stream sockets, mode 0600 in private folders; each peer must run as the same user. What a client
+ * may do is a matter of the socket it came in by. Frames are parsed strictly; a peer that sends anything else, asks for
+ * what its socket does not give, or does not read its answers, is cut off with one line in the log. Buffers that held
+ * keys are wiped.
+ *
+ * Nobody can keep others out by being there: a connection must say HELLO in time, each process has a share of each
+ * socket's places, and when they are all taken, by a process or altogether, the oldest connection that has not said
+ * HELLO makes room. */
 #include "crypto/keyd_internal.h"
 #include "core/base/log.h"
 #include "core/base/secret.h"
@@ -26,6 +31,7 @@ static void on_closed(uv_handle_t *h)
         at = &(*at)->next;
     *at = c->next;
     c->d->clients_n--;
+    c->door->clients_n--;
     buf_wipe_free(&c->in);
     free(c);
 }
@@ -39,6 +45,7 @@ void keyd_client_close(struct keyd_client *c, const char *reason)
         log_info("keyd: client %s: %s", c->welcome ? c->name : "(new)", reason);
     if (c->welcome)
         keyd_push_left(c->d, c);
+    keyd_jobs_drop(c);
     uv_close((uv_handle_t *)&c->pipe, on_closed);
 }
 
@@ -109,8 +116,10 @@ static enum err on_hello(struct keyd_client *c, const struct keyd_frame *f)
     uint8_t version = cursor_u8(&cur), caps = cursor_u8(&cur);
     struct slice name = keyd_get_string(&cur, KEYD_NAME_MAX);
     struct buf out;
-    if (c->welcome || cursor_finish(&cur) || version != KEYD_VERSION || (caps & ~(KEYD_CAP_DATA | KEYD_CAP_ADMIN)) != 0)
+    if (c->welcome || cursor_finish(&cur) || version != KEYD_VERSION)
         return ERR_MALFORMED;
+    if (caps & ~c->door->caps)
+        return ERR_AUTH;
     for (size_t i = 0; i < name.n; i++)
         c->name[i] = name.p[i] > 0x20 && name.p[i] < 0x7f ? (char)name.p[i] : '?';
     c->caps = caps;
@@ -152,9 +161,8 @@ static enum err dispatch(struct keyd_client *c, const struct keyd_frame *f)
     case KEYD_HELLO:
         return on_hello(c, f);
     case KEYD_CREATE:
-        return keyd_on_create(c, f);
     case KEYD_GET:
-        return keyd_on_get(c, f);
+        return keyd_job_add(c, f);
     case KEYD_RENEW:
         return on_renew(c, f);
     case KEYD_ACK:
@@ -191,6 +199,12 @@ static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *b)
         *b = uv_buf_init((char *)c->in.p + c->in.n, 64 * 1024);
 }
 
+void keyd_client_bad(struct keyd_client *c, uint8_t type, enum err e)
+{
+    log_warn("keyd: client %s: %s: %s", c->welcome ? c->name : "(new)", keyd_message_name(type), err_text(e));
+    keyd_client_close(c, "cut off after a bad request");
+}
+
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
     struct keyd_client *c = s->data;
@@ -205,62 +219,138 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
     c->in.n += (size_t)n;
     struct slice rest = buf_slice(&c->in);
     while (!c->closing && !(e = keyd_frame_next(&rest, &f, &more)) && more) {
-        if ((e = dispatch(c, &f))) {
-            log_warn("keyd: client %s: %s: %s", c->name, keyd_message_name(f.type), err_text(e));
+        if ((e = dispatch(c, &f)))
             break;
-        }
     }
     if (e)
-        keyd_client_close(c, "cut off after a bad request");
+        keyd_client_bad(c, more ? f.type : 0, e);
     else
         buf_consume(&c->in, c->in.n - rest.n);
 }
 
 /* ---- the socket ---- */
 
-static bool same_user(uv_pipe_t *p)
+void keyd_read(struct keyd_client *c, bool on)
+{
+    if (c->closing || c->reading == on)
+        return;
+    c->reading = on;
+    if (!on)
+        uv_read_stop((uv_stream_t *)&c->pipe);
+    else if (uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read))
+        keyd_client_close(c, "it cannot be read");
+}
+
+/* Closes who is over time, and looks again when the next one will be. */
+void keyd_on_greeting_timer(void *arg)
+{
+    struct keyd *d = arg;
+    int64_t now = env_mono_ms(d->env), next = INT64_MAX;
+    for (struct keyd_client *c = d->clients; c; c = c->next) {
+        if (c->welcome || c->closing)
+            continue;
+        if (c->greet_until_ms <= now)
+            keyd_client_close(c, "it did not say who it is in time (castellan.keyd.hello.timeout.ms)");
+        else if (c->greet_until_ms < next)
+            next = c->greet_until_ms;
+    }
+    if (next != INT64_MAX)
+        loop_timer_start(&d->greeting, next - now);
+}
+
+/* Is there a place for `one`, which just came? The oldest that has not said HELLO makes room when there is none. */
+static bool make_room(struct keyd_client *one)
+{
+    struct keyd_door *door = one->door;
+    struct keyd_client *silent = NULL, *silent_of_process = NULL;
+    size_t all = 0, of_process = 0;
+    for (struct keyd_client *c = one->d->clients; c; c = c->next) { /* the oldest comes last */
+        if (c->closing || c->door != door)
+            continue;
+        all++;
+        of_process += c->pid == one->pid;
+        if (c != one && !c->welcome)
+            silent = c;
+        if (c != one && !c->welcome && c->pid == one->pid)
+            silent_of_process = c;
+    }
+    if (of_process > KEYD_PROCESS_CLIENTS_MAX)
+        silent = silent_of_process;
+    else if (all <= door->clients_max)
+        return true;
+    if (silent)
+        keyd_client_close(silent, "it has not said who it is, and its place is needed");
+    return silent != NULL;
+}
+
+static bool identify(struct keyd_client *c)
 {
     uv_os_fd_t fd;
-    return !uv_fileno((uv_handle_t *)p, &fd) && local_socket_same_user(fd);
+    return !uv_fileno((uv_handle_t *)&c->pipe, &fd) && local_socket_same_user(fd, &c->pid);
 }
 
 static void on_connection(uv_stream_t *s, int status)
 {
-    struct keyd *d = s->data;
+    struct keyd_door *door = s->data;
+    struct keyd *d = door->d;
     struct keyd_client *c = status < 0 ? NULL : calloc(1, sizeof *c);
     if (!c)
         return;
     c->d = d;
+    c->door = door;
     c->id = d->next_client++;
+    c->jobs_end = &c->jobs;
+    c->greet_until_ms = env_mono_ms(d->env) + d->opts.hello_ms;
     buf_init(&c->in, KEYD_FRAME_MAX + 128 * 1024);
     uv_pipe_init(loop_uv(d->loop), &c->pipe, 0);
     c->pipe.data = c;
     c->next = d->clients;
     d->clients = c;
     d->clients_n++;
+    door->clients_n++;
     if (uv_accept(s, (uv_stream_t *)&c->pipe))
         keyd_client_close(c, "it cannot be accepted");
-    else if (!same_user(&c->pipe))
+    else if (!identify(c))
         keyd_client_close(c, "it runs as another user");
-    else if (d->clients_n > KEYD_CLIENTS_MAX)
+    else if (!make_room(c))
         keyd_client_close(c, "too many clients");
-    else if (uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read))
-        keyd_client_close(c, "it cannot be read");
+    else
+        keyd_read(c, true);
+    if (!d->greeting.running)
+        loop_timer_start(&d->greeting, d->opts.hello_ms);
+}
+
+static enum err open_door(struct keyd_door *door, struct reason *why)
+{
+    int fd, bad;
+    enum err e = local_socket_listen(&fd, door->path, why);
+    if (e)
+        return e;
+    uv_pipe_init(loop_uv(door->d->loop), &door->pipe, 0);
+    door->pipe.data = door;
+    door->open = true;
+    bad = uv_pipe_open(&door->pipe, fd);
+    if (bad)
+        close(fd);
+    else
+        bad = uv_listen((uv_stream_t *)&door->pipe, LOCAL_SOCKET_BACKLOG, on_connection);
+    return bad ? reason_set(why, ERR_IO, "cannot listen on %s: %s", door->path, uv_strerror(bad)) : ERR_OK;
 }
 
 enum err keyd_listen(struct keyd *d, struct reason *why)
 {
-    int fd;
-    enum err e = local_socket_listen(&fd, d->opts.socket_path, why);
-    if (e)
-        return e;
-    uv_pipe_init(loop_uv(d->loop), &d->listener, 0);
-    d->listener.data = d;
-    d->listening = true;
-    int bad = uv_pipe_open(&d->listener, fd);
-    if (bad)
-        close(fd);
-    else
-        bad = uv_listen((uv_stream_t *)&d->listener, LOCAL_SOCKET_BACKLOG, on_connection);
-    return bad ? reason_set(why, ERR_IO, "cannot listen on %s: %s", d->opts.socket_path, uv_strerror(bad)) : ERR_OK;
+    enum err e = open_door(&d->data_door, why);
+    return e || !d->admin_door.path ? e : open_door(&d->admin_door, why);
+}
+
+void keyd_close_doors(struct keyd *d)
+{
+    struct keyd_door *doors[] = {&d->data_door, &d->admin_door};
+    for (int i = 0; i < 2; i++) {
+        if (!doors[i]->open)
+            continue;
+        uv_close((uv_handle_t *)&doors[i]->pipe, NULL);
+        unlink(doors[i]->path);
+        doors[i]->open = false;
+    }
 }

@@ -290,6 +290,12 @@ static enum err no_key(enum key_state state, struct reason *why)
     return reason_set(why, ERR_KAFKA_STORAGE_ERROR, "the key process cannot give a data key now");
 }
 
+static void release(const struct key_lookup *keys)
+{
+    if (keys->release)
+        keys->release(keys->user);
+}
+
 static enum err seal_record(struct rewrite *w, const struct record *r, enum verdict *verdict, struct slice *value,
                             struct reason *why)
 {
@@ -309,6 +315,7 @@ static enum err seal_record(struct rewrite *w, const struct record *r, enum verd
     for (int b = 0; b < 4; b++)
         w->salt[ENVELOPE_BATCH_SALT_SIZE + b] = (uint8_t)(i >> (24 - 8 * b));
     e = envelope_seal(w->suite, key, &w->context, r->key, w->salt, r->value, &w->value);
+    release(w->keys);
     if (e)
         return reason_set(why, e, "a record cannot be encrypted: %s", err_text(e));
     *verdict = REPLACE;
@@ -391,7 +398,9 @@ static enum err open_record(struct rewrite *w, const struct record *r, enum verd
     case KEY_LIVE:
         break;
     }
-    if ((e = envelope_open(&env, key->bytes, &w->context, r->key, &w->value, why)))
+    e = envelope_open(&env, key->bytes, &w->context, r->key, &w->value, why);
+    release(w->keys);
+    if (e)
         return e == ERR_DECRYPT ? not_ours(w, e, why) : e;
     *verdict = REPLACE;
     *value = w->value.p ? slice_of(w->value.p, w->value.n) : slice_str("");

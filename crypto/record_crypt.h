@@ -44,12 +44,14 @@ enum key_state {
     KEY_UNAVAILABLE, /* the key process does not answer, or the lease ran out: fail closed */
 };
 
-/* Where resolved keys come from. On KEY_LIVE *out points at a key that stays valid until the call that asked returns.
- */
+/* Where resolved keys come from. On KEY_LIVE *out points at a key that stays as it is until release(): for the one
+ * record at hand, and no longer, for an erasure waits for it. `release` may be NULL; it is not called after other
+ * answers. */
 struct key_lookup {
     void *user;
     enum key_state (*by_subject)(void *user, struct slice subject, const struct data_key **out);
     enum key_state (*by_id)(void *user, const uint8_t id[ENVELOPE_KEY_ID_SIZE], const struct data_key **out);
+    void (*release)(void *user);
 };
 
 /* Produce: which subjects' keys does this run need? Adds to `needs`. Nothing needed: forward as it is. */

@@ -30,7 +30,8 @@
  * Under /v1 and for the page: Basic with the gateway's users. Errors are {"error_code": status, "message"}.
  *
  * Settings are read from gateway->settings: castellan.admin.listener, castellan.registry.url and .ca (default:
- * ssl.truststore.location), castellan.keyd.socket. TLS is the gateway's own (ssl.keystore.location). */
+ * ssl.truststore.location), castellan.keyd.socket and castellan.keyd.admin.socket. TLS is the gateway's own
+ * (ssl.keystore.location). */
 struct gateway;
 struct admin_http;
 

@@ -46,9 +46,9 @@ static bool may(struct admin_request *r, enum acl_operation op, struct key_subje
 
 static bool has_keyd(struct admin_request *r)
 {
-    if (!r->gateway->keyd_socket)
-        admin_refuse(r, 503, "no key process is configured (castellan.keyd.socket)");
-    return r->gateway->keyd_socket != NULL;
+    if (!r->gateway->keyd_admin_socket)
+        admin_refuse(r, 503, "no key process is configured (castellan.keyd.admin.socket)");
+    return r->gateway->keyd_admin_socket != NULL;
 }
 
 static void finish(struct admin_request *r, enum err err, struct buf *answer, const struct reason *why,
@@ -76,7 +76,7 @@ void admin_forget(struct admin_request *r)
     if (!may(r, ACL_DELETE, &s) || !has_keyd(r))
         return;
     buf_init(&answer, 0);
-    err = key_admin_forget(r->gateway->keyd_socket, &s, buf_slice(&r->principal), ADMIN_FORGET_MS, &answer, &why);
+    err = key_admin_forget(r->gateway->keyd_admin_socket, &s, buf_slice(&r->principal), ADMIN_FORGET_MS, &answer, &why);
     finish(r, err, &answer, &why, "forget a data subject"); /* never who: logs outlive keys */
 }
 
@@ -90,7 +90,7 @@ void admin_reopen(struct admin_request *r)
     if (!may(r, ACL_ALTER, &s) || !has_keyd(r))
         return;
     buf_init(&answer, 0);
-    err = key_admin_reopen(r->gateway->keyd_socket, &s, ADMIN_FORGET_MS, &answer, &why);
+    err = key_admin_reopen(r->gateway->keyd_admin_socket, &s, ADMIN_FORGET_MS, &answer, &why);
     finish(r, err, &answer, &why, "reopen a data subject");
 }
 
@@ -104,7 +104,7 @@ static void hold_or_release(struct admin_request *r, bool hold)
     if (!may(r, ACL_ALTER, &s) || !has_keyd(r))
         return;
     buf_init(&answer, 0);
-    err = key_admin_hold(r->gateway->keyd_socket, &s, hold, ADMIN_FORGET_MS, &answer, &why);
+    err = key_admin_hold(r->gateway->keyd_admin_socket, &s, hold, ADMIN_FORGET_MS, &answer, &why);
     finish(r, err, &answer, &why, hold ? "hold a data subject" : "release a data subject");
 }
 
@@ -137,6 +137,6 @@ void admin_get_receipt(struct admin_request *r)
     if (!admin_needs(r, ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME)) || !has_keyd(r))
         return;
     buf_init(&answer, 0);
-    finish(r, key_admin_receipt(r->gateway->keyd_socket, seq, ADMIN_KEYD_MS, &answer, &why), &answer, &why,
+    finish(r, key_admin_receipt(r->gateway->keyd_admin_socket, seq, ADMIN_KEYD_MS, &answer, &why), &answer, &why,
            "read a receipt");
 }

@@ -33,7 +33,8 @@ enum {
 struct control {
     struct gateway *gateway;
     struct loop *loop;
-    struct loop_timer timer;
+    struct loop_timer timer, heap_timer;
+    struct heap_keeper heap;
     struct kafka_client *client;
     int next_bootstrap;
     bool cluster_complete, stopping;
@@ -323,6 +324,13 @@ bool gateway_is_ready(struct gateway *g, struct reason *why)
 
 /* ---- The process ---- */
 
+static void on_heap_timer(void *arg)
+{
+    (void)arg;
+    (void)heap_look(&control.heap, loop_now_ms(control.loop));
+    loop_timer_start(&control.heap_timer, HEAP_LOOK_MS);
+}
+
 static void on_signal(void *arg)
 {
     (void)arg;
@@ -369,6 +377,8 @@ static enum err start(struct gateway *g, const char *path, struct reason *why)
         err = admin_http_start(&control.admin, g, why);
     loop_timer_init(&control.timer, control.loop, on_timer, g);
     loop_timer_start(&control.timer, 0);
+    loop_timer_init(&control.heap_timer, control.loop, on_heap_timer, g);
+    loop_timer_start(&control.heap_timer, HEAP_LOOK_MS);
     return err;
 }
 

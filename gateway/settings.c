@@ -41,6 +41,8 @@ const struct setting_row gateway_setting_rows[] = {
     AUDIT_SETTING_ROWS,
     {"castellan.registry.ca", SETTING_STRING, NULL, 0, 0, "PEM file of the CA of that registry"},
     {"castellan.keyd.socket", SETTING_STRING, NULL, 0, 0, "the key process's socket; without it nothing is encrypted"},
+    {"castellan.keyd.admin.socket", SETTING_STRING, NULL, 0, 0,
+     "the key process's socket for forgetting, holds and receipts; without it this gateway's admin API refuses these"},
     {"castellan.bootstrap.scram", SETTING_STRING, NULL, 0, 0, "file of users to add when they are absent"},
     {"castellan.schemas.topic", SETTING_STRING, "_schemas", 0, 0, "the registry's topic, for schema validation"},
     {"castellan.topic.*", SETTING_STRING, NULL, 0, 0,
@@ -154,6 +156,7 @@ enum err gateway_configure(struct gateway *g, const char *path, struct reason *w
                  settings_int(g->settings, "castellan.principal.memory.max.bytes"));
     g->reserved.schemas = slice_str(settings_string(g->settings, "castellan.schemas.topic"));
     g->keyd_socket = settings_string(g->settings, "castellan.keyd.socket");
+    g->keyd_admin_socket = settings_string(g->settings, "castellan.keyd.admin.socket");
     return ERR_OK;
 }
 

@@ -109,7 +109,7 @@ enum err local_socket_connect(int *out, const char *path, int timeout_ms, struct
     bad = fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a);
     e = errno;
     close(dir);
-    if (!bad && !local_socket_same_user(fd)) {
+    if (!bad && !local_socket_same_user(fd, NULL)) {
         close(fd);
         return reason_set(why, ERR_UNAVAILABLE, "who listens on %s runs as another user", path);
     }
@@ -122,9 +122,13 @@ enum err local_socket_connect(int *out, const char *path, int timeout_ms, struct
     return ERR_OK;
 }
 
-bool local_socket_same_user(int fd)
+bool local_socket_same_user(int fd, pid_t *pid)
 {
     struct ucred cred;
     socklen_t n = sizeof cred;
-    return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) && cred.uid == geteuid();
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) || cred.uid != geteuid())
+        return false;
+    if (pid)
+        *pid = cred.pid;
+    return true;
 }

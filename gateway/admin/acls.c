@@ -232,6 +232,7 @@ static enum err check_filter(const struct deleting *d, const struct delete_acls_
 
 static void put_match(struct delete_acls_response_delete_acls_matching_acl *m, const struct acl_rule *rule)
 {
+    m->error_message = SLICE_NULL;
     m->resource_type = (int8_t)rule->type;
     m->resource_name = rule->name;
     m->pattern_type = (int8_t)rule->pattern;
@@ -313,6 +314,7 @@ enum step delete_acls_answer(struct request *r)
         struct acl_filter f;
         enum err err = check_filter(d, &req->filters.v[i], &f, &why);
 
+        out->error_message = SLICE_NULL;
         if (err) {
             out->error_code = err_kafka(err);
             out->error_message = why.code ? request_words(r, err, &why) : slice_str(err_text(err));

@@ -4,6 +4,7 @@
 #include "gateway/api/api.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
+#include "gateway/request/refusal.h"
 
 #include <stdio.h>
 
@@ -55,7 +56,7 @@ static const struct api_row rows[] = {
     {FORWARDED(WIRE_LIST_OFFSETS), .rights = {EACH_TOPIC(ACL_DESCRIBE)}},
     {FORWARDED(WIRE_METADATA), .rights = {OWN(TOPIC_NAME)}, .start = metadata_start, .finish = metadata_finish},
     {FORWARDED(WIRE_DESCRIBE_TOPIC_PARTITIONS),
-     .rights = {{RIGHT_OWN, WIRE_ENTITY_TOPIC_NAME, .field = "Cursor.TopicName"}, EACH_TOPIC(ACL_DESCRIBE)},
+     .rights = {OWN(TOPIC_NAME)},
      .start = describe_topic_partitions_start,
      .finish = describe_topic_partitions_finish},
     {FORWARDED(WIRE_OFFSET_FOR_LEADER_EPOCH), .rights = {EACH_TOPIC(ACL_DESCRIBE)}},
@@ -154,7 +155,10 @@ static const struct api_row rows[] = {
      .rights = {WHOLE_CLUSTER(ACL_ALTER), OWN(TOPIC_NAME)},
      .start = alter_replica_log_dirs_start,
      .finish = alter_replica_log_dirs_finish},
-    {FORWARDED(WIRE_ELECT_LEADERS), .rights = {WHOLE_CLUSTER(ACL_ALTER), RESERVED_TOPIC(ACL_ALTER)}, .texts = true},
+    {FORWARDED(WIRE_ELECT_LEADERS),
+     .rights = {WHOLE_CLUSTER(ACL_ALTER), RESERVED_TOPIC(ACL_ALTER)},
+     .judge_whole = elect_leaders_judge_whole,
+     .texts = true},
     {FORWARDED(WIRE_ALTER_PARTITION_REASSIGNMENTS),
      .rights = {WHOLE_CLUSTER(ACL_ALTER), RESERVED_TOPIC(ACL_ALTER)},
      .texts = true},
@@ -276,6 +280,8 @@ enum err api_check(struct reason *why)
 
         if (!api)
             return reason_set(why, ERR_UNKNOWN_SERVER_ERROR, "API %d has a row and no description", rows[i].key);
+        if (!refusal_is_known(rows[i].key))
+            return reason_set(why, ERR_UNKNOWN_SERVER_ERROR, "%s: there is no answer that refuses it", api->name);
         max = api->max < rows[i].max ? api->max : rows[i].max;
         for (int16_t v = api->min; v <= max; v++) {
             enum err err = check_struct(&rows[i], api->request->body, v, "", 0, why);

@@ -2,6 +2,7 @@
  * Requests that need a right on the cluster and name topics in lists of lists: WriteTxnMarkers, AlterReplicaLogDirs; and
  * two whose answers name topics: DescribeLogDirs, ListPartitionReassignments. The right on the cluster stands in the
  * table; here reserved topics are taken out of the request and answered, or left out of a list. */
+#include "core/base/map.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "wire/alter_replica_log_dirs.h"
@@ -139,13 +140,19 @@ static int32_t run_of(const struct nested *s, int32_t from)
     return n;
 }
 
-static marker_answer *marker_of(struct write_txn_markers_response *resp, int32_t *next, int32_t have, int64_t id)
+/* The answer for a producer id; a new one behind the `*n` there are. NULL: no memory. */
+static marker_answer *marker_of(struct map *by_id, marker_answer *all, int32_t *n, const int64_t *id)
 {
-    for (; *next < have; (*next)++)
-        if (resp->markers.v[*next].producer_id == id)
-            return &resp->markers.v[*next];
-    *next = 0; /* the cluster answered in another order, or not about this one */
-    return NULL;
+    struct slice key = slice_of(id, sizeof *id);
+    marker_answer *m = map_get(by_id, key);
+
+    if (m)
+        return m;
+    m = &all[*n];
+    write_txn_markers_response_writable_txn_marker_result_init(m);
+    m->producer_id = *id;
+    (*n)++;
+    return map_put(by_id, key, m, NULL) ? NULL : m;
 }
 
 static enum step put_run(struct request *r, marker_answer *m, const struct nested *s, int32_t from, int32_t n)
@@ -164,37 +171,46 @@ static enum step put_run(struct request *r, marker_answer *m, const struct neste
     return STEP_NEXT;
 }
 
-enum step write_txn_markers_finish(struct request *r)
+static enum step put_markers(struct request *r, const struct nested *s, struct map *by_id)
 {
     struct write_txn_markers_response *resp = r->response;
-    struct nested *s = r->state[FILTER_API];
-    struct write_txn_markers_response_writable_txn_marker_result_array all;
-    int32_t have = resp->markers.n > 0 ? resp->markers.n : 0, n = have, next = 0;
+    int32_t have = resp->markers.n > 0 ? resp->markers.n : 0, n = have;
+    marker_answer *all = arena_array(&r->arena, (size_t)have + (size_t)s->n, sizeof *all);
 
-    if (s->n == 0)
-        return STEP_NEXT;
-    all.v = arena_array(&r->arena, (size_t)have + (size_t)s->n, sizeof *all.v);
-    if (!all.v)
+    if (!all)
         return request_no_memory(r);
-    if (have > 0)
-        memcpy(all.v, resp->markers.v, (size_t)have * sizeof *all.v);
-    resp->markers.v = all.v;
-    for (int32_t i = 0; i < s->n;) {
-        int32_t run = run_of(s, i);
-        marker_answer *m = marker_of(resp, &next, have, s->v[i].producer_id);
-        enum step step;
-        if (!m) {
-            m = &all.v[n++];
-            write_txn_markers_response_writable_txn_marker_result_init(m);
-            m->producer_id = s->v[i].producer_id;
-        }
-        step = put_run(r, m, s, i, run);
+    for (int32_t i = 0; i < have; i++) {
+        all[i] = resp->markers.v[i];
+        if (map_put(by_id, slice_of(&all[i].producer_id, sizeof all[i].producer_id), &all[i], NULL))
+            return request_no_memory(r);
+    }
+    for (int32_t i = 0, run; i < s->n; i += run) {
+        marker_answer *m = marker_of(by_id, all, &n, &s->v[i].producer_id);
+        enum step step = m ? STEP_NEXT : request_no_memory(r);
+
+        run = run_of(s, i);
+        if (step == STEP_NEXT)
+            step = put_run(r, m, s, i, run);
         if (step != STEP_NEXT)
             return step;
-        i += run;
     }
+    resp->markers.v = all;
     resp->markers.n = n;
     return STEP_NEXT;
+}
+
+enum step write_txn_markers_finish(struct request *r)
+{
+    struct nested *s = r->state[FILTER_API];
+    struct map by_id;
+    enum step step;
+
+    if (!s || s->n == 0)
+        return STEP_NEXT;
+    map_init(&by_id);
+    step = put_markers(r, s, &by_id);
+    map_free(&by_id, NULL);
+    return step;
 }
 
 /* ---- AlterReplicaLogDirs ---- */
@@ -257,7 +273,7 @@ enum step alter_replica_log_dirs_finish(struct request *r)
     int32_t have = resp->results.n > 0 ? resp->results.n : 0;
     dir_answer *v;
 
-    if (s->n == 0)
+    if (!s || s->n == 0)
         return STEP_NEXT;
     v = arena_array(&r->arena, (size_t)have + (size_t)s->n, sizeof *v);
     if (!v)

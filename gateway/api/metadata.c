@@ -41,7 +41,7 @@ static enum err may_describe(void *ctx, struct slice topic)
 
 static enum err may_make(void *ctx, struct slice topic)
 {
-    return request_judge(ctx, ACL_TOPIC, ACL_CREATE, topic, request_sees_cluster(ctx, ACL_CREATE));
+    return request_decide(ctx, ACL_TOPIC, ACL_CREATE, topic, request_sees_cluster(ctx, ACL_CREATE));
 }
 
 static int16_t asked_version(const struct request *r)
@@ -156,7 +156,7 @@ static void judge_topic(struct request *r, struct metadata *s, topic_answer t)
     bool unnamed = slice_is_null(t.name); /* an id nobody knows */
     enum err err = ERR_OK;
 
-    if (!unnamed && s->all && !request_sees(r, ACL_TOPIC, ACL_DESCRIBE, t.name))
+    if (!unnamed && s->all && request_decide(r, ACL_TOPIC, ACL_DESCRIBE, t.name, false))
         return;
     if (!unnamed && !s->all)
         err = may_describe(r, t.name);

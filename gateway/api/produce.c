@@ -25,13 +25,14 @@ bool produce_is_silent(const struct request *r)
 enum err produce_judge_whole(struct request *r)
 {
     struct produce_request *req = r->body;
-    enum err err = ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    bool transactional = produce_has_transactional_records(req), may = false;
 
     if (!slice_is_null(req->transactional_id))
-        err = request_judge(r, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id, false);
-    if (err && produce_has_transactional_records(req))
+        may = transactional ? !request_judge(r, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id, false)
+                            : request_sees(r, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id);
+    if (transactional && !may)
         return ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    if (err && !slice_is_null(req->transactional_id)) {
+    if (!may && !slice_is_null(req->transactional_id)) {
         req->transactional_id = SLICE_NULL;
         r->changed = true;
     }

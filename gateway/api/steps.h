@@ -46,6 +46,7 @@ void delete_records_fill(const struct request *r, int32_t i, void *out, const st
 enum step create_topics_start(struct request *r);
 enum step create_topics_finish(struct request *r);
 void create_topics_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
+enum err elect_leaders_judge_whole(struct request *r);
 enum step delete_topics_start(struct request *r);
 void delete_topics_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
 enum err describe_configs_judge(struct request *r, const void *element); /* configs.c */

@@ -11,8 +11,9 @@
 #include "wire/create_topics.h"
 #include "wire/delete_records.h"
 #include "wire/delete_topics.h"
+#include "wire/elect_leaders.h"
 
-enum { CONFIGS_SINCE = 5, INVALID_LOW_WATERMARK = -1 };
+enum { CONFIGS_SINCE = 5, INVALID_LOW_WATERMARK = -1, ELECTION_PREFERRED = 0 };
 
 struct topics {
     struct topic_fate *fates; /* one for each topic of the request, in its order */
@@ -158,4 +159,16 @@ void delete_records_fill(const struct request *r, int32_t i, void *out, const st
     (void)i;
     (void)note;
     p->low_watermark = INVALID_LOW_WATERMARK;
+}
+
+/* ---- ElectLeaders ---- */
+
+/* An unclean election may lose what was written. Asked for all partitions at once it would reach reserved topics. */
+enum err elect_leaders_judge_whole(struct request *r)
+{
+    const struct elect_leaders_request *req = r->body;
+
+    if (req->topic_partitions.n >= 0 || req->election_type == ELECTION_PREFERRED || request_is_super_user(r))
+        return ERR_OK;
+    return ERR_CLUSTER_AUTHORIZATION_FAILED;
 }

@@ -18,6 +18,7 @@ const struct peer *request_peer(const struct request *r)
     return &r->pipeline->peer;
 }
 
+/* ERR_OK, or what to answer, in a request of this API. */
 static enum err judge(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name,
                       bool by_cluster, int16_t api_key)
 {
@@ -37,6 +38,24 @@ enum err request_judge(const struct request *r, enum acl_type type, enum acl_ope
     if (err)
         r->engine->ops->refused(r, type, op, name);
     return err;
+}
+
+enum err request_decide(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name,
+                        bool by_cluster)
+{
+    return judge(r, type, op, name, by_cluster, r->api->key);
+}
+
+bool request_is_super_user(const struct request *r)
+{
+    const struct peer *peer = request_peer(r);
+    struct acl_question q = {ACL_CLUSTER, ACL_ALTER, slice_str(ACL_CLUSTER_NAME), peer->principal, peer->host};
+    struct acl_explanation e;
+
+    if (!r->engine->view)
+        return false;
+    acl_explain(r->engine->view->acl, &q, &e);
+    return e.allowed && e.basis == ACL_BASIS_SUPER_USER;
 }
 
 bool request_sees(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name)

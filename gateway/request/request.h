@@ -120,9 +120,13 @@ const struct peer *request_peer(const struct request *r);
  * before, stands in for the one on the name. */
 enum err request_judge(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name,
                        bool by_cluster) MUST_CHECK;
-/* The same as yes or no, and not counted: for lists that are filtered, and rights that are one of several ways. */
+/* The same, not counted: for what is left out of a list, and for rights that may be absent without a refusal. */
+enum err request_decide(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name,
+                        bool by_cluster) MUST_CHECK;
+/* As yes or no, where no API makes a difference, and not counted: for lists that are filtered, and rights that are one of several ways. */
 bool request_sees(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name);
 bool request_may_cluster(const struct request *r, enum acl_operation op);  /* counted */
+bool request_is_super_user(const struct request *r);
 bool request_sees_cluster(const struct request *r, enum acl_operation op); /* not counted */
 /* May it do this on any topic at all (KIP-679)? */
 bool request_may_any_topic(const struct request *r, enum acl_operation op);

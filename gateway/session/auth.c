@@ -140,6 +140,8 @@ static bool became_ready(struct session *s)
     if (s->reauth_principal && strcmp(s->reauth_principal, s->principal) != 0) {
         log_warn("%s: re-authentication as %s of a session of %s is refused", conn_peer(s->conn), s->principal,
                  s->reauth_principal);
+        free(s->principal); /* answers to earlier requests may still be on their way: they are the old one's */
+        s->principal = NULL;
         return false;
     }
     free(s->reauth_principal);

@@ -175,7 +175,7 @@ static enum err start_engine(struct worker *w)
 static enum err worker_start(struct gateway *g, int index, size_t series_max, struct reason *why)
 {
     struct worker *w = &g->workers[index];
-    struct key_client_opts keys = {.socket_path = g->keyd_socket};
+    struct key_client_opts keys = {.socket_path = g->keyd_socket, .keeper = g->keeper};
     char name[64];
     enum err err;
 
@@ -197,13 +197,16 @@ static enum err worker_start(struct gateway *g, int index, size_t series_max, st
     if (g->keyd_socket) {
         snprintf(name, sizeof name, "gateway/worker-%d", index);
         keys.name = name;
-        keys.admin = index == 0;
-        err = key_client_new(&w->keys, loop_uv(w->loop), &keys, why);
+        keys.caller = w->loop;
+        err = key_client_new(&w->keys, NULL, &keys, why);
         if (err)
             return err;
     }
-    return pthread_create(&w->thread, NULL, run, w) ? reason_set(why, ERR_NO_MEMORY, "cannot start a worker thread")
-                                                    : ERR_OK;
+    if (!pthread_create(&w->thread, NULL, run, w))
+        return ERR_OK;
+    key_client_free(w->keys);
+    w->keys = NULL;
+    return reason_set(why, ERR_NO_MEMORY, "cannot start a worker thread");
 }
 
 enum err workers_start(struct gateway *g, int count, struct reason *why)
@@ -211,13 +214,18 @@ enum err workers_start(struct gateway *g, int count, struct reason *why)
     g->workers = calloc((size_t)count, sizeof *g->workers);
     if (!g->workers)
         return ERR_NO_MEMORY;
+    if (g->keyd_socket) {
+        enum err err = key_keeper_new(&g->keeper, why);
+        if (err)
+            return err;
+    }
     for (int i = 0; i < count; i++) {
         enum err err = worker_start(g, i, REFUSALS_MAX / (size_t)count, why);
         if (err)
             return err;
         g->worker_count++;
     }
-    return ERR_OK;
+    return g->keeper ? key_keeper_start(g->keeper, why) : ERR_OK;
 }
 
 static void end_worker(void *arg)
@@ -239,6 +247,8 @@ void workers_stop(struct gateway *g)
     }
     for (int i = 0; i < g->worker_count; i++)
         pthread_join(g->workers[i].thread, NULL);
+    key_keeper_free(g->keeper); /* the workers' loops are still there: keys on their way to them arrive */
+    g->keeper = NULL;
 }
 
 void workers_free(struct gateway *g)

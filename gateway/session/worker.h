@@ -58,6 +58,7 @@ struct gateway {
     _Atomic uint64_t topic_changes;    /* configurations of topics changed through this gateway, and when last */
     _Atomic int64_t topic_changed_ms;
     bool mechanisms[SASL_MECHANISMS];
+    struct key_keeper *keeper; /* keeps the workers' key leases; NULL without a key process */
     struct worker *workers;
     int worker_count;
     int64_t idle_ms;
@@ -68,6 +69,7 @@ struct gateway {
     bool ends_with_certificate;     /* castellan.ssl.close.when.certificate.expires */
     int64_t reauth_ms;              /* connections.max.reauth.ms; 0: never */
     const char *keyd_socket;        /* NULL: no key process; protected topics are then refused */
+    const char *keyd_admin_socket;  /* NULL: nobody can be forgotten through this gateway */
 };
 
 struct worker {

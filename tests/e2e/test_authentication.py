@@ -296,13 +296,19 @@ def test_a_wrong_password_costs_the_same_for_everybody(castellan):
             assert all(c.receive().take("h") == SASL_AUTHENTICATION_FAILED for c in clients)
             return gateway.cpu_seconds() - before
 
-        known, unknown = cost("cost", 10), cost("nobody", 11)
+        # what the process does besides adds to either: the least of three counts
+        known, unknown = (min(cost(who, first + n) for n in range(3)) for who, first in (("cost", 10), ("nobody", 20)))
         assert 0.7 < unknown / known < 1.4, (known, unknown)
 
 
 # ---- The failure limiter ----
 
-def failure(system, source, port=None):
+def told_after(failures):
+    """Seconds until a failure is told after so many before it: 0.1, doubled for every three."""
+    return 0.095 * 2 ** (failures // 3)
+
+
+def failure(system, source):
     """Seconds until a wrong password at this address is answered."""
     with Client(system, source=source) as c:
         c.handshake("PLAIN")
@@ -315,23 +321,24 @@ def failure(system, source, port=None):
 
 def test_failures_are_answered_later_and_later(castellan):
     source, password = "127.0.4.1", castellan.password("alice")
-    took = [failure(castellan, source) for _ in range(5)]
+    took = [failure(castellan, source) for _ in range(10)]
     for i, seconds in enumerate(took):
-        assert seconds > 0.095 * 2 ** i, took
+        assert seconds > told_after(i), took
     # where guessing goes on, the right password waits for its turn as well
     with Client(castellan, source=source) as c:
         started = time.monotonic()
         assert c.plain("alice", password) == 0
-        assert time.monotonic() - started > 1.5
+        assert time.monotonic() - started > 0.75
+    failure(castellan, source)
     with Client(castellan, source=source) as c:  # and so does SCRAM's proof
         first = c.scram_first("alice")
         started = time.monotonic()
         assert c.scram_final(password, first) == 0
-        assert time.monotonic() - started > 0.7
+        assert time.monotonic() - started > 0.75
     # nobody else does, and the user is not locked out
     started = time.monotonic()
     assert Client(castellan, source="127.0.4.2").plain("alice", password) == 0
-    assert time.monotonic() - started < 0.7
+    assert time.monotonic() - started < 0.75
 
 
 def test_what_waits_holds_up_nobody(castellan):
@@ -365,8 +372,8 @@ def raw_token(system, source):
 
 
 def test_bare_tokens_wait_too(castellan):
-    took = [raw_token(castellan, "127.0.4.5") for _ in range(3)]
-    assert all(seconds > 0.095 * 2 ** i for i, seconds in enumerate(took)), took
+    took = [raw_token(castellan, "127.0.4.5") for _ in range(7)]
+    assert all(seconds > told_after(i) for i, seconds in enumerate(took)), took
     with Client(castellan, source="127.0.4.6") as c:
         assert c.call(SASL_HANDSHAKE, 0, string("PLAIN")).take("h") == 0
         c.socket.sendall(bytes_(f"\0alice\0{castellan.password('alice')}".encode()))
@@ -382,13 +389,13 @@ def test_mutual_tls_failures_wait(castellan, tmp_path):
         started = time.monotonic()
         return by_certificate(castellan, context, source), time.monotonic() - started
 
-    for i in range(5):
+    for i in range(10):
         brokers, took = attempt(foreign, "127.0.5.1")
-        assert brokers is None and took > 0.095 * 2 ** i, (i, took)
+        assert brokers is None and took > told_after(i), (i, took)
     brokers, took = attempt(good, "127.0.5.1")
-    assert brokers == 3 and took > 1.5, took
+    assert brokers == 3 and took > 0.75, took
     brokers, took = attempt(good, "127.0.5.2")
-    assert brokers == 3 and took < 1.5, took
+    assert brokers == 3 and took < 0.75, took
 
 
 @pytest.mark.parametrize("port, path", [(200, "/subjects"), (300, "/v1/status")])
@@ -409,23 +416,23 @@ def test_http_failures_wait(castellan, port, path):
 
     bad, good = f"127.0.6.{port & 0x7f}", f"127.0.7.{port & 0x7f}"
     kept = ask(bad, right)[2]
-    for i in range(5):
+    for i in range(10):
         status, took, _ = ask(bad, wrong)
-        assert status == 401 and took > 0.095 * 2 ** i, (i, took)
+        assert status == 401 and took > told_after(i), (i, took)
     status, took, _ = ask(bad, right)
-    assert status == 200 and took > 1.5, took
+    assert status == 200 and took > 0.75, took
     status, took, _ = ask(bad, right, kept)  # a connection that showed this password before is not suspected
     assert status == 200 and took < 0.75, took
     status, took, _ = ask(good, right)
-    assert status == 200 and took < 1.5, took
+    assert status == 200 and took < 0.75, took
     status, took, _ = ask(good, wrong)
-    assert status == 401 and 0.095 < took < 1.5, took
+    assert status == 401 and 0.095 < took < 0.75, took
 
 
 def test_a_body_announced_does_not_spare_the_wait(castellan):
     """Expect: 100-continue used to get its refusal at once."""
     context = ssl.create_default_context(cafile=castellan.ca)
-    for i in range(3):
+    for i in range(5):
         plain = socket.create_connection(("127.0.0.1", castellan.base + 200), timeout=20, source_address=("127.0.6.99", 0))
         with context.wrap_socket(plain, server_hostname="localhost") as s:
             started = time.monotonic()
@@ -436,7 +443,7 @@ def test_a_body_announced_does_not_spare_the_wait(castellan):
                 s.sendall(b"null")
                 text = s.recv(1000)
             assert text.startswith(b"HTTP/1.1 401"), text
-            assert time.monotonic() - started > 0.095 * 2 ** i
+            assert time.monotonic() - started > told_after(i)
 
 
 # ---- Strangers ----

@@ -104,6 +104,13 @@ def produce(c, topic, records, txn=None, version=9, partition=0, client_id="prob
     return error(answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"])
 
 
+def refusals(system, operation, kind, user="alice"):
+    _, text = system.admin("GET", "/metrics", user=None)
+    labels = f'{{principal="User:{user}",operation="{operation}",type="{kind}"}}'
+    found = [line for line in text.splitlines() if line.startswith("castellan_gateway_refusals_total" + labels)]
+    return int(found[0].rsplit(" ", 1)[1]) if found else 0
+
+
 # What may be asked about one topic, and where its error stands.
 def ask_fetch(c, t):
     part = {"Partition": 0, "FetchOffset": 0, "PartitionMaxBytes": 1000}
@@ -359,6 +366,16 @@ def test_transactional_ids_of_ledgers_are_ours(system, alice):
     system.castellan("user", "delete", "carla")
 
 
+@pytest.mark.parametrize("dead", ["__consumer_offsets", "__castellan_users", "_schemas"])
+def test_dead_letters_do_not_reach_reserved_topics(system, admin, dead):
+    """Not even those of a super user: the gateway writes them with its own rights."""
+    topic = f"dead-letters-of{dead}"
+    system.castellan("topic", "create", topic, "--set", "castellan.value.schema.validation=id", "--set",
+                     f"castellan.schema.dead.letter.topic={dead}", "--partitions", "1")
+    assert eventually(lambda: error(metadata(admin, topic)["ErrorCode"]), "NONE") == "NONE"
+    assert produce(admin, topic, batch((b"k", b"no schema"))) == "INVALID_RECORD"
+
+
 def test_groups_of_ours(system, alice):
     with rules(system, "ALL --group *", "ALL --group __ --prefixed", "ALL --topic *"):
         a = alice.ask("OffsetFetch", 7, {"GroupId": "__castellan_any", "Topics": None})
@@ -489,6 +506,10 @@ def test_describing_does_not_make_a_topic(system, admin, alice, version):
         assert ask(mine) == {mine: NO_RIGHT}
         assert ask(hers) == {hers: NO_RIGHT}
         assert not exists(admin, mine)
+        # a right that was not needed is not refused
+        before = refusals(system, "CREATE", "CLUSTER"), refusals(system, "CREATE", "TOPIC")
+        assert ask("made-before") == {"made-before": "NONE"}
+        assert (refusals(system, "CREATE", "CLUSTER"), refusals(system, "CREATE", "TOPIC")) == before
         with rules(system, f"CREATE --topic {mine}"):
             other = f"made-other-{version}"
             answer = ask(mine, other, "made-before")

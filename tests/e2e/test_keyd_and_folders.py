@@ -5,8 +5,12 @@ import http.server
 import json
 import os
 import pathlib
+import resource
+import socket
+import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -146,3 +150,134 @@ def test_an_answer_that_is_no_receipt_is_no_success(tmp_path, answer):
         server.shutdown()
     assert done.returncode == 1 and done.stdout == "" and "no receipt" in done.stderr, done
     assert not list(tmp_path.glob("receipt-*"))
+
+
+# ---- the key process's sockets ----
+
+HELLO, CREATE, GET, RENEW, ACK, FORGET, STATUS = range(1, 8)
+WELCOME, KEYS, RENEWED, JSON = 129, 130, 131, 133
+DATA, ADMIN = 1, 2
+SILENT = 1100
+
+
+def text(s):
+    return struct.pack(">H", len(s)) + s.encode()
+
+
+class KeydClient:
+    """Speaks to a socket of the key process by hand."""
+
+    def __init__(self, path, wants=None):
+        self.socket = socket.socket(socket.AF_UNIX)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.socket.connect(f"/proc/self/fd/{folder}/{path.name}")
+        finally:
+            os.close(folder)
+        self.socket.settimeout(30)
+        self.greeting = self.call(HELLO, bytes([1, wants]) + text("by-hand")) if wants is not None else None
+
+    def send(self, kind, body=b""):
+        self.socket.sendall(struct.pack(">IBI", len(body) + 5, kind, 7) + body)
+
+    def receive(self):
+        """The kind of the next frame, 0 at the end."""
+        def exactly(n):
+            data = b""
+            while len(data) < n:
+                more = self.socket.recv(n - len(data))
+                if not more:
+                    return b""
+                data += more
+            return data
+        try:
+            head = exactly(9)
+            if head:
+                exactly(struct.unpack(">I", head[:4])[0] - 5)
+            return head[4] if head else 0
+        except ConnectionError:
+            return 0
+
+    def call(self, kind, body=b""):
+        try:
+            self.send(kind, body)
+        except ConnectionError:
+            return 0
+        return self.receive()
+
+
+@pytest.fixture(scope="module")
+def castellan():
+    system = System(demo_users=False)
+    system.start()
+    yield system
+    system.close()
+
+
+def sockets(castellan):
+    return castellan.data / "keyd" / "keyd.sock", castellan.data / "keyd" / "admin.sock"
+
+
+def test_a_socket_gives_what_it_is_for_and_no_more(castellan):
+    data, admin = sockets(castellan)
+    assert KeydClient(data, ADMIN).greeting == 0
+    assert KeydClient(data, DATA | ADMIN).greeting == 0
+    assert KeydClient(data, DATA).call(FORGET, text("") * 2 + text("ann") + text("me")) == 0
+    assert KeydClient(data, DATA).call(RENEW) == RENEWED
+    assert KeydClient(data, 0).call(STATUS) == JSON
+    assert KeydClient(admin, DATA).greeting == 0
+    assert KeydClient(admin, ADMIN).call(GET, bytes(4)) == 0
+
+
+def test_the_gateways_workers_have_no_right_to_forget(castellan):
+    config = castellan.data / "gateway" / "gateway.properties"
+    assert setting(config, "castellan.keyd.admin.socket") == str(sockets(castellan)[1])
+    assert castellan.admin("DELETE", "/v1/subjects/ann")[0] == 200
+    status = castellan.admin("GET", "/v1/status")[1]["keyd"]
+    assert status["clients"] and all(c.startswith("gateway/") for c in status["clients"])
+
+
+def test_silent_connections_do_not_stop_forgetting(castellan):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    silent = []
+    try:
+        for path in sockets(castellan):
+            if path.exists():
+                silent += [KeydClient(path) for _ in range(SILENT)]
+        status, bundle = castellan.admin("DELETE", "/v1/subjects/ben")
+        assert status == 200 and bundle["receipt"], bundle
+        assert castellan.admin("GET", "/health/ready", user=None)[0] == 200
+        assert silent[0].receive() == 0  # its place was needed
+        assert silent[-1].receive() == 0  # it had time enough to say who it is
+    finally:
+        for client in silent:
+            client.socket.close()
+
+
+def test_renewals_come_before_other_work(castellan):
+    """One client has very many keys made; another's renewals are answered in between."""
+    data, _ = sockets(castellan)
+    busy, calm = KeydClient(data, DATA), KeydClient(data, DATA)
+    frames, people = 200, 1000
+
+    def create():
+        for i in range(frames):
+            busy.send(CREATE, text("t") + text("c") + struct.pack(">I", people) +
+                      b"".join(text(f"person-{i}-{k}") for k in range(people)))
+
+    def collect():
+        assert [busy.receive() for _ in range(frames)] == [KEYS] * frames
+
+    threads = [threading.Thread(target=create), threading.Thread(target=collect)]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    longest = 0
+    while any(thread.is_alive() for thread in threads):
+        before = time.monotonic()
+        assert calm.call(RENEW) == RENEWED
+        longest = max(longest, time.monotonic() - before)
+        threads[1].join(0.01)
+    took = time.monotonic() - started
+    assert longest < max(0.5, took / 8), f"a renewal took {longest:.2f} s of {took:.2f} s"

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator meets: a closing terminal, a crash, a start right after it; a node that hangs, a full disk."""
+"""What an operator meets: a closing terminal, a crash, a start right after it; a node that hangs, a full disk;
+memory after a storm."""
 import contextlib
 import json
 import os
 import pathlib
+import re
+import resource
 import signal
+import socket
+import ssl
 import subprocess
 import time
 
@@ -117,7 +122,7 @@ def wait_for(condition, what, seconds=40):
         got = condition()
         if got:
             return got
-        assert time.monotonic() < until, what
+        assert time.monotonic() < until, what() if callable(what) else what
         time.sleep(0.1)
 
 
@@ -228,3 +233,33 @@ def test_a_full_disk_is_told(tmp_path):
     finally:
         system.close()
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+# ---- Memory after a storm ----
+
+def resident_mib(pid):
+    return int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1)) / 1024
+
+
+def test_memory_goes_back_after_a_storm(system):
+    gateway = next(p for p in system.pids()[1:] if b"gateway" in command_line(p))
+    system.castellan("topic", "create", "big", "--partitions", "6")
+    # what one connection of each kind needs is no storm
+    system.kcat("admin", "-P", "-t", "big", stdin="x\n")
+    before = resident_mib(gateway)
+    context = ssl.create_default_context(cafile=system.ca)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(800):
+            raw = socket.create_connection(("localhost", system.base), timeout=30)
+            open_ones.enter_context(context.wrap_socket(raw, server_hostname="localhost"))
+        during = resident_mib(gateway)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert during > before + 20  # it was a storm
+    for _ in range(2):
+        system.kcat("admin", "-P", "-t", "big", "-X", "batch.size=4000000", "-X", "linger.ms=200",
+                    stdin=("x" * 900 + "\n") * 60000, timeout=120)
+        system.kcat("admin", "-C", "-t", "big", "-o", "beginning", "-e", "-q", timeout=120)
+    allowed = before * 1.2 + 10
+    wait_for(lambda: resident_mib(gateway) < allowed, lambda: f"{resident_mib(gateway)} MiB, not {allowed}", 60)

@@ -40,7 +40,7 @@ static void batches(struct slice in)
 {
     struct policy *p;
     struct policy_words w = {.topic = "t", .subject_from = "key", .protect = "value", .erased = "redact"};
-    struct key_lookup l = {NULL, by_subject, by_id};
+    struct key_lookup l = {.by_subject = by_subject, .by_id = by_id};
     struct record_crypt_needs needs;
     struct env_test env;
     struct buf sealed, opened;

@@ -244,7 +244,7 @@ static void decoys_look_like_users(void **state)
     set_secret(u, 7);
     put_user(u, "a", CREDENTIAL_SCRAM_SHA_512, salt24, 8192);
     for (int i = 0; i < 20; i++) {
-        char name[16];
+        char name[32];
         struct credential c, again;
         snprintf(name, sizeof name, "ghost%d", i);
         c = decoy_of(u, name, CREDENTIAL_SCRAM_SHA_512);
@@ -265,12 +265,12 @@ static void decoys_look_like_users(void **state)
     users_clear(v);
     set_secret(v, 7);
     for (int i = 0; i < 40; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "user%d", i);
         put_user(v, name, CREDENTIAL_SCRAM_SHA_512, i % 2 ? text_salt : salt24, i % 2 ? 8192 : 4096);
     }
     for (int i = 0; i < 200; i++) {
-        char name[16];
+        char name[32];
         struct credential before, after;
         snprintf(name, sizeof name, "ghost%d", i);
         before = decoy_of(v, name, CREDENTIAL_SCRAM_SHA_512);

@@ -12,12 +12,15 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <linux/sockios.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -25,7 +28,7 @@
 #include <cmocka.h>
 
 struct server {
-    char dir[64], socket[128], root[128], mark[128], signing[128], public_key[128];
+    char dir[64], socket[128], admin[128], root[128], mark[128], signing[128], public_key[128];
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t turn;
@@ -33,7 +36,7 @@ struct server {
     struct keyd *keyd;
     bool serving;
     char fatal[400];
-    int64_t lease_ms;
+    int64_t lease_ms, hello_ms;
     const char *const *kafka;
 };
 
@@ -71,6 +74,7 @@ static void paths(struct server *s)
     snprintf(s->dir, sizeof s->dir, "/tmp/castellan-keyd-XXXXXX");
     assert_non_null(mkdtemp(s->dir));
     snprintf(s->socket, sizeof s->socket, "%s/s", s->dir);
+    snprintf(s->admin, sizeof s->admin, "%s/a", s->dir);
     snprintf(s->root, sizeof s->root, "%s/root", s->dir);
     snprintf(s->mark, sizeof s->mark, "%s/mark", s->dir);
     snprintf(s->signing, sizeof s->signing, "%s/signing", s->dir);
@@ -80,6 +84,8 @@ static void paths(struct server *s)
 static void start(struct server *s)
 {
     struct keyd_opts o = {.socket_path = s->socket,
+                          .admin_socket_path = s->admin,
+                          .hello_ms = s->hello_ms ? s->hello_ms : 10000,
                           .root_file = s->root,
                           .mark_file = s->mark,
                           .signing_key_file = s->signing,
@@ -123,7 +129,6 @@ struct answer {
     bool done;
     enum err e;
     struct key_set *set;
-    struct buf json;
     struct reason why;
 };
 
@@ -135,17 +140,6 @@ static void on_keys(void *arg, enum err e, struct key_set *set, const struct rea
     a->e = e;
     a->set = set;
     a->why = *why;
-}
-
-static void on_json(void *arg, enum err e, struct slice json, const struct reason *why)
-{
-    struct answer *a = arg;
-    assert_false(a->done);
-    a->done = true;
-    a->e = e;
-    a->why = *why;
-    buf_init(&a->json, 0);
-    buf_put_slice(&a->json, json);
 }
 
 static void until(uv_loop_t *loop, const bool *done)
@@ -182,7 +176,7 @@ static void rig_close(struct rig *r)
 static struct key_client *client(struct rig *r, struct server *s, const char *name)
 {
     struct key_client *c;
-    struct key_client_opts o = {.socket_path = s->socket, .name = name, .admin = true, .cache_keys = 3000};
+    struct key_client_opts o = {.socket_path = s->socket, .name = name, .cache_keys = 3000};
     assert_int_equal(key_client_new(&c, &r->loop, &o, NULL), ERR_OK);
     while (!key_client_ready(c))
         uv_run(&r->loop, UV_RUN_ONCE);
@@ -224,6 +218,8 @@ static enum key_state subject_state(struct key_set *s, const char *subject, stru
     enum key_state st = l.by_subject(l.user, slice_str(subject), &k);
     if (st == KEY_LIVE && out)
         *out = *k;
+    if (st == KEY_LIVE)
+        l.release(l.user);
     return st;
 }
 
@@ -234,7 +230,64 @@ static enum key_state id_state(struct key_set *s, const struct data_key *key, st
     enum key_state st = l.by_id(l.user, key->id, &k);
     if (st == KEY_LIVE && out)
         *out = *k;
+    if (st == KEY_LIVE)
+        l.release(l.user);
     return st;
+}
+
+/* ---- an administrator's call in a thread of its own, while the clients' loop turns ---- */
+
+enum admin_call { FORGET, REOPEN, HOLD, RECEIPT };
+
+struct admin {
+    const struct server *s;
+    enum admin_call call;
+    const struct key_subject *subject;
+    uint64_t seq;
+    atomic_bool done;
+    enum err e;
+    struct buf json;
+    struct reason why;
+};
+
+static void *admin_main(void *arg)
+{
+    struct admin *a = arg;
+    const char *path = a->s->admin;
+    switch (a->call) {
+    case FORGET:
+        a->e = key_admin_forget(path, a->subject, slice_str("User:admin"), 20000, &a->json, &a->why);
+        break;
+    case REOPEN:
+        a->e = key_admin_reopen(path, a->subject, 20000, &a->json, &a->why);
+        break;
+    case HOLD:
+        a->e = key_admin_hold(path, a->subject, true, 20000, &a->json, &a->why);
+        break;
+    case RECEIPT:
+        a->e = key_admin_receipt(path, a->seq, 20000, &a->json, &a->why);
+        break;
+    }
+    atomic_store(&a->done, true);
+    return NULL;
+}
+
+/* The answer's text is freed by the next call, or with NULL. */
+static struct admin *admin(struct rig *r, const struct server *s, enum admin_call call,
+                           const struct key_subject *subject, uint64_t seq)
+{
+    static struct admin a;
+    pthread_t thread;
+    buf_free(&a.json);
+    a = (struct admin){.s = s, .call = call, .subject = subject, .seq = seq};
+    buf_init(&a.json, 0);
+    if (!s)
+        return NULL;
+    assert_int_equal(pthread_create(&thread, NULL, admin_main, &a), 0);
+    while (!atomic_load(&a.done))
+        uv_run(&r->loop, UV_RUN_ONCE);
+    pthread_join(thread, NULL);
+    return &a;
 }
 
 static void check_bundle(struct server *s, struct buf *json, const char *subject, size_t keys)
@@ -280,16 +333,13 @@ static void test_forget_reaches_every_client(void **state)
     assert_memory_equal(&b1, &a2, sizeof b1);
     key_set_free(by_id);
 
-    struct answer f = {0};
     struct key_subject alice = {.id = slice_str("alice")};
-    assert_int_equal(key_client_forget(c1, &alice, slice_str("User:admin"), on_json, &f, NULL), ERR_OK);
-    until(&r.loop, &f.done);
-    if (f.e)
-        fail_msg("%s", f.why.text);
-    check_bundle(&s, &f.json, "alice", 1);
-    assert_non_null(strstr(buf_cstr(&f.json), "\"how\":\"acknowledged\""));
-    assert_non_null(strstr(buf_cstr(&f.json), "gateway-2/worker-0"));
-    buf_free(&f.json);
+    struct admin *f = admin(&r, &s, FORGET, &alice, 0);
+    if (f->e)
+        fail_msg("%s", f->why.text);
+    check_bundle(&s, &f->json, "alice", 1);
+    assert_non_null(strstr(buf_cstr(&f->json), "\"how\":\"acknowledged\""));
+    assert_non_null(strstr(buf_cstr(&f->json), "gateway-2/worker-0"));
     /* also in a set that is still held */
     assert_int_equal(subject_state(s1, "alice", NULL), KEY_ERASED);
     assert_int_equal(subject_state(s1, "bob", NULL), KEY_LIVE);
@@ -304,43 +354,26 @@ static void test_forget_reaches_every_client(void **state)
     key_set_free(by_id);
 
     /* status, the receipt again (without the salt), reopen, hold */
-    struct answer q = {0};
-    assert_int_equal(key_client_status(c1, on_json, &q, NULL), ERR_OK);
-    until(&r.loop, &q.done);
-    assert_non_null(strstr(buf_cstr(&q.json), "\"erased_subjects\":1"));
-    assert_non_null(strstr(buf_cstr(&q.json), "\"root_epoch\":2"));
-    buf_free(&q.json);
-    q = (struct answer){0};
-    assert_int_equal(key_client_receipt(c1, 1, on_json, &q, NULL), ERR_OK);
-    until(&r.loop, &q.done);
-    check_bundle(&s, &q.json, NULL, 1);
-    assert_null(strstr(buf_cstr(&q.json), "subject_salt"));
-    buf_free(&q.json);
-    q = (struct answer){0};
-    assert_int_equal(key_client_receipt(c1, 0, on_json, &q, NULL), ERR_OK);
-    until(&r.loop, &q.done);
-    assert_int_equal(q.e, ERR_NOT_FOUND);
-    buf_free(&q.json);
-    q = (struct answer){0};
-    assert_int_equal(key_client_reopen(c1, &alice, on_json, &q, NULL), ERR_OK);
-    until(&r.loop, &q.done);
-    assert_int_equal(q.e, ERR_OK);
-    buf_free(&q.json);
+    struct buf status;
+    buf_init(&status, 0);
+    assert_int_equal(key_admin_status(s.socket, 5000, &status, NULL), ERR_OK);
+    assert_non_null(strstr(buf_cstr(&status), "\"erased_subjects\":1"));
+    assert_non_null(strstr(buf_cstr(&status), "\"root_epoch\":2"));
+    buf_free(&status);
+    f = admin(&r, &s, RECEIPT, NULL, 1);
+    check_bundle(&s, &f->json, NULL, 1);
+    assert_null(memmem(f->json.p, f->json.n, "subject_salt", 12));
+    assert_int_equal(admin(&r, &s, RECEIPT, NULL, 0)->e, ERR_NOT_FOUND);
+    assert_int_equal(admin(&r, &s, REOPEN, &alice, 0)->e, ERR_OK);
     s1 = keys_of(&r, c1, both, 1);
     assert_int_equal(subject_state(s1, "alice", &a2), KEY_LIVE);
     assert_memory_not_equal(&a1, &a2, sizeof a1);
     key_set_free(s1);
-    q = (struct answer){0};
-    assert_int_equal(key_client_hold(c1, &alice, true, on_json, &q, NULL), ERR_OK);
-    until(&r.loop, &q.done);
-    assert_int_equal(q.e, ERR_OK);
-    buf_free(&q.json);
-    q = (struct answer){0};
-    assert_int_equal(key_client_forget(c1, &alice, slice_str("User:admin"), on_json, &q, NULL), ERR_OK);
-    until(&r.loop, &q.done);
-    assert_int_equal(q.e, ERR_POLICY_VIOLATION);
-    assert_non_null(strstr(q.why.text, "legal hold"));
-    buf_free(&q.json);
+    assert_int_equal(admin(&r, &s, HOLD, &alice, 0)->e, ERR_OK);
+    f = admin(&r, &s, FORGET, &alice, 0);
+    assert_int_equal(f->e, ERR_POLICY_VIOLATION);
+    assert_non_null(strstr(f->why.text, "legal hold"));
+    admin(NULL, NULL, FORGET, NULL, 0);
 
     key_client_free(c1);
     key_client_free(c2);
@@ -416,7 +449,7 @@ static void test_leases(void **state)
     struct key_set *set = keys_of(&r, c, one, 1);
     assert_int_equal(subject_state(set, "alice", &a), KEY_LIVE);
     buf_init(&out, 0);
-    if (key_admin_forget(s.socket, &alice, slice_str("cli"), 20000, &out, &why)) /* our loop does not run meanwhile */
+    if (key_admin_forget(s.admin, &alice, slice_str("cli"), 20000, &out, &why)) /* our loop does not run meanwhile */
         fail_msg("%s", why.text);
     check_bundle(&s, &out, "alice", 1);
     assert_non_null(strstr(buf_cstr(&out), "lease ran out"));
@@ -510,10 +543,20 @@ static void test_bad_peers_are_cut_off(void **state)
     frame(&b, KEYD_STATUS, NULL, 0);
     is_cut_off(s.socket, &b);
     hello(&b, KEYD_CAP_DATA); /* what its capability does not cover */
-    frame(&b, KEYD_STATUS, NULL, 0);
+    frame(&b, KEYD_RECEIPT, "\0\0\0\0\0\0\0\1", 8);
     is_cut_off(s.socket, &b);
     hello(&b, KEYD_CAP_ADMIN);
     frame(&b, KEYD_GET, "\0\0\0\0", 4);
+    is_cut_off(s.admin, &b);
+    /* what its socket does not give, whatever it says of itself */
+    hello(&b, KEYD_CAP_ADMIN);
+    is_cut_off(s.socket, &b);
+    hello(&b, KEYD_CAP_DATA | KEYD_CAP_ADMIN);
+    is_cut_off(s.socket, &b);
+    hello(&b, KEYD_CAP_DATA);
+    is_cut_off(s.admin, &b);
+    hello(&b, 0);
+    frame(&b, KEYD_RENEW, NULL, 0);
     is_cut_off(s.socket, &b);
     hello(&b, 0x80); /* a capability that does not exist */
     is_cut_off(s.socket, &b);
@@ -588,18 +631,18 @@ static void test_an_answer_that_is_no_receipt_is_no_success(void **state)
     start(&s);
     buf_init(&out, 0);
     buf_init(&receipt, 0);
-    assert_int_equal(key_admin_forget(s.socket, &alice, slice_str("cli"), 20000, &receipt, NULL), ERR_OK);
+    assert_int_equal(key_admin_forget(s.admin, &alice, slice_str("cli"), 20000, &receipt, NULL), ERR_OK);
     stop(&s);
     for (size_t i = 0; i <= sizeof answers / sizeof *answers; i++) {
         bool last = i == sizeof answers / sizeof *answers; /* a receipt that holds, for somebody else */
         struct impostor im = {.answer = last ? buf_cstr(&receipt) : answers[i]};
         struct reason why = {0};
         pthread_t thread;
-        assert_int_equal(local_socket_listen(&im.listening, s.socket, NULL), ERR_OK);
+        assert_int_equal(local_socket_listen(&im.listening, s.admin, NULL), ERR_OK);
         fcntl(im.listening, F_SETFL, 0);
         assert_int_equal(pthread_create(&thread, NULL, impostor_main, &im), 0);
         buf_clear(&out);
-        assert_int_equal(key_admin_forget(s.socket, &bob, slice_str("cli"), 20000, &out, &why),
+        assert_int_equal(key_admin_forget(s.admin, &bob, slice_str("cli"), 20000, &out, &why),
                          ERR_UNKNOWN_SERVER_ERROR);
         assert_non_null(strstr(why.text, "no receipt"));
         pthread_join(thread, NULL);
@@ -676,6 +719,29 @@ static void fill_to_the_brim(int fd)
     buf_free(&b);
 }
 
+struct question {
+    const struct server *s;
+    atomic_int answer; /* -1: none yet */
+};
+
+static void on_question(void *arg)
+{
+    struct question *q = arg;
+    atomic_store(&q->answer, q->s->keyd->turn != NULL);
+}
+
+/* Until the key process has done all that was asked. */
+static void wait_for_jobs(const struct server *s)
+{
+    struct question q = {.s = s};
+    do {
+        atomic_store(&q.answer, -1);
+        assert_int_equal(loop_post(s->loop, on_question, &q), ERR_OK);
+        while (atomic_load(&q.answer) < 0)
+            sched_yield();
+    } while (atomic_load(&q.answer));
+}
+
 /* Clients that do not read are closed by the very push of an erasure: each still counts once. */
 static void test_slow_readers_closed_by_a_push_count_once(void **state)
 {
@@ -696,9 +762,11 @@ static void test_slow_readers_closed_by_a_push_count_once(void **state)
         send_whole(fds[i], &b);
         fill_to_the_brim(fds[i]);
     }
-    if (key_admin_forget(s.socket, &carl, slice_str("cli"), 20000, &out, &why))
+    wait_for_jobs(&s);
+    if (key_admin_forget(s.admin, &carl, slice_str("cli"), 20000, &out, &why))
         fail_msg("%s", why.text);
     assert_int_equal(times_in(buf_cstr(&out), "\"client\":\"raw\""), SLOW);
+    assert_int_equal(times_in(buf_cstr(&out), "\"how\":\"lease ran out\""), SLOW);
     for (int i = 0; i < SLOW; i++)
         close(fds[i]);
     buf_free(&b);
@@ -712,11 +780,11 @@ struct two_answers {
     int n;
 };
 
-static void on_json_free_client(void *arg, enum err e, struct slice json, const struct reason *why)
+static void on_keys_free_client(void *arg, enum err e, struct key_set *set, const struct reason *why)
 {
     struct two_answers *t = arg;
-    (void)json;
     (void)why;
+    assert_null(set);
     assert_int_not_equal(e, ERR_OK);
     if (t->n++ == 0)
         key_client_free(t->client);
@@ -726,9 +794,9 @@ static void on_json_free_client(void *arg, enum err e, struct slice json, const 
 static void test_a_callback_may_free_the_client(void **state)
 {
     enum { REQUESTS = 5 };
-    struct server s = {.lease_ms = 300};
-    struct key_subject alice = {.id = slice_str("alice")};
+    struct server s = {.lease_ms = 3000};
     struct two_answers t = {0};
+    struct record_crypt_needs needs;
     struct rig r;
     (void)state;
     paths(&s);
@@ -736,13 +804,334 @@ static void test_a_callback_may_free_the_client(void **state)
     rig_open(&r);
     t.client = client(&r, &s, "a");
     stop(&s); /* the client's loop does not run: it does not know yet */
+    record_crypt_needs_init(&needs);
+    assert_int_equal(map_put(&needs.subjects, slice_str("alice"), NULL, NULL), ERR_OK);
     for (int i = 0; i < REQUESTS; i++)
-        assert_int_equal(key_client_hold(t.client, &alice, true, on_json_free_client, &t, NULL), ERR_OK);
+        assert_int_equal(key_client_resolve(t.client, NULL, &needs, on_keys_free_client, &t, NULL), ERR_OK);
+    record_crypt_needs_free(&needs);
     while (t.n < REQUESTS)
         uv_run(&r.loop, UV_RUN_ONCE);
     rig_close(&r);
     assert_int_equal(t.n, REQUESTS);
     cleanup(&s);
+}
+
+/* ---- capacity ---- */
+
+static void many_descriptors(void)
+{
+    struct rlimit r;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &r), 0);
+    r.rlim_cur = r.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &r), 0);
+}
+
+static bool is_closed(int fd)
+{
+    uint8_t byte;
+    return recv(fd, &byte, 1, MSG_PEEK) <= 0;
+}
+
+/* More silent connections than there are places, on both sockets: renewals go on, newcomers get in, and forgetting
+ * works; those who never say who they are lose their places. */
+static void test_silent_connections_keep_nobody_out(void **state)
+{
+    enum { SILENT = KEYD_PROCESS_CLIENTS_MAX + 20 };
+    struct server s = {.lease_ms = 3000, .hello_ms = 500};
+    struct key_subject carl = {.id = slice_str("carl")};
+    int *fds = calloc(2 * SILENT, sizeof *fds);
+    struct rig r;
+    (void)state;
+    many_descriptors();
+    paths(&s);
+    start(&s);
+    rig_open(&r);
+    struct key_client *before = client(&r, &s, "before");
+    for (int i = 0; i < SILENT; i++) {
+        fds[i] = raw(s.socket);
+        fds[SILENT + i] = raw(s.admin);
+    }
+    struct key_client *after = client(&r, &s, "after");
+    assert_int_equal(admin(&r, &s, FORGET, &carl, 0)->e, ERR_OK);
+    assert_true(key_client_ready(before) && key_client_ready(after));
+    assert_true(is_closed(fds[0]));
+    for (int i = 0; i < 2 * SILENT; i++) /* in time, or 10 s after: recv gives up */
+        assert_true(is_closed(fds[i]));
+    assert_true(key_client_ready(before) && key_client_ready(after));
+    admin(NULL, NULL, FORGET, NULL, 0);
+    for (int i = 0; i < 2 * SILENT; i++)
+        close(fds[i]);
+    free(fds);
+    key_client_free(before);
+    key_client_free(after);
+    rig_close(&r);
+    stop(&s);
+    cleanup(&s);
+}
+
+static int64_t now_ms(void)
+{
+    return env_mono_ms(env_system());
+}
+
+/* ---- leases that no request delays ---- */
+
+static void on_wait_over(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void turn_for(struct loop *loop, int64_t ms)
+{
+    struct loop_timer t;
+    bool over = false;
+    loop_timer_init(&t, loop, on_wait_over, &over);
+    loop_timer_start(&t, ms);
+    while (!over)
+        loop_run_once(loop, true);
+}
+
+static struct key_set *keys_by_keeper(struct loop *loop, struct key_client *c, const char *subject)
+{
+    struct record_crypt_needs needs;
+    struct answer a = {0};
+    record_crypt_needs_init(&needs);
+    assert_int_equal(map_put(&needs.subjects, slice_str(subject), NULL, NULL), ERR_OK);
+    assert_int_equal(key_client_resolve(c, NULL, &needs, on_keys, &a, NULL), ERR_OK);
+    record_crypt_needs_free(&needs);
+    while (!a.done)
+        loop_run_once(loop, true);
+    assert_int_equal(a.e, ERR_OK);
+    return a.set;
+}
+
+/* A worker's loop that does not turn: its lease goes on, and an erasure wipes its keys and is acknowledged at once,
+ * except while the worker is in the middle of a record. */
+static void test_a_busy_worker_keeps_its_lease(void **state)
+{
+    struct server s = {.lease_ms = 1500};
+    struct key_subject alice = {.id = slice_str("alice")}, bob = {.id = slice_str("bob")};
+    struct loop *worker;
+    struct key_keeper *keeper;
+    struct key_client *c;
+    struct reason why = {0};
+    struct buf out;
+    (void)state;
+    paths(&s);
+    start(&s);
+    buf_init(&out, 0);
+    assert_int_equal(loop_new(&worker, NULL, NULL), ERR_OK);
+    assert_int_equal(key_keeper_new(&keeper, NULL), ERR_OK);
+    struct key_client_opts o = {.socket_path = s.socket, .name = "busy", .keeper = keeper, .caller = worker};
+    assert_int_equal(key_client_new(&c, NULL, &o, NULL), ERR_OK);
+    assert_int_equal(key_keeper_start(keeper, NULL), ERR_OK);
+    while (!key_client_ready(c))
+        sched_yield();
+    struct key_set *a = keys_by_keeper(worker, c, "alice"), *b = keys_by_keeper(worker, c, "bob");
+    assert_int_equal(subject_state(a, "alice", NULL), KEY_LIVE);
+
+    int64_t from = now_ms(); /* busy for three leases: the loop does not turn */
+    while (now_ms() < from + 3 * s.lease_ms)
+        assert_int_equal(subject_state(a, "alice", NULL), KEY_LIVE);
+    assert_int_equal(key_admin_forget(s.admin, &alice, slice_str("cli"), 20000, &out, &why), ERR_OK);
+    assert_non_null(strstr(buf_cstr(&out), "\"how\":\"acknowledged\""));
+    assert_int_equal(subject_state(a, "alice", NULL), KEY_ERASED);
+    assert_int_equal(subject_state(b, "bob", NULL), KEY_LIVE);
+
+    /* in the middle of a record: no acknowledgement; the lease runs out */
+    struct key_lookup l = key_set_lookup(b);
+    const struct data_key *key = NULL;
+    assert_int_equal(l.by_subject(l.user, slice_str("bob"), &key), KEY_LIVE);
+    struct data_key before = *key;
+    buf_clear(&out);
+    assert_int_equal(key_admin_forget(s.admin, &bob, slice_str("cli"), 20000, &out, &why), ERR_OK);
+    assert_null(strstr(buf_cstr(&out), "\"how\":\"acknowledged\""));
+    assert_non_null(strstr(buf_cstr(&out), "\"how\":\"lease ran out\""));
+    assert_memory_equal(&before, key, sizeof before); /* what is in use is not pulled away */
+    l.release(l.user);
+    assert_int_not_equal(subject_state(b, "bob", NULL), KEY_LIVE);
+
+    key_set_free(a);
+    key_set_free(b);
+    key_client_free(c);
+    key_keeper_free(keeper);
+    loop_free(worker);
+    buf_free(&out);
+    stop(&s);
+    cleanup(&s);
+}
+
+/* A client that goes while its keys are on their way: everybody is told once. */
+static void test_a_client_goes_before_its_keys_come(void **state)
+{
+    enum { REQUESTS = 20 };
+    struct server s = {.lease_ms = 3000};
+    struct loop *worker;
+    struct key_keeper *keeper;
+    struct key_client *c;
+    struct answer a[REQUESTS] = {0};
+    (void)state;
+    paths(&s);
+    start(&s);
+    for (int round = 0; round < 30; round++) {
+        memset(a, 0, sizeof a);
+        assert_int_equal(loop_new(&worker, NULL, NULL), ERR_OK);
+        assert_int_equal(key_keeper_new(&keeper, NULL), ERR_OK);
+        struct key_client_opts o = {.socket_path = s.socket, .name = "brief", .keeper = keeper, .caller = worker};
+        assert_int_equal(key_client_new(&c, NULL, &o, NULL), ERR_OK);
+        assert_int_equal(key_keeper_start(keeper, NULL), ERR_OK);
+        while (!key_client_ready(c))
+            sched_yield();
+        for (int i = 0; i < REQUESTS; i++) {
+            struct record_crypt_needs needs;
+            char id[32];
+            record_crypt_needs_init(&needs);
+            snprintf(id, sizeof id, "p-%d-%d", round, i);
+            assert_int_equal(map_put(&needs.subjects, slice_str(id), NULL, NULL), ERR_OK);
+            assert_int_equal(key_client_resolve(c, NULL, &needs, on_keys, &a[i], NULL), ERR_OK);
+            record_crypt_needs_free(&needs);
+        }
+        if (round % 3 == 1)
+            loop_run_once(worker, false);
+        if (round % 3 == 2)
+            turn_for(worker, 1);
+        key_client_free(c);
+        key_keeper_free(keeper);
+        loop_free(worker);
+        for (int i = 0; i < REQUESTS; i++) {
+            assert_true(a[i].done);
+            key_set_free(a[i].set);
+        }
+    }
+    stop(&s);
+    cleanup(&s);
+}
+
+static void put_create(struct buf *b, uint32_t request, size_t subjects)
+{
+    static uint64_t person;
+    size_t at = keyd_frame_begin(b, KEYD_CREATE, request);
+    keyd_put_string(b, slice_str("t"));
+    keyd_put_string(b, slice_str("c"));
+    buf_u32(b, (uint32_t)subjects);
+    for (size_t i = 0; i < subjects; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "person-%llu", (unsigned long long)++person);
+        keyd_put_string(b, slice_str(id));
+    }
+    keyd_frame_end(b, at);
+}
+
+struct storm {
+    int fd;
+    size_t frames;
+    int64_t took_ms;
+};
+
+static void *storm_main(void *arg)
+{
+    struct storm *st = arg;
+    struct buf b;
+    size_t got = 0, want;
+    uint8_t junk[65536];
+    int64_t from = now_ms();
+    buf_init(&b, 0);
+    for (size_t i = 0; i < st->frames; i++) {
+        buf_clear(&b);
+        put_create(&b, (uint32_t)i, KEYD_SUBJECTS_MAX);
+        send_whole(st->fd, &b);
+    }
+    want = st->frames * (KEYD_FRAME_HEADER + 4 + KEYD_SUBJECTS_MAX * (size_t)KEYD_ENTRY_SIZE);
+    while (got < want) {
+        ssize_t n = recv(st->fd, junk, sizeof junk, 0);
+        assert_true(n > 0);
+        got += (size_t)n;
+    }
+    assert_int_equal(got, want);
+    st->took_ms = now_ms() - from;
+    buf_free(&b);
+    return NULL;
+}
+
+static void receive_welcome(int fd)
+{
+    uint8_t b[KEYD_FRAME_HEADER + 12];
+    assert_int_equal(recv(fd, b, sizeof b, MSG_WAITALL), sizeof b);
+    assert_int_equal(b[4], KEYD_WELCOME);
+}
+
+/* While one client has very many keys made, another's renewals are answered in between. */
+static void test_renewals_come_first(void **state)
+{
+    struct server s = {.lease_ms = 60000};
+    struct storm st = {.frames = 60};
+    struct buf b, hi;
+    pthread_t thread;
+    int64_t longest = 0;
+    int renewals = 0;
+    (void)state;
+    paths(&s);
+    start(&s);
+    buf_init(&b, 0);
+    buf_init(&hi, 0);
+    hello(&hi, KEYD_CAP_DATA);
+    st.fd = raw(s.socket);
+    int fd = raw(s.socket);
+    send_whole(st.fd, &hi);
+    send_whole(fd, &hi);
+    receive_welcome(st.fd);
+    receive_welcome(fd);
+    frame(&b, KEYD_RENEW, NULL, 0);
+    assert_int_equal(pthread_create(&thread, NULL, storm_main, &st), 0);
+    while (pthread_tryjoin_np(thread, NULL)) {
+        uint8_t answer[KEYD_FRAME_HEADER + 1];
+        int64_t from = now_ms();
+        send_whole(fd, &b);
+        assert_int_equal(recv(fd, answer, sizeof answer, MSG_WAITALL), sizeof answer);
+        assert_int_equal(answer[4], KEYD_RENEWED);
+        longest = now_ms() - from > longest ? now_ms() - from : longest;
+        renewals++;
+    }
+    if (longest > st.took_ms / 4 && longest > 200)
+        fail_msg("a renewal took %lld ms of the %lld ms", (long long)longest, (long long)st.took_ms);
+    assert_true(renewals > 10);
+    close(fd);
+    close(st.fd);
+    buf_free(&b);
+    buf_free(&hi);
+    stop(&s);
+    cleanup(&s);
+}
+
+/* Requests that wait for the same keys: twice as many cost about twice as much, not four times. */
+static void test_parked_requests_cost_the_same_each(void **state)
+{
+    struct server s = {.lease_ms = 60000};
+    int64_t cpu_us[2];
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        struct storm st = {.frames = 40u << (2 * round)};
+        struct buf b;
+        struct rusage before, after;
+        paths(&s);
+        start(&s);
+        buf_init(&b, 0);
+        hello(&b, KEYD_CAP_DATA);
+        st.fd = raw(s.socket);
+        send_whole(st.fd, &b);
+        receive_welcome(st.fd);
+        getrusage(RUSAGE_SELF, &before);
+        storm_main(&st);
+        getrusage(RUSAGE_SELF, &after);
+        cpu_us[round] = (after.ru_utime.tv_sec - before.ru_utime.tv_sec) * INT64_C(1000000) + after.ru_utime.tv_usec -
+                        before.ru_utime.tv_usec;
+        close(st.fd);
+        buf_free(&b);
+        stop(&s);
+        cleanup(&s);
+    }
+    if (cpu_us[1] > 8 * cpu_us[0]) /* four times the work; sixteen times the cost where it is quadratic */
+        fail_msg("%lld us, then %lld us", (long long)cpu_us[0], (long long)cpu_us[1]);
 }
 
 /* Over Kafka's protocol (librdkafka's mock cluster): what was done is there after a restart. */
@@ -772,7 +1161,7 @@ static void test_restart_over_kafka(void **state)
     assert_int_equal(subject_state(set, "bob", &b), KEY_LIVE);
     key_set_free(set);
     buf_init(&out, 0);
-    if (key_admin_forget(s.socket, &alice, slice_str("cli"), 30000, &out, &why))
+    if (key_admin_forget(s.admin, &alice, slice_str("cli"), 30000, &out, &why))
         fail_msg("%s", why.text);
     check_bundle(&s, &out, "alice", 1);
     for (int i = 0; i < 2; i++) {
@@ -790,7 +1179,7 @@ static void test_restart_over_kafka(void **state)
     }
     struct buf again;
     buf_init(&again, 0);
-    assert_int_equal(key_admin_forget(s.socket, &alice, slice_str("cli"), 30000, &again, &why), ERR_OK);
+    assert_int_equal(key_admin_forget(s.admin, &alice, slice_str("cli"), 30000, &again, &why), ERR_OK);
     assert_true(slice_eq(buf_slice(&again), buf_slice(&out))); /* the same receipt */
     buf_free(&again);
     buf_free(&out);
@@ -813,6 +1202,11 @@ int main(void)
         cmocka_unit_test(test_a_folder_open_to_others_is_refused),
         cmocka_unit_test(test_slow_readers_closed_by_a_push_count_once),
         cmocka_unit_test(test_a_callback_may_free_the_client),
+        cmocka_unit_test(test_silent_connections_keep_nobody_out),
+        cmocka_unit_test(test_renewals_come_first),
+        cmocka_unit_test(test_a_busy_worker_keeps_its_lease),
+        cmocka_unit_test(test_a_client_goes_before_its_keys_come),
+        cmocka_unit_test(test_parked_requests_cost_the_same_each),
         cmocka_unit_test(test_restart_over_kafka),
     };
     signal(SIGPIPE, SIG_IGN); /* as every role does */

@@ -147,7 +147,7 @@ static void test_a_path_of_any_length(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(local_socket_connect(&client, path, 0, &why), ERR_OK);
-    assert_true(local_socket_same_user(client));
+    assert_true(local_socket_same_user(client, NULL));
     assert_int_equal(local_socket_listen(&again, path, &why), ERR_ADDRESS_IN_USE);
     close(client);
     close(server);
