@@ -101,26 +101,34 @@ bool request_own(struct request *r, void *p, void (*free_fn)(void *p))
 
 /* ---- The phases ---- */
 
-static enum step decode(struct request *r)
+static enum step decode_body(struct request *r)
 {
-    enum step step = r->engine->ops->admit(r);
-    struct cursor c;
+    struct cursor c = cursor_of(r->body_bytes);
     enum err err;
 
-    if (step != STEP_NEXT || slice_is_null(r->body_bytes)) /* ApiVersions of an unknown version has no body for us */
-        return step;
     r->body = wire_struct_new(r->api->request->body, &r->arena);
     if (!r->body)
         return request_no_memory(r);
-    c = cursor_of(r->body_bytes);
     err = r->api->request->decode(r->body, &c, r->version, &r->arena);
     if (err == ERR_NO_MEMORY || err == ERR_LIMIT_EXCEEDED)
-        return request_end(r, CONN_CLOSE_PROTOCOL, "a request needs more memory than castellan.request.memory.max.bytes");
+        return request_end(r, CONN_CLOSE_PROTOCOL,
+                           "a request needs more memory than castellan.request.memory.max.bytes");
     if (err)
         return request_end(r, CONN_CLOSE_PROTOCOL, "a request body does not parse");
     if (cursor_left(&c))
         r->engine->ops->surplus(r);
     r->body_bytes.n -= cursor_left(&c); /* what stands behind a request means nothing (docs/leniencies.md) */
+    return STEP_NEXT;
+}
+
+static enum step decode(struct request *r)
+{
+    enum step step = r->engine->ops->admit(r);
+
+    if (step == STEP_NEXT && !slice_is_null(r->body_bytes)) /* ApiVersions of an unknown version has no body for us */
+        step = decode_body(r);
+    if (step != STEP_NEXT)
+        return step;
     r->no_answer = r->row->silent && r->row->silent(r);
     for (int i = 0; i < FILTERS; i++)
         if (filters[i].plan(r))
