@@ -2,6 +2,7 @@
  * CreateTopics and DeleteTopics: what Kafka checks about the list as a whole, and rights, is topic_fates.h's; a right on
  * the cluster stands in for the one on a topic that is to be made. The answer tells a new topic's configuration to those
  * who may DESCRIBE_CONFIGS on it (KIP-525). DeleteRecords: what a refused partition says. */
+#include "core/base/map.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "gateway/knowledge.h"
@@ -12,12 +13,14 @@
 #include "wire/delete_records.h"
 #include "wire/delete_topics.h"
 #include "wire/elect_leaders.h"
+#include "wire/metadata.h"
 
-enum { CONFIGS_SINCE = 5, INVALID_LOW_WATERMARK = -1, ELECTION_PREFERRED = 0 };
+enum { CONFIGS_SINCE = 5, EXISTING_VERSION = 12, INVALID_LOW_WATERMARK = -1, ELECTION_PREFERRED = 0 };
 
 struct topics {
     struct topic_fate *fates; /* one for each topic of the request, in its order */
     bool by_cluster;          /* the right on the cluster is there */
+    bool asked;               /* which of the refused exist */
     int32_t at;               /* in the answer */
 };
 
@@ -126,14 +129,65 @@ enum step create_topics_finish(struct request *r)
 
 /* ---- DeleteTopics ---- */
 
+/* Whom may describe a topic is told that it does not exist, before that it may not be deleted. Not knowing, they stay
+ * refused. */
+static enum step take_existing(struct request *r, struct topics *s)
+{
+    struct metadata_response *resp = arena_alloc(&r->arena, sizeof *resp);
+    enum err err = resp ? r->call.err : ERR_NO_MEMORY;
+    struct cursor c;
+    struct map missing;
+
+    map_init(&missing);
+    if (!err) {
+        c = cursor_of(request_call_body(r));
+        err = metadata_response_decode(resp, &c, EXISTING_VERSION, &r->arena);
+    }
+    for (int32_t i = 0; !err && i < resp->topics.n; i++)
+        if (resp->topics.v[i].error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+            err = map_put(&missing, resp->topics.v[i].name, resp, NULL);
+    for (int32_t i = 0; !err && i < r->list->n; i++)
+        if (s->fates[i].may_miss && map_has(&missing, s->fates[i].name))
+            s->fates[i].err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    map_free(&missing, NULL);
+    return settle(r, s);
+}
+
+/* WAIT, or NEXT: there is nothing to ask. */
+static enum step ask_existing(struct request *r, struct topics *s)
+{
+    struct metadata_request ask;
+    int32_t n = 0;
+
+    for (int32_t i = 0; i < r->list->n; i++)
+        n += s->fates[i].may_miss;
+    if (n == 0)
+        return STEP_NEXT;
+    metadata_request_init(&ask);
+    if (!metadata_request_metadata_request_topic_array_alloc(&ask.topics, n, &r->arena))
+        return request_no_memory(r);
+    ask.topics.n = 0;
+    for (int32_t i = 0; i < r->list->n; i++)
+        if (s->fates[i].may_miss)
+            ask.topics.v[ask.topics.n++].name = s->fates[i].name;
+    ask.allow_auto_topic_creation = false;
+    s->asked = true;
+    return request_ask(r, WIRE_METADATA, EXISTING_VERSION, &ask);
+}
+
 enum step delete_topics_start(struct request *r)
 {
     struct topic_rights rights = {r, may_delete, may_describe, name_of};
-    struct topics *s = begin(r, ACL_DELETE);
+    struct topics *s = r->state[FILTER_API];
+    enum step step;
 
+    if (s && s->asked)
+        return take_existing(r, s);
+    s = begin(r, ACL_DELETE);
     if (!s || topic_fates_delete(&s->fates, r->body, &rights, &r->arena))
         return request_no_memory(r);
-    return settle(r, s);
+    step = ask_existing(r, s);
+    return step == STEP_NEXT ? settle(r, s) : step;
 }
 
 /* By id, the answer shows the name only to whom may describe it. */
