@@ -497,8 +497,3 @@ void admin_http_stop(struct admin_http *a)
     pthread_mutex_destroy(&a->lock);
     free(a);
 }
-
-const char *admin_http_address(const struct admin_http *a, int i)
-{
-    return a && i >= 0 && i < a->n ? a->addresses[i] : NULL;
-}

@@ -22,7 +22,7 @@ enum session_phase {
 };
 
 enum { STREAM_ABOVE = 64 << 10 }; /* answers longer than this pass through while they arrive, where they may */
-enum { SESSION_PENDING_MAX = 256, SESSION_UPSTREAMS_MAX = CLUSTER_NODES_MAX, CLIENT_ID_MAX = 255 };
+enum { SESSION_PENDING_MAX = 256 };
 
 struct session {
     struct worker *worker;
