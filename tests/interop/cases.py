@@ -146,9 +146,10 @@ def named(name):
         {"Name": name, "TopicId": r.target.id_of(name), "PartitionData": [{"Index": 0, "Records": records()}]}]}
 
 
-RESERVED = ("__consumer_offsets", "__transaction_state", "__cluster_metadata")
+OURS = "_dek_registry_keys"
+RESERVED = ("__consumer_offsets", "__transaction_state", "__cluster_metadata", OURS)
 for _name in RESERVED:
-    case("Produce", f"to {_name}", "WRITE topic *", last=True)(named(_name))
+    case("Produce", f"to {_name}", "WRITE topic *", about=_name)(named(_name))
 
 
 def fetch(r, *roles, partition=0, replica=-1, **more):
@@ -166,7 +167,7 @@ case("Fetch", "unknown beside known", "READ topic t, READ topic u", own="t")(lam
 case("Fetch", "no such partition", "READ topic t")(lambda r: fetch(r, "t", partition=7))
 case("Fetch", "as a follower", "CLUSTER_ACTION cluster", also=("READ topic t",))(lambda r: fetch(r, "t", replica=5))
 for _name in RESERVED:
-    case("Fetch", f"of {_name}", "READ topic *", last=True)(lambda r, n=_name: {**fetch(r), "Topics": [
+    case("Fetch", f"of {_name}", "READ topic *", about=_name)(lambda r, n=_name: {**fetch(r), "Topics": [
         {"Topic": n, "TopicId": r.target.id_of(n), "Partitions": [{"Partition": 0, "FetchOffset": 1 << 40, "PartitionMaxBytes": 1}]}]})
 
 
@@ -202,7 +203,7 @@ case("DeleteRecords", "unknown topic", "DELETE topic t", own="t")(lambda r: dele
 case("DeleteRecords", "unknown beside known", "DELETE topic t, DELETE topic u", own="t u", topics="u", prepare=filled("u"))(
     lambda r: delete_records(r("t"), r("u"), offset=1))
 for _name in RESERVED:
-    case("DeleteRecords", f"of {_name}", "DELETE topic *", last=True)(lambda r, n=_name: delete_records(n))
+    case("DeleteRecords", f"of {_name}", "DELETE topic *", about=_name)(lambda r, n=_name: delete_records(n))
 
 case("DescribeProducers", "two topics", "READ topic t, READ topic u", also=("DESCRIBE topic t",))(lambda r: {"Topics": [
     {"Name": r(t), "PartitionIndexes": [0]} for t in "tu"]})
@@ -231,7 +232,7 @@ case("Metadata", "by id", "DESCRIBE topic t, DESCRIBE topic u", only=range(10, 9
     **metadata(), "Topics": [{"TopicId": r.id(t), "Name": None} for t in "tu"]})
 case("Metadata", "by an unknown id", "DESCRIBE topic *", only=range(10, 99), own="t")(lambda r: {
     **metadata(), "Topics": [{"TopicId": r.id("t"), "Name": None}]})
-case("Metadata", "of reserved topics", "DESCRIBE topic *", only=range(4, 99))(lambda r: metadata(*RESERVED))
+case("Metadata", "of reserved topics", "DESCRIBE topic *", only=range(4, 99))(lambda r: metadata(*RESERVED[:3]))
 case("DescribeTopicPartitions", "two topics", "DESCRIBE topic t, DESCRIBE topic u")(lambda r: {"Topics": [{"Name": r(t)} for t in "tu"]})
 case("DescribeTopicPartitions", "all topics", "DESCRIBE topic t, DESCRIBE topic u")(lambda r: {"Topics": []})
 case("DescribeTopicPartitions", "all from a cursor on", "DESCRIBE topic t, DESCRIBE topic u")(
@@ -367,7 +368,8 @@ case("AddPartitionsToTxn", "unknown beside known", "WRITE transaction x, WRITE t
      prepare=transaction())(lambda r: add_partitions(r, "t", "u"))
 case("AddPartitionsToTxn", "between brokers", "CLUSTER_ACTION cluster", own="x", only=range(4, 99), prepare=transaction(),
      also=("WRITE transaction x, WRITE topic t",))(lambda r: add_partitions(r, "t"))
-case("AddPartitionsToTxn", "internal topic", "WRITE transaction x, WRITE topic *", own="x", only=range(4), prepare=transaction())(
+case("AddPartitionsToTxn", "internal topic", "WRITE transaction x, WRITE topic *", own="x", only=range(4), prepare=transaction(),
+     about="__consumer_offsets")(
     lambda r: {**add_partitions(r), "V3AndBelowTopics": [{"Name": "__consumer_offsets", "Partitions": [0]}]})
 
 
@@ -417,7 +419,7 @@ case("CreateTopics", "impossible name", "CREATE topic *")(lambda r: create("no/s
 case("CreateTopics", "impossible setting", "CREATE topic t", own="t")(lambda r: create(r("t"), configs=[("no.such.setting", "1")]))
 case("CreateTopics", "too many replicas", "CREATE topic t", own="t")(lambda r: create(r("t"), replicas=9))
 case("CreateTopics", "named twice", "CREATE topic t", own="t")(lambda r: create(r("t"), r("t")))
-case("CreateTopics", "__cluster_metadata", "CREATE topic *", last=True, also=("CREATE cluster",))(lambda r: create("__cluster_metadata"))
+case("CreateTopics", "__cluster_metadata", "CREATE topic *", about="__cluster_metadata", also=("CREATE cluster",))(lambda r: create("__cluster_metadata"))
 case("CreateTopics", "beginning with a dot", "CREATE topic *")(lambda r: create(".dot", only_check=True))
 
 
@@ -608,6 +610,22 @@ case("RenewDelegationToken", "unknown")(lambda r: {"Hmac": b"none", "RenewPeriod
 case("ExpireDelegationToken", "unknown")(lambda r: {"Hmac": b"none", "ExpiryTimePeriodMs": -1})
 case("DescribeDelegationToken", "all")(lambda r: {"Owners": None})
 
+
+# ---- reserved names, by rights on "*" ----
+for _name in ("__castellan_new", "__share_group_state"):
+    case("Metadata", f"creates {_name}", "DESCRIBE topic *, CREATE topic *", only=range(4, 99), about=_name)(
+        lambda r, n=_name: metadata(n, create=True))
+case("IncrementalAlterConfigs", f"of {OURS}", "ALTER_CONFIGS topic *", about=OURS)(altered(TOPIC, OURS, only_check=True))
+case("AlterConfigs", f"of {OURS}", "ALTER_CONFIGS topic *", about=OURS)(altered(TOPIC, OURS, only_check=True))
+case("DescribeConfigs", f"of {OURS}", "DESCRIBE_CONFIGS topic *", about=OURS)(lambda r: configs_of(TOPIC, OURS))
+case("CreatePartitions", f"of {OURS}", "ALTER topic *", about=OURS)(lambda r: grow(OURS, only_check=True))
+LEDGER, OUR_GROUP = "castellan-ledger-probe", "__castellan_probe"
+case("InitProducerId", f"of {LEDGER}", "WRITE transaction *", about=LEDGER)(
+    lambda r: {"TransactionalId": LEDGER, "TransactionTimeoutMs": LONG_MS})
+case("OffsetCommit", f"of {OUR_GROUP}", "READ group *, READ topic t", about=OUR_GROUP)(lambda r: {**commit(r, "t"), "GroupId": OUR_GROUP})
+case("Heartbeat", f"of {OUR_GROUP}", "READ group *", about=OUR_GROUP)(
+    lambda r: {"GroupId": OUR_GROUP, "GenerationId": 1, "MemberId": "nobody"})
+case("DeleteTopics", f"of {OURS}", "DELETE topic *", only=[1], about=OURS)(lambda r: {"TopicNames": [OURS], "TimeoutMs": 10000})
 
 
 def coordinators(r):

@@ -22,12 +22,14 @@ BUSY = {14, 15, 16, 51}  # the coordinator loads, or has a transaction to end: a
 
 class Case:
     """own: the roles whose names are each run's own; topics: those of them that are made beforehand. last: what could
-    harm the whole system is asked behind everything else."""
+    harm the whole system is asked behind everything else. about: the reserved name that is asked for."""
 
-    def __init__(self, api, shape, needs, build, own="", topics="", prepare=None, also=(), only=None, answer=True, last=False):
+    def __init__(self, api, shape, needs, build, own="", topics="", prepare=None, also=(), only=None, answer=True, last=False,
+                 about=None):
         self.api, self.shape, self.build, self.prepare, self.answer = api, shape, build, prepare, answer
         self.needs = [n.strip() for n in needs.split(",")] if needs else []
-        self.own, self.topics, self.only, self.also, self.last = own.split(), topics.split(), only, also, last
+        self.own, self.topics, self.only, self.also = own.split(), topics.split(), only, also
+        self.last, self.about = last or bool(about), about
         self.slug = re.sub(r"[^a-z0-9]+", "-", f"{api} {shape}".lower())
 
     def variants(self):

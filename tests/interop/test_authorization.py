@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Equal to Kafka: the same requests of the same users under the same rules, to Apache Kafka with its own authorizer, and
 through the gateway to an Apache Kafka without one and to bundled brokers. Answers and what exists afterwards are equal, but
-for two tables: deliberate_differences.txt (for good) and known_faults.txt (until they are mended). Both must be exact: a line
-that no longer holds fails. What Kafka answers stands in tests/golden/authorization_matrix.txt.
+for three tables: reserved names (docs/authorization.md), deliberate_differences.txt (for good, too) and known_faults.txt (until
+they are mended). A line that no longer holds fails. What Kafka answers stands in tests/golden/authorization_matrix.txt.
 
 UPDATE_GOLDEN=1 writes the matrix and the faults anew; DIFFERENTIAL_ONLY=Fetch,Produce asks these APIs alone."""
 import concurrent.futures
 import fnmatch
 import os
+import re
 import time
 
 import pytest
 
 import matrix as m
-from cases import CASES, SHARED_WORK
+from cases import CASES, OURS, SHARED_WORK
 from compare import differences, shown, summary
 from kafka_messages import KEYS, REQUESTS
 from tools import HERE, ROOT, java_class_path
@@ -21,6 +22,7 @@ import targets
 
 GOLDEN = ROOT / "tests" / "golden" / "authorization_matrix.txt"
 FAULTS, DELIBERATE = HERE / "known_faults.txt", HERE / "deliberate_differences.txt"
+RESERVED_TABLE = ROOT / "docs" / "authorization.md"
 UPDATE = os.environ.get("UPDATE_GOLDEN")
 ONLY = set(filter(None, os.environ.get("DIFFERENTIAL_ONLY", "").split(",")))
 GOLDEN_HEAD = """\
@@ -33,12 +35,12 @@ FAULTS_HEAD = """\
 # Where we differ from Kafka and should not, one line each: API and versions | request | rights | through which system |
 # where in the answer, and what each says. The test fails when a line no longer holds, and when one is missing: the file
 # only shrinks. Written by tests/interop/test_authorization.py with UPDATE_GOLDEN=1.""".splitlines()
-SHARED = {"topics": ("t-shared", "u-shared"), "groups": ("g-shared", "h-shared"), "transactions": ("x-shared", "y-shared")}
+SHARED_TOPICS = ("t-shared", "u-shared")
 
 
 def prepare_shared(target):
     """Topics with a record, groups with offsets, transactional ids without a transaction."""
-    m.create_topics(target, SHARED["topics"])
+    m.create_topics(target, [*SHARED_TOPICS, OURS])
     asking = m.Asking(m.Run(CASES[0], 0, "shared", None), target)
     asking.run.names = {r: f"{r}-shared" for r in m.ROLES}
     for work in SHARED_WORK:
@@ -135,14 +137,33 @@ def effective_matrix(asked):
     return lines
 
 
+class Reserved:
+    """A row of the table in docs/authorization.md, where we refuse on purpose."""
+
+    def __init__(self, line):
+        names, apis, _, self.answer, _ = [c.strip() for c in line.strip("|").split(" | ")]
+        self.line, self.names, self.apis = line, re.findall(r"`([^`]+)`", names), re.findall(r"[A-Z]\w+", apis)
+
+    def covers(self, run, answer):
+        return (run.case.about and any(fnmatch.fnmatchcase(run.case.about, n) for n in self.names)
+                and (not self.apis or run.case.api in self.apis)
+                and any(item.endswith("=" + self.answer) for item in summary(answer)))
+
+
+def reserved_rows():
+    return [Reserved(line) for line in RESERVED_TABLE.read_text().splitlines() if re.match(r"\| .*`", line)]
+
+
 def found_differences(asked):
-    """(api, shape, rights, target, path, Kafka's, ours) and versions."""
-    rows = []
+    """(api, shape, rights, target, path, Kafka's, ours) and versions, but for what is reserved."""
+    rows, reserved = [], reserved_rows()
     for run in asked.runs:
         kafka = asked.outcome(run, 0)
         for i, target in enumerate(asked.targets[1:], 1):
             if run not in asked.outcomes[i]:
                 continue  # not served, as ApiVersions tells
+            if any(row.covers(run, asked.outcomes[i][run]) for row in reserved):
+                continue
             for path, a, b in sorted(differences(kafka, asked.outcome(run, i))):
                 rows.append(((run.case.api, run.case.shape, run.variant, target.name, path, a, b), run.version))
     return merged(rows)
@@ -200,6 +221,9 @@ def test_answers_and_effects_are_kafkas(asked):
     assert not new, "differences from Kafka that nobody knows of:\n" + "\n".join(new)
     assert not mended, "no longer so; take these lines out of known_faults.txt:\n" + "\n".join(mended)
     if not ONLY:
+        idle = [row.line for row in reserved_rows() if not any(
+            row.covers(run, asked.outcomes[i][run]) for run in asked.runs for i in (1, 2) if run in asked.outcomes[i])]
+        assert not idle, f"no request was answered so: {idle}"
         unused = [row for row in rows if not any(is_meant(d[0], row) for d in found)]
         assert not unused, f"nothing differs so, take them out of deliberate_differences.txt: {unused}"
     if known:
