@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked: for every API the gateway serves, its shapes, and the rights that Kafka wants for each. The rights stand
-as "OPERATION kind role"; roles t, u are topics, g, h groups, x, y transactional ids (see matrix.py)."""
+"""What is asked: for every API the gateway serves, its shapes, and the rights that Kafka wants for each. The rights
+stand as "OPERATION kind role"; roles t, u are topics, g, h groups, x, y transactional ids (see matrix.py). Here:
+records, what there is, groups and transactions; cases_admin.py has the rest."""
 import time
 import uuid
 
 from kafka_messages import TRANSACTIONAL, batch, prefixed
-from kafka_wire import scram_upsertion
 from matrix import Case
 
 CASES = []
@@ -39,7 +39,8 @@ def transaction(*topics, groups=()):
         mine = {"TransactionalId": r("x"), "ProducerId": r.producer, "ProducerEpoch": r.epoch}
         if topics:
             r.admin("AddPartitionsToTxn", 3, {
-                "V3AndBelowTransactionalId": r("x"), "V3AndBelowProducerId": r.producer, "V3AndBelowProducerEpoch": r.epoch,
+                "V3AndBelowTransactionalId": r("x"), "V3AndBelowProducerId": r.producer,
+                    "V3AndBelowProducerEpoch": r.epoch,
                 "V3AndBelowTopics": [{"Name": r(t), "Partitions": [0]} for t in topics]})
         for g in groups:
             r.admin("AddOffsetsToTxn", 3, {**mine, "GroupId": r(g)})
@@ -51,14 +52,16 @@ def committed(*groups, topics=("t",)):
     def work(r):
         for g in groups:
             r.admin("OffsetCommit", 6, {"GroupId": r(g), "Topics": [
-                {"Name": r(t), "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 1, "CommittedMetadata": "m"}]} for t in topics]})
+                {"Name": r(t), "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 1,
+                    "CommittedMetadata": "m"}]} for t in topics]})
 
     return work
 
 
 def join(r, member="", protocol="range"):
     subscription = prefixed(1, "ConsumerProtocolSubscription", {"Topics": [r("t")]})
-    return {"GroupId": r("g"), "SessionTimeoutMs": SESSION_MS, "RebalanceTimeoutMs": LONG_MS, "MemberId": member, "ProtocolType": "consumer",
+    return {"GroupId": r("g"), "SessionTimeoutMs": SESSION_MS, "RebalanceTimeoutMs": LONG_MS, "MemberId": member,
+        "ProtocolType": "consumer",
             "Protocols": [{"Name": protocol, "Metadata": subscription}]}
 
 
@@ -74,8 +77,10 @@ def synced(r):
 
 
 def sync(r):
-    assignment = prefixed(1, "ConsumerProtocolAssignment", {"AssignedPartitions": [{"Topic": r("t"), "Partitions": [0]}]})
-    return {"GroupId": r("g"), "GenerationId": r.generation, "MemberId": r.member, "ProtocolType": "consumer", "ProtocolName": "range",
+    assignment = prefixed(1, "ConsumerProtocolAssignment", {"AssignedPartitions": [{"Topic": r("t"),
+        "Partitions": [0]}]})
+    return {"GroupId": r("g"), "GenerationId": r.generation, "MemberId": r.member, "ProtocolType": "consumer",
+        "ProtocolName": "range",
             "Assignments": [{"MemberId": r.member, "Assignment": assignment}]}
 
 
@@ -91,18 +96,22 @@ def joined_new(r):
 
 # ---- records ----
 def produce(r, *roles, raw=None, acks=-1, **more):
-    topics = [{"Name": r(t), "TopicId": r.id(t), "PartitionData": [{"Index": 0, "Records": raw or records()}]} for t in roles]
+    topics = [{"Name": r(t), "TopicId": r.id(t), "PartitionData": [{"Index": 0,
+        "Records": raw or records()}]} for t in roles]
     return {"Acks": acks, "TimeoutMs": 10000, "TopicData": topics, **more}
 
 
 case("Produce", "one topic", "WRITE topic t", own="t", topics="t")(lambda r: produce(r, "t"))
 case("Produce", "two topics", "WRITE topic t, WRITE topic u", own="t u", topics="t u")(lambda r: produce(r, "t", "u"))
 case("Produce", "unknown topic", "WRITE topic t", own="t")(lambda r: produce(r, "t"))
-case("Produce", "unknown beside known", "WRITE topic t, WRITE topic u", own="t u", topics="u")(lambda r: produce(r, "t", "u"))
-case("Produce", "no answer wanted", "WRITE topic t", own="t", topics="t", answer=False)(lambda r: produce(r, "t", acks=0))
+case("Produce", "unknown beside known", "WRITE topic t, WRITE topic u", own="t u",
+    topics="u")(lambda r: produce(r, "t", "u"))
+case("Produce", "no answer wanted", "WRITE topic t", own="t", topics="t",
+    answer=False)(lambda r: produce(r, "t", acks=0))
 case("Produce", "wrong acks", "WRITE topic t", own="t", topics="t")(lambda r: produce(r, "t", acks=2))
 case("Produce", "no such partition", "WRITE topic t", own="t", topics="t")(lambda r: {
-    **produce(r), "TopicData": [{"Name": r("t"), "TopicId": r.id("t"), "PartitionData": [{"Index": 7, "Records": records()}]}]})
+    **produce(r), "TopicData": [{"Name": r("t"), "TopicId": r.id("t"),
+        "PartitionData": [{"Index": 7, "Records": records()}]}]})
 
 
 @case("Produce", "idempotent", "WRITE topic t", own="t", topics="t", prepare=producer)
@@ -110,30 +119,35 @@ def _(r):
     return produce(r, "t", raw=records(producer_id=r.producer, producer_epoch=r.epoch, sequence=0))
 
 
-@case("Produce", "in a transaction", "WRITE transaction x, WRITE topic t", own="t x", topics="t", prepare=transaction("t"))
+@case("Produce", "in a transaction", "WRITE transaction x, WRITE topic t", own="t x", topics="t",
+    prepare=transaction("t"))
 def _(r):
     raw = records(producer_id=r.producer, producer_epoch=r.epoch, sequence=0, attributes=TRANSACTIONAL)
     return produce(r, "t", raw=raw, TransactionalId=r("x"))
 
 
-@case("Produce", "in a transaction, two topics", "WRITE transaction x, WRITE topic t, WRITE topic u", own="t u x", topics="t u",
+@case("Produce", "in a transaction, two topics", "WRITE transaction x, WRITE topic t, WRITE topic u", own="t u x",
+    topics="t u",
       prepare=transaction("t", "u"))
 def _(r):
     raw = records(producer_id=r.producer, producer_epoch=r.epoch, sequence=0, attributes=TRANSACTIONAL)
     return produce(r, "t", "u", raw=raw, TransactionalId=r("x"))
 
 
-@case("Produce", "a partition not added to the transaction", "WRITE transaction x, WRITE topic t", own="t x", topics="t",
+@case("Produce", "a partition not added to the transaction", "WRITE transaction x, WRITE topic t", own="t x",
+    topics="t",
       prepare=transaction())
 def _(r):
     raw = records(producer_id=r.producer, producer_epoch=r.epoch, sequence=0, attributes=TRANSACTIONAL)
     return produce(r, "t", raw=raw, TransactionalId=r("x"))
 
 
-@case("Produce", "transactional records without the id", "WRITE topic t", own="t x", topics="t", prepare=transaction("t"),
+@case("Produce", "transactional records without the id", "WRITE topic t", own="t x", topics="t",
+    prepare=transaction("t"),
       also=("WRITE topic t, WRITE transaction x",))
 def _(r):
-    return produce(r, "t", raw=records(producer_id=r.producer, producer_epoch=r.epoch, sequence=0, attributes=TRANSACTIONAL))
+    return produce(r, "t", raw=records(producer_id=r.producer, producer_epoch=r.epoch, sequence=0,
+        attributes=TRANSACTIONAL))
 
 
 case("Produce", "transactional id and plain records", "WRITE transaction x, WRITE topic t", own="t x", topics="t")(
@@ -155,7 +169,8 @@ for _name in RESERVED:
 def fetch(r, *roles, partition=0, replica=-1, **more):
     topics = [{"Topic": r(t), "TopicId": r.id(t), "Partitions": [
         {"Partition": partition, "FetchOffset": 0, "PartitionMaxBytes": 1 << 20}]} for t in roles]
-    return {"ReplicaId": replica, "ReplicaState": {"ReplicaId": replica, "ReplicaEpoch": -1}, "MaxWaitMs": 0, "MinBytes": 0,
+    return {"ReplicaId": replica, "ReplicaState": {"ReplicaId": replica, "ReplicaEpoch": -1}, "MaxWaitMs": 0,
+        "MinBytes": 0,
             "MaxBytes": 1 << 20, "Topics": topics, "ForgottenTopicsData": [], **more}
 
 
@@ -168,15 +183,18 @@ case("Fetch", "no such partition", "READ topic t")(lambda r: fetch(r, "t", parti
 case("Fetch", "as a follower", "CLUSTER_ACTION cluster", also=("READ topic t",))(lambda r: fetch(r, "t", replica=5))
 for _name in RESERVED:
     case("Fetch", f"of {_name}", "READ topic *", about=_name)(lambda r, n=_name: {**fetch(r), "Topics": [
-        {"Topic": n, "TopicId": r.target.id_of(n), "Partitions": [{"Partition": 0, "FetchOffset": 1 << 40, "PartitionMaxBytes": 1}]}]})
+        {"Topic": n, "TopicId": r.target.id_of(n), "Partitions": [{"Partition": 0, "FetchOffset": 1 << 40,
+            "PartitionMaxBytes": 1}]}]})
 
 
 def list_offsets(r, *roles, when=-1, partition=0):
-    return {"ReplicaId": -1, "Topics": [{"Name": r(t), "Partitions": [{"PartitionIndex": partition, "Timestamp": when}]} for t in roles]}
+    return {"ReplicaId": -1, "Topics": [{"Name": r(t), "Partitions": [{"PartitionIndex": partition,
+        "Timestamp": when}]} for t in roles]}
 
 
 case("ListOffsets", "two topics", "DESCRIBE topic t, DESCRIBE topic u")(lambda r: list_offsets(r, "t", "u"))
-case("ListOffsets", "first", "DESCRIBE topic t", also=("READ topic t", "ALTER_CONFIGS topic t"))(lambda r: list_offsets(r, "t", when=-2))
+case("ListOffsets", "first", "DESCRIBE topic t", also=("READ topic t",
+    "ALTER_CONFIGS topic t"))(lambda r: list_offsets(r, "t", when=-2))
 case("ListOffsets", "by time", "DESCRIBE topic t")(lambda r: list_offsets(r, "t", when=STAMP))
 case("ListOffsets", "unknown topic", "DESCRIBE topic t", own="t")(lambda r: list_offsets(r, "t"))
 case("ListOffsets", "no such partition", "DESCRIBE topic t")(lambda r: list_offsets(r, "t", partition=7))
@@ -185,55 +203,66 @@ case("OffsetForLeaderEpoch", "two topics", "DESCRIBE topic t, DESCRIBE topic u")
     {"Topic": r(t), "Partitions": [{"Partition": 0, "LeaderEpoch": 0}]} for t in "tu"]})
 case("OffsetForLeaderEpoch", "unknown topic", "DESCRIBE topic t", own="t")(lambda r: {"ReplicaId": -1, "Topics": [
     {"Topic": r("t"), "Partitions": [{"Partition": 0, "LeaderEpoch": 0}]}]})
-case("OffsetForLeaderEpoch", "as a follower", "CLUSTER_ACTION cluster", also=("DESCRIBE topic t",))(lambda r: {"ReplicaId": 5, "Topics": [
+case("OffsetForLeaderEpoch", "as a follower", "CLUSTER_ACTION cluster",
+    also=("DESCRIBE topic t",))(lambda r: {"ReplicaId": 5, "Topics": [
     {"Topic": r("t"), "Partitions": [{"Partition": 0, "LeaderEpoch": 0}]}]})
 
 
 def delete_records(*names, offset=0, partition=0):
-    return {"TimeoutMs": 10000, "Topics": [{"Name": n, "Partitions": [{"PartitionIndex": partition, "Offset": offset}]} for n in names]}
+    return {"TimeoutMs": 10000, "Topics": [{"Name": n, "Partitions": [{"PartitionIndex": partition,
+        "Offset": offset}]} for n in names]}
 
 
 def filled(*roles):
     return lambda r: [r.admin("Produce", 9, produce(r, t)) for t in roles]
 
 
-case("DeleteRecords", "two topics", "DELETE topic t, DELETE topic u", own="t u", topics="t u", prepare=filled("t", "u"))(
+case("DeleteRecords", "two topics", "DELETE topic t, DELETE topic u", own="t u", topics="t u",
+    prepare=filled("t", "u"))(
     lambda r: delete_records(r("t"), r("u"), offset=1))
 case("DeleteRecords", "unknown topic", "DELETE topic t", own="t")(lambda r: delete_records(r("t")))
-case("DeleteRecords", "unknown beside known", "DELETE topic t, DELETE topic u", own="t u", topics="u", prepare=filled("u"))(
+case("DeleteRecords", "unknown beside known", "DELETE topic t, DELETE topic u", own="t u", topics="u",
+    prepare=filled("u"))(
     lambda r: delete_records(r("t"), r("u"), offset=1))
 for _name in RESERVED:
     case("DeleteRecords", f"of {_name}", "DELETE topic *", about=_name)(lambda r, n=_name: delete_records(n))
 
 case("DescribeProducers", "two topics", "READ topic t, READ topic u", also=("DESCRIBE topic t",))(lambda r: {"Topics": [
     {"Name": r(t), "PartitionIndexes": [0]} for t in "tu"]})
-case("DescribeProducers", "unknown topic", "READ topic t", own="t")(lambda r: {"Topics": [{"Name": r("t"), "PartitionIndexes": [0]}]})
+case("DescribeProducers", "unknown topic", "READ topic t", own="t")(lambda r: {"Topics": [{"Name": r("t"),
+    "PartitionIndexes": [0]}]})
 
 
 # ---- what there is ----
 def metadata(*names, create=False, operations=True):
-    return {"Topics": [{"Name": n} for n in names], "AllowAutoTopicCreation": create, "IncludeClusterAuthorizedOperations": operations,
+    return {"Topics": [{"Name": n} for n in names], "AllowAutoTopicCreation": create,
+        "IncludeClusterAuthorizedOperations": operations,
             "IncludeTopicAuthorizedOperations": operations}
 
 
 OLD_METADATA = range(4)  # they always create
-case("Metadata", "two topics", "DESCRIBE topic t, DESCRIBE topic u", also=("READ topic t, DELETE topic t", "ALTER_CONFIGS topic t"))(
+case("Metadata", "two topics", "DESCRIBE topic t, DESCRIBE topic u",
+    also=("READ topic t, DELETE topic t", "ALTER_CONFIGS topic t"))(
     lambda r: metadata(r("t"), r("u")))
 case("Metadata", "no operations asked", "DESCRIBE topic t")(lambda r: metadata(r("t"), operations=False))
 case("Metadata", "all topics", "DESCRIBE topic t, DESCRIBE topic u", also=("DESCRIBE cluster",))(
     lambda r: {**metadata(), "Topics": [] if r.version == 0 else None})
 case("Metadata", "no topics", "DESCRIBE topic t", only=range(1, 99))(lambda r: metadata())
 case("Metadata", "unknown topic", "DESCRIBE topic t", own="t", only=range(4, 99))(lambda r: metadata(r("t")))
-case("Metadata", "unknown beside known", "DESCRIBE topic t, DESCRIBE topic u", own="t", only=range(4, 99))(lambda r: metadata(r("t"), r("u")))
+case("Metadata", "unknown beside known", "DESCRIBE topic t, DESCRIBE topic u", own="t",
+    only=range(4, 99))(lambda r: metadata(r("t"), r("u")))
 case("Metadata", "creates a topic", "CREATE topic t, DESCRIBE topic t", own="t",
-     also=("CREATE cluster", "CREATE cluster, DESCRIBE topic t", "ALL topic t"))(lambda r: metadata(r("t"), create=True))
-case("Metadata", "an impossible name", "DESCRIBE topic *, CREATE topic *")(lambda r: metadata("no/such name", create=True))
+     also=("CREATE cluster", "CREATE cluster, DESCRIBE topic t", "ALL topic t"))(lambda r: metadata(r("t"),
+         create=True))
+case("Metadata", "an impossible name", "DESCRIBE topic *, CREATE topic *")(lambda r: metadata("no/such name",
+    create=True))
 case("Metadata", "by id", "DESCRIBE topic t, DESCRIBE topic u", only=range(10, 99))(lambda r: {
     **metadata(), "Topics": [{"TopicId": r.id(t), "Name": None} for t in "tu"]})
 case("Metadata", "by an unknown id", "DESCRIBE topic *", only=range(10, 99), own="t")(lambda r: {
     **metadata(), "Topics": [{"TopicId": r.id("t"), "Name": None}]})
 case("Metadata", "of reserved topics", "DESCRIBE topic *", only=range(4, 99))(lambda r: metadata(*RESERVED[:3]))
-case("DescribeTopicPartitions", "two topics", "DESCRIBE topic t, DESCRIBE topic u")(lambda r: {"Topics": [{"Name": r(t)} for t in "tu"]})
+case("DescribeTopicPartitions", "two topics", "DESCRIBE topic t, DESCRIBE topic u")(lambda r: {"Topics": [{"Name": r(
+    t)} for t in "tu"]})
 case("DescribeTopicPartitions", "all topics", "DESCRIBE topic t, DESCRIBE topic u")(lambda r: {"Topics": []})
 case("DescribeTopicPartitions", "all from a cursor on", "DESCRIBE topic t, DESCRIBE topic u")(
     lambda r: {"Topics": [], "Cursor": {"TopicName": "a", "PartitionIndex": 0}})
@@ -248,33 +277,40 @@ case("DescribeCluster", "nodes", "DESCRIBE cluster")(lambda r: {})
 case("DescribeCluster", "controllers", "DESCRIBE cluster", only=range(1, 99))(lambda r: {"EndpointType": 2})
 case("DescribeCluster", "fenced nodes", "DESCRIBE cluster", only=range(2, 99))(lambda r: {"IncludeFencedBrokers": True})
 case("ApiVersions", "ask")(lambda r: {"ClientSoftwareName": "probe", "ClientSoftwareVersion": "1"})
-case("ApiVersions", "a name that is none", only=range(3, 99))(lambda r: {"ClientSoftwareName": "!", "ClientSoftwareVersion": ""})
+case("ApiVersions", "a name that is none", only=range(3, 99))(lambda r: {"ClientSoftwareName": "!",
+    "ClientSoftwareVersion": ""})
 case("SaslHandshake", "a mechanism that is none")(lambda r: {"Mechanism": "NONE-SUCH"})
 case("SaslAuthenticate", "without a handshake")(lambda r: {"AuthBytes": b"\0nobody\0nothing"})
 
 # ---- groups ----
-case("FindCoordinator", "of a group", "DESCRIBE group g", only=range(4), also=("READ group g",))(lambda r: {"Key": r("g"), "KeyType": 0})
-case("FindCoordinator", "of a transactional id", "DESCRIBE transaction x", only=range(1, 4))(lambda r: {"Key": r("x"), "KeyType": 1})
+case("FindCoordinator", "of a group", "DESCRIBE group g", only=range(4),
+    also=("READ group g",))(lambda r: {"Key": r("g"), "KeyType": 0})
+case("FindCoordinator", "of a transactional id", "DESCRIBE transaction x",
+    only=range(1, 4))(lambda r: {"Key": r("x"), "KeyType": 1})
 case("FindCoordinator", "of groups", "DESCRIBE group g, DESCRIBE group h", only=range(4, 99))(
     lambda r: {"CoordinatorKeys": [r("g"), r("h")], "KeyType": 0})
 case("FindCoordinator", "of transactional ids", "DESCRIBE transaction x, DESCRIBE transaction y", only=range(4, 99))(
     lambda r: {"CoordinatorKeys": [r("x"), r("y")], "KeyType": 1})
 case("FindCoordinator", "of a share partition", "CLUSTER_ACTION cluster", only=[5, 6])(
     lambda r: {"CoordinatorKeys": [f"{r('g')}:{uuid.UUID(int=5)}:0"], "KeyType": 2})
-case("FindCoordinator", "of an unknown kind", "DESCRIBE group g")(lambda r: {"Key": r("g"), "CoordinatorKeys": [r("g")], "KeyType": 9})
+case("FindCoordinator", "of an unknown kind", "DESCRIBE group g")(lambda r: {"Key": r("g"), "CoordinatorKeys": [r("g")],
+    "KeyType": 9})
 
 case("JoinGroup", "first", "READ group g", own="g", also=("DESCRIBE group g",))(join)
 case("JoinGroup", "a member again", "READ group g", own="g", prepare=joined)(lambda r: join(r, r.member))
 case("JoinGroup", "an empty group id", "READ group *")(lambda r: {**join(r), "GroupId": ""})
 case("SyncGroup", "leader", "READ group g", own="g", prepare=joined)(sync)
 case("SyncGroup", "unknown member", "READ group g")(lambda r: {**SYNC_NOBODY, "GroupId": r("g")})
-SYNC_NOBODY = {"GenerationId": 1, "MemberId": "nobody", "ProtocolType": "consumer", "ProtocolName": "range", "Assignments": []}
+SYNC_NOBODY = {"GenerationId": 1, "MemberId": "nobody", "ProtocolType": "consumer", "ProtocolName": "range",
+    "Assignments": []}
 case("Heartbeat", "member", "READ group g", own="g", prepare=synced)(lambda r: {
     "GroupId": r("g"), "GenerationId": r.generation, "MemberId": r.member})
-case("Heartbeat", "unknown member", "READ group g")(lambda r: {"GroupId": r("g"), "GenerationId": 1, "MemberId": "nobody"})
+case("Heartbeat", "unknown member", "READ group g")(lambda r: {"GroupId": r("g"), "GenerationId": 1,
+    "MemberId": "nobody"})
 case("LeaveGroup", "member", "READ group g", own="g", prepare=synced)(lambda r: {
     "GroupId": r("g"), "MemberId": r.member, "Members": [{"MemberId": r.member}]})
-case("LeaveGroup", "unknown member", "READ group g")(lambda r: {"GroupId": r("g"), "MemberId": "nobody", "Members": [{"MemberId": "nobody"}]})
+case("LeaveGroup", "unknown member", "READ group g")(lambda r: {"GroupId": r("g"), "MemberId": "nobody",
+    "Members": [{"MemberId": "nobody"}]})
 
 
 def commit(r, *roles, partition=0, **more):
@@ -286,7 +322,8 @@ case("OffsetCommit", "two topics", "READ group g, READ topic t, READ topic u", o
 case("OffsetCommit", "as a member", "READ group g, READ topic t", own="g", prepare=synced)(lambda r: commit(
     r, "t", GenerationIdOrMemberEpoch=r.generation, MemberId=r.member))
 case("OffsetCommit", "unknown topic", "READ group g, READ topic t", own="g t")(lambda r: commit(r, "t"))
-case("OffsetCommit", "unknown beside known", "READ group g, READ topic t, READ topic u", own="g t")(lambda r: commit(r, "t", "u"))
+case("OffsetCommit", "unknown beside known", "READ group g, READ topic t, READ topic u",
+    own="g t")(lambda r: commit(r, "t", "u"))
 case("OffsetCommit", "no such partition", "READ group g, READ topic t", own="g")(lambda r: commit(r, "t", partition=7))
 case("OffsetCommit", "no topics", "READ group g", own="g")(lambda r: commit(r))
 
@@ -294,21 +331,26 @@ case("OffsetCommit", "no topics", "READ group g", own="g")(lambda r: commit(r))
 def offset_fetch(r, groups, *roles, everything=False, **more):
     topics = None if everything else [{"Name": r(t), "TopicId": r.id(t), "PartitionIndexes": [0]} for t in roles]
     old = None if everything else [{k: v for k, v in t.items() if k != "TopicId"} for t in topics]
-    return {"GroupId": r(groups[0]), "Topics": old, "Groups": [{"GroupId": r(g), "Topics": topics} for g in groups], **more}
+    return {"GroupId": r(groups[0]), "Topics": old, "Groups": [{"GroupId": r(g), "Topics": topics} for g in groups],
+        **more}
 
 
-case("OffsetFetch", "two topics", "DESCRIBE group g, DESCRIBE topic t, DESCRIBE topic u")(lambda r: offset_fetch(r, "g", "t", "u"))
+case("OffsetFetch", "two topics", "DESCRIBE group g, DESCRIBE topic t, DESCRIBE topic u")(lambda r: offset_fetch(r, "g",
+    "t", "u"))
 case("OffsetFetch", "every topic", "DESCRIBE group g, DESCRIBE topic t, DESCRIBE topic u", only=range(2, 99))(
     lambda r: offset_fetch(r, "g", everything=True))
 case("OffsetFetch", "no topics", "DESCRIBE group g")(lambda r: offset_fetch(r, "g"))
-case("OffsetFetch", "two groups", "DESCRIBE group g, DESCRIBE group h, DESCRIBE topic t, DESCRIBE topic u", only=range(8, 99))(
+case("OffsetFetch", "two groups", "DESCRIBE group g, DESCRIBE group h, DESCRIBE topic t, DESCRIBE topic u",
+    only=range(8, 99))(
     lambda r: offset_fetch(r, "gh", "t", "u"))
 case("OffsetFetch", "two groups, every topic", "DESCRIBE group g, DESCRIBE group h, DESCRIBE topic t, DESCRIBE topic u",
      only=range(8, 99))(lambda r: offset_fetch(r, "gh", everything=True))
 case("OffsetFetch", "unknown topic", "DESCRIBE group g, DESCRIBE topic t", own="t")(lambda r: offset_fetch(r, "g", "t"))
 case("OffsetFetch", "unknown group", "DESCRIBE group g, DESCRIBE topic t", own="g")(lambda r: offset_fetch(r, "g", "t"))
-case("OffsetFetch", "stable", "DESCRIBE group g, DESCRIBE topic t", only=range(7, 99))(lambda r: offset_fetch(r, "g", "t", RequireStable=True))
-case("OffsetDelete", "two topics", "DELETE group g, READ topic t, READ topic u", own="g", prepare=committed("g", topics="tu"))(
+case("OffsetFetch", "stable", "DESCRIBE group g, DESCRIBE topic t",
+    only=range(7, 99))(lambda r: offset_fetch(r, "g", "t", RequireStable=True))
+case("OffsetDelete", "two topics", "DELETE group g, READ topic t, READ topic u", own="g",
+    prepare=committed("g", topics="tu"))(
     lambda r: {"GroupId": r("g"), "Topics": [{"Name": r(t), "Partitions": [{"PartitionIndex": 0}]} for t in "tu"]})
 case("OffsetDelete", "unknown group", "DELETE group g, READ topic t", own="g")(
     lambda r: {"GroupId": r("g"), "Topics": [{"Name": r("t"), "Partitions": [{"PartitionIndex": 0}]}]})
@@ -319,12 +361,14 @@ case("OffsetDelete", "unknown topic", "DELETE group g, READ topic t", own="g t",
 
 case("DescribeGroups", "two groups", "DESCRIBE group g, DESCRIBE group h", also=("READ group g, DELETE group g",))(
     lambda r: {"Groups": [r("g"), r("h")], "IncludeAuthorizedOperations": True})
-case("DescribeGroups", "a member", "DESCRIBE group g, DESCRIBE topic t", own="g", prepare=synced)(lambda r: {"Groups": [r("g")]})
+case("DescribeGroups", "a member", "DESCRIBE group g, DESCRIBE topic t", own="g",
+    prepare=synced)(lambda r: {"Groups": [r("g")]})
 case("DescribeGroups", "unknown group", "DESCRIBE group g", own="g")(lambda r: {"Groups": [r("g")]})
 case("ListGroups", "all", "DESCRIBE group g, DESCRIBE group h", also=("DESCRIBE cluster", "READ group g"))(lambda r: {})
 case("ListGroups", "by state", "DESCRIBE group g, DESCRIBE group h", only=[4, 5])(lambda r: {"StatesFilter": ["Empty"]})
 case("ListGroups", "by type", "DESCRIBE group g, DESCRIBE group h", only=[5])(lambda r: {"TypesFilter": ["classic"]})
-case("DeleteGroups", "two groups", "DELETE group g, DELETE group h", own="g h", prepare=committed("g", "h"), also=("DESCRIBE group g",))(
+case("DeleteGroups", "two groups", "DELETE group g, DELETE group h", own="g h", prepare=committed("g", "h"),
+    also=("DESCRIBE group g",))(
     lambda r: {"GroupsNames": [r("g"), r("h")]})
 case("DeleteGroups", "unknown group", "DELETE group g", own="g")(lambda r: {"GroupsNames": [r("g")]})
 case("DeleteGroups", "with a member", "DELETE group g", own="g", prepare=synced)(lambda r: {"GroupsNames": [r("g")]})
@@ -340,35 +384,45 @@ case("ConsumerGroupHeartbeat", "unknown member", "READ group g", own="g")(lambda
     "GroupId": r("g"), "MemberId": "nobody", "MemberEpoch": 3})
 case("ConsumerGroupDescribe", "members", "DESCRIBE group g, DESCRIBE topic t", own="g", prepare=joined_new)(
     lambda r: {"GroupIds": [r("g")], "IncludeAuthorizedOperations": True})
-case("ConsumerGroupDescribe", "two groups", "DESCRIBE group g, DESCRIBE group h, DESCRIBE topic t", own="g", prepare=joined_new)(
+case("ConsumerGroupDescribe", "two groups", "DESCRIBE group g, DESCRIBE group h, DESCRIBE topic t", own="g",
+    prepare=joined_new)(
     lambda r: {"GroupIds": [r("g"), r("h")]})
 case("ConsumerGroupDescribe", "unknown group", "DESCRIBE group g", own="g")(lambda r: {"GroupIds": [r("g")]})
 
 # ---- transactions ----
-case("InitProducerId", "without a transaction", "IDEMPOTENT_WRITE cluster", also=("WRITE topic t", "READ topic t", "WRITE cluster"))(
+case("InitProducerId", "without a transaction", "IDEMPOTENT_WRITE cluster",
+    also=("WRITE topic t", "READ topic t", "WRITE cluster"))(
     lambda r: {"TransactionalId": None, "TransactionTimeoutMs": LONG_MS})
-case("InitProducerId", "transactional", "WRITE transaction x", own="x", also=("DESCRIBE transaction x", "IDEMPOTENT_WRITE cluster"))(
+case("InitProducerId", "transactional", "WRITE transaction x", own="x",
+    also=("DESCRIBE transaction x", "IDEMPOTENT_WRITE cluster"))(
     lambda r: {"TransactionalId": r("x"), "TransactionTimeoutMs": LONG_MS})
-case("InitProducerId", "an empty id", "WRITE transaction *")(lambda r: {"TransactionalId": "", "TransactionTimeoutMs": LONG_MS})
-case("InitProducerId", "too long a time", "WRITE transaction x", own="x")(lambda r: {"TransactionalId": r("x"), "TransactionTimeoutMs": 1 << 30})
+case("InitProducerId", "an empty id", "WRITE transaction *")(lambda r: {"TransactionalId": "",
+    "TransactionTimeoutMs": LONG_MS})
+case("InitProducerId", "too long a time", "WRITE transaction x",
+    own="x")(lambda r: {"TransactionalId": r("x"), "TransactionTimeoutMs": 1 << 30})
 
 
 def add_partitions(r, *roles):
     topics = [{"Name": r(t), "Partitions": [0]} for t in roles]
     return {"V3AndBelowTransactionalId": r("x"), "V3AndBelowProducerId": r.producer, "V3AndBelowProducerEpoch": r.epoch,
             "V3AndBelowTopics": topics, "Transactions": [{"TransactionalId": r("x"), "ProducerId": r.producer,
-                                                          "ProducerEpoch": r.epoch, "VerifyOnly": False, "Topics": topics}]}
+                                                          "ProducerEpoch": r.epoch, "VerifyOnly": False,
+                                                              "Topics": topics}]}
 
 
 case("AddPartitionsToTxn", "two topics", "WRITE transaction x, WRITE topic t, WRITE topic u", own="x", only=range(4),
      prepare=transaction())(lambda r: add_partitions(r, "t", "u"))
-case("AddPartitionsToTxn", "unknown topic", "WRITE transaction x, WRITE topic t", own="x t", only=range(4), prepare=transaction())(
+case("AddPartitionsToTxn", "unknown topic", "WRITE transaction x, WRITE topic t", own="x t", only=range(4),
+    prepare=transaction())(
     lambda r: add_partitions(r, "t"))
-case("AddPartitionsToTxn", "unknown beside known", "WRITE transaction x, WRITE topic t, WRITE topic u", own="x t", only=range(4),
+case("AddPartitionsToTxn", "unknown beside known", "WRITE transaction x, WRITE topic t, WRITE topic u", own="x t",
+    only=range(4),
      prepare=transaction())(lambda r: add_partitions(r, "t", "u"))
-case("AddPartitionsToTxn", "between brokers", "CLUSTER_ACTION cluster", own="x", only=range(4, 99), prepare=transaction(),
+case("AddPartitionsToTxn", "between brokers", "CLUSTER_ACTION cluster", own="x", only=range(4, 99),
+    prepare=transaction(),
      also=("WRITE transaction x, WRITE topic t",))(lambda r: add_partitions(r, "t"))
-case("AddPartitionsToTxn", "internal topic", "WRITE transaction x, WRITE topic *", own="x", only=range(4), prepare=transaction(),
+case("AddPartitionsToTxn", "internal topic", "WRITE transaction x, WRITE topic *", own="x", only=range(4),
+    prepare=transaction(),
      about="__consumer_offsets")(
     lambda r: {**add_partitions(r), "V3AndBelowTopics": [{"Name": "__consumer_offsets", "Partitions": [0]}]})
 
@@ -383,255 +437,30 @@ case("TxnOffsetCommit", "two topics", "WRITE transaction x, READ group g, READ t
      prepare=transaction(groups="g"))(lambda r: {**mine(r), "GroupId": r("g"), "Topics": [{"Name": r(t), "Partitions": [
          {"PartitionIndex": 0, "CommittedOffset": 3, "CommittedMetadata": "m"}]} for t in "tu"]})
 case("TxnOffsetCommit", "unknown topic", "WRITE transaction x, READ group g, READ topic t", own="x g t",
-     prepare=transaction(groups="g"))(lambda r: {**mine(r), "GroupId": r("g"), "Topics": [{"Name": r("t"), "Partitions": [
+     prepare=transaction(groups="g"))(lambda r: {**mine(r), "GroupId": r("g"),
+         "Topics": [{"Name": r("t"), "Partitions": [
          {"PartitionIndex": 0, "CommittedOffset": 3, "CommittedMetadata": "m"}]}]})
-case("EndTxn", "commit", "WRITE transaction x", own="x t", topics="t", prepare=transaction("t"))(lambda r: {**mine(r), "Committed": True})
-case("EndTxn", "abort", "WRITE transaction x", own="x t", topics="t", prepare=transaction("t"))(lambda r: {**mine(r), "Committed": False})
+case("EndTxn", "commit", "WRITE transaction x", own="x t", topics="t",
+    prepare=transaction("t"))(lambda r: {**mine(r), "Committed": True})
+case("EndTxn", "abort", "WRITE transaction x", own="x t", topics="t",
+    prepare=transaction("t"))(lambda r: {**mine(r), "Committed": False})
 case("EndTxn", "another's producer", "WRITE transaction x", own="x", prepare=transaction())(
     lambda r: {**mine(r), "ProducerId": r.producer + 12345, "Committed": True})
-case("WriteTxnMarkers", "two topics", "CLUSTER_ACTION cluster", own="t u", topics="t u", prepare=producer, also=("ALTER cluster",))(
-    lambda r: {"Markers": [{"ProducerId": r.producer, "ProducerEpoch": r.epoch, "TransactionResult": False, "CoordinatorEpoch": 0,
+case("WriteTxnMarkers", "two topics", "CLUSTER_ACTION cluster", own="t u", topics="t u", prepare=producer,
+    also=("ALTER cluster",))(
+    lambda r: {"Markers": [{"ProducerId": r.producer, "ProducerEpoch": r.epoch, "TransactionResult": False,
+        "CoordinatorEpoch": 0,
                             "Topics": [{"Name": r(t), "PartitionIndexes": [0]} for t in "tu"]}]})
-case("DescribeTransactions", "two ids", "DESCRIBE transaction x, DESCRIBE transaction y")(lambda r: {"TransactionalIds": [r("x"), r("y")]})
-case("DescribeTransactions", "with a topic", "DESCRIBE transaction x, DESCRIBE topic t, DESCRIBE topic u", own="x t u", topics="t u",
+case("DescribeTransactions", "two ids", "DESCRIBE transaction x, DESCRIBE transaction y")(lambda r: {
+    "TransactionalIds": [r("x"), r("y")]})
+case("DescribeTransactions", "with a topic", "DESCRIBE transaction x, DESCRIBE topic t, DESCRIBE topic u", own="x t u",
+    topics="t u",
      prepare=transaction("t", "u"))(lambda r: {"TransactionalIds": [r("x")]})
 case("DescribeTransactions", "unknown id", "DESCRIBE transaction x", own="x")(lambda r: {"TransactionalIds": [r("x")]})
-case("ListTransactions", "all", "DESCRIBE transaction x, DESCRIBE transaction y", also=("WRITE transaction x", "DESCRIBE cluster"))(lambda r: {})
+case("ListTransactions", "all", "DESCRIBE transaction x, DESCRIBE transaction y",
+    also=("WRITE transaction x", "DESCRIBE cluster"))(lambda r: {})
 case("ListTransactions", "by state", "DESCRIBE transaction x")(lambda r: {"StateFilters": ["Empty", "None"]})
-case("ListTransactions", "by pattern", "DESCRIBE transaction x, DESCRIBE transaction y", only=[2])(lambda r: {"TransactionalIdPattern": "x-.*"})
-case("ListTransactions", "a pattern that is none", "DESCRIBE transaction x", only=[2])(lambda r: {"TransactionalIdPattern": "(("})
-
-
-# ---- topics and settings ----
-def create(*names, partitions=1, replicas=1, configs=(), only_check=False):
-    return {"Topics": [{"Name": n, "NumPartitions": partitions, "ReplicationFactor": replicas, "Configs": [
-        {"Name": k, "Value": v} for k, v in configs]} for n in names], "timeoutMs": 10000, "validateOnly": only_check}
-
-
-case("CreateTopics", "two topics", "CREATE topic t, CREATE topic u", own="t u",
-     also=("CREATE cluster", "DESCRIBE topic t", "CREATE topic t, CREATE topic u, DESCRIBE_CONFIGS topic t"))(
-    lambda r: create(r("t"), r("u")))
-case("CreateTopics", "with settings", "CREATE topic t, DESCRIBE_CONFIGS topic t", own="t")(
-    lambda r: create(r("t"), configs=[("retention.ms", "1000")]))
-case("CreateTopics", "only checked", "CREATE topic t, DESCRIBE_CONFIGS topic t", own="t")(lambda r: create(r("t"), only_check=True))
-case("CreateTopics", "one that exists", "CREATE topic t", own="u", also=("CREATE topic t, DESCRIBE topic t",))(lambda r: create(r("t")))
-case("CreateTopics", "impossible name", "CREATE topic *")(lambda r: create("no/such name"))
-case("CreateTopics", "impossible setting", "CREATE topic t", own="t")(lambda r: create(r("t"), configs=[("no.such.setting", "1")]))
-case("CreateTopics", "too many replicas", "CREATE topic t", own="t")(lambda r: create(r("t"), replicas=9))
-case("CreateTopics", "named twice", "CREATE topic t", own="t")(lambda r: create(r("t"), r("t")))
-case("CreateTopics", "__cluster_metadata", "CREATE topic *", about="__cluster_metadata", also=("CREATE cluster",))(lambda r: create("__cluster_metadata"))
-case("CreateTopics", "beginning with a dot", "CREATE topic *")(lambda r: create(".dot", only_check=True))
-
-
-def delete(r, *roles, by_id=False):
-    return {"TopicNames": [r(t) for t in roles], "TimeoutMs": 10000,
-            "Topics": [{"TopicId": r.id(t)} if by_id else {"Name": r(t)} for t in roles]}
-
-
-case("DeleteTopics", "two topics", "DELETE topic t, DELETE topic u", own="t u", topics="t u", also=("DESCRIBE topic t",))(
-    lambda r: delete(r, "t", "u"))
-case("DeleteTopics", "by id", "DELETE topic t, DELETE topic u", own="t u", topics="t u", only=[6],
-     also=("DESCRIBE topic t", "DESCRIBE topic t, DELETE topic u"))(lambda r: delete(r, "t", "u", by_id=True))
-case("DeleteTopics", "unknown topic", "DELETE topic t", own="t", also=("DESCRIBE topic t",))(lambda r: delete(r, "t"))
-case("DeleteTopics", "unknown id", "DELETE topic t", own="t", only=[6])(lambda r: delete(r, "t", by_id=True))
-case("DeleteTopics", "named twice", "DELETE topic t", own="t", topics="t")(lambda r: delete(r, "t", "t"))
-case("DeleteTopics", "by id twice", "DELETE topic t", own="t", topics="t", only=[6])(lambda r: delete(r, "t", "t", by_id=True))
-case("DeleteTopics", "by name and id", "DELETE topic t", own="t", topics="t", only=[6])(
-    lambda r: {"TimeoutMs": 10000, "Topics": [{"Name": r("t"), "TopicId": r.id("t")}]})
-case("DeleteTopics", "name beside its id", "DELETE topic t", own="t", topics="t", only=[6])(
-    lambda r: {"TimeoutMs": 10000, "Topics": [{"Name": r("t")}, {"TopicId": r.id("t")}]})
-case("DeleteTopics", "neither name nor id", "DELETE topic t", only=[6])(lambda r: {"TimeoutMs": 10000, "Topics": [{}]})
-
-
-def grow(*names, count=3, only_check=False):
-    return {"Topics": [{"Name": n, "Count": count, "Assignments": None} for n in names], "TimeoutMs": 10000, "ValidateOnly": only_check}
-
-
-case("CreatePartitions", "two topics", "ALTER topic t, ALTER topic u", own="t u", topics="t u", also=("DESCRIBE topic t", "ALTER cluster"))(
-    lambda r: grow(r("t"), r("u")))
-case("CreatePartitions", "only checked", "ALTER topic t", own="t", topics="t")(lambda r: grow(r("t"), only_check=True))
-case("CreatePartitions", "unknown topic", "ALTER topic t", own="t")(lambda r: grow(r("t")))
-case("CreatePartitions", "fewer than there are", "ALTER topic t", own="t", topics="t")(lambda r: grow(r("t"), count=1))
-case("CreatePartitions", "named twice", "ALTER topic t", own="t", topics="t")(lambda r: grow(r("t"), r("t")))
-
-TOPIC, BROKER, LOGGER, CLIENT_METRICS, GROUP = 2, 4, 8, 16, 32
-
-
-def configs_of(kind, *names, keys=("retention.ms", "cleanup.policy"), **more):
-    return {"Resources": [{"ResourceType": kind, "ResourceName": n, "ConfigurationKeys": keys and list(keys)} for n in names], **more}
-
-
-case("DescribeConfigs", "two topics", "DESCRIBE_CONFIGS topic t, DESCRIBE_CONFIGS topic u", also=("DESCRIBE topic t",))(
-    lambda r: configs_of(TOPIC, r("t"), r("u")))
-case("DescribeConfigs", "every setting", "DESCRIBE_CONFIGS topic t")(lambda r: configs_of(TOPIC, r("t"), keys=None))
-case("DescribeConfigs", "with synonyms", "DESCRIBE_CONFIGS topic t")(lambda r: configs_of(
-    TOPIC, r("t"), IncludeSynonyms=True, IncludeDocumentation=True))
-case("DescribeConfigs", "unknown topic", "DESCRIBE_CONFIGS topic t", own="t")(lambda r: configs_of(TOPIC, r("t")))
-case("DescribeConfigs", "broker", "DESCRIBE_CONFIGS cluster")(lambda r: configs_of(BROKER, "1", keys=("num.partitions",)))
-case("DescribeConfigs", "every broker", "DESCRIBE_CONFIGS cluster")(lambda r: configs_of(BROKER, "", keys=("num.partitions",)))
-case("DescribeConfigs", "loggers", "DESCRIBE_CONFIGS cluster")(lambda r: configs_of(LOGGER, "1", keys=("no.such.logger",)))
-case("DescribeConfigs", "client metrics", "DESCRIBE_CONFIGS cluster")(lambda r: configs_of(CLIENT_METRICS, "m", keys=("interval.ms",)))
-case("DescribeConfigs", "group", "DESCRIBE_CONFIGS group g", also=("DESCRIBE_CONFIGS cluster",))(lambda r: configs_of(
-    GROUP, r("g"), keys=("consumer.session.timeout.ms",)))
-case("DescribeConfigs", "unknown kind", "DESCRIBE_CONFIGS cluster")(lambda r: configs_of(77, "n"))
-
-
-def altered(kind, *names, key="retention.ms", value="4000", operation=0, only_check=False):
-    return lambda r: {"ValidateOnly": only_check, "Resources": [
-        {"ResourceType": kind, "ResourceName": r(n) if len(n) == 1 and n.isalpha() else n, "Configs": [
-            {"Name": key, "Value": value, **({"ConfigOperation": operation} if r.run.case.api[0] == "I" else {})}]} for n in names]}
-
-
-for _api in ("AlterConfigs", "IncrementalAlterConfigs"):
-    case(_api, "two topics", "ALTER_CONFIGS topic t, ALTER_CONFIGS topic u", own="t u", topics="t u",
-         also=("DESCRIBE topic t", "ALTER topic t"))(altered(TOPIC, "t", "u"))
-    case(_api, "only checked", "ALTER_CONFIGS topic t", own="t", topics="t")(altered(TOPIC, "t", only_check=True))
-    case(_api, "unknown topic", "ALTER_CONFIGS topic t", own="t")(altered(TOPIC, "t"))
-    case(_api, "impossible setting", "ALTER_CONFIGS topic t", own="t", topics="t")(altered(TOPIC, "t", key="no.such.setting"))
-    case(_api, "impossible value", "ALTER_CONFIGS topic t", own="t", topics="t")(altered(TOPIC, "t", value="soon"))
-    case(_api, "broker, only checked", "ALTER_CONFIGS cluster", also=("ALTER cluster",))(
-        altered(BROKER, "1", key="log.cleaner.threads", value="1", only_check=True))
-    case(_api, "group", "ALTER_CONFIGS group g", own="g", also=("ALTER_CONFIGS cluster",))(
-        altered(GROUP, "g", key="consumer.session.timeout.ms", value="50000", only_check=True))
-    case(_api, "unknown kind", "ALTER_CONFIGS cluster")(altered(77, "nothing"))
-case("IncrementalAlterConfigs", "loggers, only checked", "ALTER_CONFIGS cluster", also=("CLUSTER_ACTION cluster",))(
-    altered(LOGGER, "1", key="kafka", value="INFO", only_check=True))
-case("IncrementalAlterConfigs", "named twice", "ALTER_CONFIGS topic t", own="t", topics="t")(altered(TOPIC, "t", "t"))  # Kafka never answers AlterConfigs
-case("IncrementalAlterConfigs", "delete", "ALTER_CONFIGS topic t", own="t", topics="t")(altered(TOPIC, "t", value=None, operation=1))
-case("ListConfigResources", "all", "DESCRIBE_CONFIGS cluster")(lambda r: {"ResourceTypes": [16]})
-
-# ---- the cluster ----
-case("DescribeLogDirs", "two topics", "DESCRIBE cluster", also=("DESCRIBE topic t, DESCRIBE topic u",))(
-    lambda r: {"Topics": [{"Topic": r(t), "Partitions": [0]} for t in "tu"]})
-case("AlterReplicaLogDirs", "no such folder", "ALTER cluster")(lambda r: {"Dirs": [{"Path": "/no/such", "Topics": [
-    {"Name": r(t), "Partitions": [0]} for t in "tu"]}]})
-case("ElectLeaders", "two topics", "ALTER cluster")(lambda r: {"ElectionType": 0, "TimeoutMs": 10000, "TopicPartitions": [
-    {"Topic": r(t), "Partitions": [0]} for t in "tu"]})
-case("ElectLeaders", "unknown topic", "ALTER cluster", own="t")(lambda r: {"ElectionType": 0, "TimeoutMs": 10000, "TopicPartitions": [
-    {"Topic": r("t"), "Partitions": [0]}]})
-case("AlterPartitionReassignments", "where they are", "ALTER cluster")(lambda r: {"TimeoutMs": 10000, "Topics": [
-    {"Name": r(t), "Partitions": [{"PartitionIndex": 0, "Replicas": [1]}]} for t in "tu"]})
-case("AlterPartitionReassignments", "no such node", "ALTER cluster")(lambda r: {"TimeoutMs": 10000, "Topics": [
-    {"Name": r("t"), "Partitions": [{"PartitionIndex": 0, "Replicas": [7]}]}]})
-case("AlterPartitionReassignments", "cancel what is not", "ALTER cluster")(lambda r: {"TimeoutMs": 10000, "Topics": [
-    {"Name": r("t"), "Partitions": [{"PartitionIndex": 0, "Replicas": None}]}]})
-case("AlterPartitionReassignments", "unknown topic", "ALTER cluster", own="t")(lambda r: {"TimeoutMs": 10000, "Topics": [
-    {"Name": r("t"), "Partitions": [{"PartitionIndex": 0, "Replicas": [1]}]}]})
-case("ListPartitionReassignments", "all", "DESCRIBE cluster")(lambda r: {"TimeoutMs": 10000, "Topics": None})
-case("ListPartitionReassignments", "one topic", "DESCRIBE cluster")(lambda r: {"TimeoutMs": 10000, "Topics": [
-    {"Name": r("t"), "PartitionIndexes": [0]}]})
-case("DescribeQuorum", "metadata", "DESCRIBE cluster", only=[0, 1])(lambda r: {"Topics": [
-    {"TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}]})
-case("UpdateFeatures", "unknown feature, only checked", "ALTER cluster")(lambda r: {"timeoutMs": 10000, "ValidateOnly": True, "FeatureUpdates": [
-    {"Feature": "no.such.feature", "MaxVersionLevel": 1}]} if r.version else {
-        "timeoutMs": 10000, "FeatureUpdates": [{"Feature": "no.such.feature", "MaxVersionLevel": 1}]})
-case("UnregisterBroker", "no such node", "ALTER cluster")(lambda r: {"BrokerId": 77})
-
-
-# ---- rules, limits, users ----
-def rule(r, **more):
-    return {"ResourceType": 2, "ResourceName": r("a"), "ResourcePatternType": 3, "Principal": "User:somebody", "Host": "*",
-            "Operation": 3, "PermissionType": 3, **more}
-
-
-def rule_filter(r, **more):
-    return {"ResourceTypeFilter": 2, "ResourceNameFilter": r("a"), "PatternTypeFilter": 3, "PrincipalFilter": None,
-            "HostFilter": None, "Operation": 1, "PermissionType": 1, **more}
-
-
-def ruled(r):
-    r.admin("CreateAcls", 2, {"Creations": [rule(r)]})
-    r.until(lambda said: said["Resources"], "DescribeAcls", 2, rule_filter(r))
-
-
-case("DescribeAcls", "of a topic", "DESCRIBE cluster", own="a", prepare=ruled, also=("ALTER cluster",))(rule_filter)
-case("DescribeAcls", "that match", "DESCRIBE cluster", own="a", prepare=ruled)(lambda r: rule_filter(
-    r, PatternTypeFilter=2, PrincipalFilter="User:somebody"))
-case("DescribeAcls", "impossible", "DESCRIBE cluster")(lambda r: rule_filter(r, ResourceTypeFilter=0))
-case("CreateAcls", "one", "ALTER cluster", own="a", also=("DESCRIBE cluster",))(lambda r: {"Creations": [rule(r)]})
-case("CreateAcls", "one impossible", "ALTER cluster", own="a")(lambda r: {"Creations": [rule(r), rule(r, Operation=1)]})
-case("CreateAcls", "no principal", "ALTER cluster", own="a")(lambda r: {"Creations": [rule(r, Principal="somebody")]})
-case("CreateAcls", "no resource name", "ALTER cluster", own="a")(lambda r: {"Creations": [rule(r, ResourceName="")]})
-case("CreateAcls", "a cluster of another name", "ALTER cluster", own="a")(lambda r: {"Creations": [rule(r, ResourceType=4)]})
-case("DeleteAcls", "one", "ALTER cluster", own="a", prepare=ruled)(lambda r: {"Filters": [rule_filter(r)]})
-case("DeleteAcls", "none found", "ALTER cluster", own="a")(lambda r: {"Filters": [rule_filter(r)]})
-case("DeleteAcls", "impossible", "ALTER cluster", own="a")(lambda r: {"Filters": [rule_filter(r, ResourceTypeFilter=0)]})
-
-
-def limited(r):
-    r.admin("AlterClientQuotas", 1, limit(r))
-    r.until(lambda said: said["Entries"], "DescribeClientQuotas", 1, limits_of(r))
-
-
-def limits_of(r):
-    return {"Components": [{"EntityType": "user", "MatchType": 0, "Match": r("q")}], "Strict": True}
-
-
-def limit(r, key="producer_byte_rate", only_check=False, value=1024.0, remove=False):
-    return {"ValidateOnly": only_check, "Entries": [{"Entity": [{"EntityType": "user", "EntityName": r("q")}], "Ops": [
-        {"Key": key, "Value": value, "Remove": remove}]}]}
-
-
-case("DescribeClientQuotas", "of a user", "DESCRIBE_CONFIGS cluster", own="q", prepare=limited)(
-    limits_of)
-case("DescribeClientQuotas", "of nobody", "DESCRIBE_CONFIGS cluster", own="q")(
-    lambda r: {"Components": [{"EntityType": "user", "MatchType": 0, "Match": r("q")}]})
-case("DescribeClientQuotas", "of an unknown kind", "DESCRIBE_CONFIGS cluster")(
-    lambda r: {"Components": [{"EntityType": "nothing", "MatchType": 0, "Match": "n"}]})
-case("AlterClientQuotas", "set", "ALTER_CONFIGS cluster", own="q", also=("ALTER cluster",))(limit)
-case("AlterClientQuotas", "remove", "ALTER_CONFIGS cluster", own="q", prepare=limited)(lambda r: limit(r, remove=True))
-case("AlterClientQuotas", "only checked", "ALTER_CONFIGS cluster", own="q")(lambda r: limit(r, only_check=True))
-case("AlterClientQuotas", "unknown key", "ALTER_CONFIGS cluster", own="q")(lambda r: limit(r, key="no_such_rate"))
-
-
-def fixed_user(r, **more):
-    return {**scram_upsertion(r("s"), "a password"), **more}
-
-
-def with_user(r):
-    r.admin("AlterUserScramCredentials", 0, {"Upsertions": [fixed_user(r)]})
-    r.until(lambda said: r("s") in [u["User"] for u in said["Results"]], "DescribeUserScramCredentials", 0, {"Users": None})
-
-
-case("DescribeUserScramCredentials", "one", "DESCRIBE cluster", own="s", prepare=with_user)(lambda r: {"Users": [{"Name": r("s")}]})
-case("DescribeUserScramCredentials", "unknown", "DESCRIBE cluster", own="s")(lambda r: {"Users": [{"Name": r("s")}]})
-case("DescribeUserScramCredentials", "named twice", "DESCRIBE cluster", own="s", prepare=with_user)(lambda r: {"Users": [{"Name": r("s")}] * 2})
-case("AlterUserScramCredentials", "set", "ALTER cluster", own="s")(lambda r: {"Upsertions": [fixed_user(r)]})
-case("AlterUserScramCredentials", "too few iterations", "ALTER cluster", own="s")(lambda r: {"Upsertions": [fixed_user(r, Iterations=10)]})
-case("AlterUserScramCredentials", "unknown mechanism", "ALTER cluster", own="s")(lambda r: {"Upsertions": [fixed_user(r, Mechanism=9)]})
-case("AlterUserScramCredentials", "delete", "ALTER cluster", own="s", prepare=with_user)(
-    lambda r: {"Deletions": [{"Name": r("s"), "Mechanism": 2}]})
-case("AlterUserScramCredentials", "delete what is not", "ALTER cluster", own="s")(lambda r: {"Deletions": [{"Name": r("s"), "Mechanism": 2}]})
-case("AlterUserScramCredentials", "set and delete", "ALTER cluster", own="s", prepare=with_user)(
-    lambda r: {"Deletions": [{"Name": r("s"), "Mechanism": 2}], "Upsertions": [fixed_user(r)]})
-
-case("CreateDelegationToken", "own")(lambda r: {"MaxLifetimeMs": -1})
-case("RenewDelegationToken", "unknown")(lambda r: {"Hmac": b"none", "RenewPeriodMs": -1})
-case("ExpireDelegationToken", "unknown")(lambda r: {"Hmac": b"none", "ExpiryTimePeriodMs": -1})
-case("DescribeDelegationToken", "all")(lambda r: {"Owners": None})
-
-
-# ---- reserved names, by rights on "*" ----
-for _name in ("__castellan_new", "__share_group_state"):
-    case("Metadata", f"creates {_name}", "DESCRIBE topic *, CREATE topic *", only=range(4, 99), about=_name)(
-        lambda r, n=_name: metadata(n, create=True))
-case("IncrementalAlterConfigs", f"of {OURS}", "ALTER_CONFIGS topic *", about=OURS)(altered(TOPIC, OURS, only_check=True))
-case("AlterConfigs", f"of {OURS}", "ALTER_CONFIGS topic *", about=OURS)(altered(TOPIC, OURS, only_check=True))
-case("DescribeConfigs", f"of {OURS}", "DESCRIBE_CONFIGS topic *", about=OURS)(lambda r: configs_of(TOPIC, OURS))
-case("CreatePartitions", f"of {OURS}", "ALTER topic *", about=OURS)(lambda r: grow(OURS, only_check=True))
-LEDGER, OUR_GROUP = "castellan-ledger-probe", "__castellan_probe"
-case("InitProducerId", f"of {LEDGER}", "WRITE transaction *", about=LEDGER)(
-    lambda r: {"TransactionalId": LEDGER, "TransactionTimeoutMs": LONG_MS})
-case("OffsetCommit", f"of {OUR_GROUP}", "READ group *, READ topic t", about=OUR_GROUP)(lambda r: {**commit(r, "t"), "GroupId": OUR_GROUP})
-case("Heartbeat", f"of {OUR_GROUP}", "READ group *", about=OUR_GROUP)(
-    lambda r: {"GroupId": OUR_GROUP, "GenerationId": 1, "MemberId": "nobody"})
-case("DeleteTopics", f"of {OURS}", "DELETE topic *", only=[1], about=OURS)(lambda r: {"TopicNames": [OURS], "TimeoutMs": 10000})
-
-
-def coordinators(r):
-    """Kafka makes the internal topics when it is asked for a coordinator."""
-    for kind, roles in ((0, "gh"), (1, "xy")):
-        r.admin("FindCoordinator", 4, {"CoordinatorKeys": [r(n) for n in roles], "KeyType": kind})
-
-
-SHARED_WORK = [coordinators, filled("t", "u"), committed("g", "h", topics="tu"), lambda r: producer(r, "x"), lambda r: producer(r, "y")]
+case("ListTransactions", "by pattern", "DESCRIBE transaction x, DESCRIBE transaction y",
+    only=[2])(lambda r: {"TransactionalIdPattern": "x-.*"})
+case("ListTransactions", "a pattern that is none", "DESCRIBE transaction x",
+    only=[2])(lambda r: {"TransactionalIdPattern": "(("})

@@ -5,18 +5,23 @@ import uuid
 
 from kafka_messages import ERRORS, NAMES, NO_ID, read_batches
 
-KEYS = ("Name", "Topic", "TopicName", "TopicId", "PartitionIndex", "PartitionId", "Partition", "Index", "GroupId", "Group",
-        "TransactionalId", "Key", "User", "ResourceType", "ResourceName", "PatternType", "Principal", "Operation", "EntityType",
+KEYS = ("Name", "Topic", "TopicName", "TopicId", "PartitionIndex", "PartitionId", "Partition", "Index", "GroupId",
+    "Group",
+        "TransactionalId", "Key", "User", "ResourceType", "ResourceName", "PatternType", "Principal", "Operation",
+            "EntityType",
         "EntityName", "NodeId", "BrokerId", "ApiKey", "LogDir", "MemberId", "ReplicaId")
 DROPPED = {"ThrottleTimeMs", "ThrottleTimeMillis"}
 MADE_UP = {  # field -> what it is called; -1, "" and null stay as they are
-    "Host": "host", "Port": "port", "ClusterId": "cluster", "MemberId": "member", "Leader": "member", "SessionId": "session",
+    "Host": "host", "Port": "port", "ClusterId": "cluster", "MemberId": "member", "Leader": "member",
+        "SessionId": "session",
     "LogAppendTimeMs": "time", "ProducerId": "producer", "CurrentTxnStartOffset": "offset", "LastTimestamp": "time",
-    "TransactionStartTimeMs": "time", "LogDir": "folder", "TotalBytes": "bytes", "UsableBytes": "bytes", "PartitionSize": "bytes",
+    "TransactionStartTimeMs": "time", "LogDir": "folder", "TotalBytes": "bytes", "UsableBytes": "bytes",
+        "PartitionSize": "bytes",
     "ClientHost": "host", "ClientId": "client", "ReplicaDirectoryId": "folder", "LastFetchTimestamp": "time",
     "LastCaughtUpTimestamp": "time", "FinalizedFeaturesEpoch": "epoch", "BrokerEpoch": "epoch",
 }
-OFFSETS = {"BaseOffset", "HighWatermark", "LastStableOffset", "LogStartOffset", "LowWatermark", "LogEndOffset"}  # of logs
+OFFSETS = {"BaseOffset", "HighWatermark", "LastStableOffset", "LogStartOffset", "LowWatermark",
+    "LogEndOffset"}  # of logs
 # that others write, too
 TEXTS = {"ErrorMessage", "Documentation", "BatchIndexErrorMessage"}
 

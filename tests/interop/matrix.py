@@ -14,7 +14,8 @@ OPERATIONS = {"ALL": 2, "READ": 3, "WRITE": 4, "CREATE": 5, "DELETE": 6, "ALTER"
               "DESCRIBE_CONFIGS": 10, "ALTER_CONFIGS": 11, "IDEMPOTENT_WRITE": 12}
 TYPES = {"topic": 2, "group": 3, "cluster": 4, "transaction": 5}
 LITERAL, PREFIXED, ALLOW = 3, 4, 3
-ROLES = {"t": "topic", "u": "topic", "g": "group", "h": "group", "x": "transaction", "y": "transaction", "a": "rule", "s": "user",
+ROLES = {"t": "topic", "u": "topic", "g": "group", "h": "group", "x": "transaction", "y": "transaction", "a": "rule",
+    "s": "user",
          "q": "quota"}
 BUSY_SECONDS = 20
 BUSY = {14, 15, 16, 51}  # the coordinator loads, or has a transaction to end: asked again
@@ -22,19 +23,23 @@ BUSY = {14, 15, 16, 51}  # the coordinator loads, or has a transaction to end: a
 
 class Case:
     """own: the roles whose names are each run's own; topics: those of them that are made beforehand. last: what could
-    harm the whole system is asked behind everything else. about: the reserved name that is asked for."""
+    harm the whole system is asked behind everything else. about: the reserved name that is asked for. once: only with
+    all rights, as another answer would depend on whether the first had its effect yet."""
 
-    def __init__(self, api, shape, needs, build, own="", topics="", prepare=None, also=(), only=None, answer=True, last=False,
-                 about=None):
+    def __init__(self, api, shape, needs, build, own="", topics="", prepare=None, also=(), only=None, answer=True,
+        last=False,
+                 about=None, once=False):
         self.api, self.shape, self.build, self.prepare, self.answer = api, shape, build, prepare, answer
         self.needs = [n.strip() for n in needs.split(",")] if needs else []
         self.own, self.topics, self.only, self.also = own.split(), topics.split(), only, also
-        self.last, self.about = last or bool(about), about
+        self.last, self.about, self.once = last or bool(about), about, once
         self.slug = re.sub(r"[^a-z0-9]+", "-", f"{api} {shape}".lower())
 
     def variants(self):
         """(what is said of it, the rights)"""
         out = [("all", self.needs)]
+        if self.once:
+            return out
         if len(self.needs) > 1:
             out += [(f"without {n}", [m for m in self.needs if m != n]) for n in self.needs]
         if self.needs:
@@ -47,6 +52,7 @@ class Run:
         self.case, self.version, self.variant, self.user = case, version, variant, user
         self.place = f"v{version}-{re.sub(r'[^a-z0-9]+', '-', variant.lower()).strip('-')}"
         self.names = {r: f"{r}-{case.slug}-{self.place}" if r in case.own else f"{r}-shared" for r in ROLES}
+        self.names["n"] = f"__castellan_{case.slug}-{self.place}"
         self.roles = {n: r for r, n in self.names.items()}
 
     def role_of(self, name):
@@ -80,7 +86,7 @@ class Asking:
 
 
     def until(self, what, api, version, values):
-        """Asks as the super user until what(answer) holds: changes reach Kafka's brokers some time after they are answered."""
+        """Asks as the super user until what(answer) holds: changes reach brokers some time after they are answered."""
         deadline = time.monotonic() + BUSY_SECONDS
         while not what(said := self.admin(api, version, values)):
             assert time.monotonic() < deadline, f"{api} by admin: {said}"
@@ -118,7 +124,8 @@ class Matrix:
             for right in filter(None, rights.split(", ")):
                 operation, kind, *role = right.split()
                 everything = kind == "cluster" or role == ["*"]
-                yield {"ResourceType": TYPES[kind], "Principal": f"User:{user}", "Host": "*", "Operation": OPERATIONS[operation],
+                yield {"ResourceType": TYPES[kind], "Principal": f"User:{user}", "Host": "*",
+                    "Operation": OPERATIONS[operation],
                        "PermissionType": ALLOW, "ResourcePatternType": LITERAL if everything else PREFIXED,
                        "ResourceName": "kafka-cluster" if kind == "cluster" else "*" if everything else f"{role[0]}-"}
 
@@ -132,7 +139,8 @@ def prepare_users(target, matrix):
     names = list(matrix.users.values())
     if target.name != "kafka":  # there they stand in the configuration
         for some in grouped(names, 20):
-            said = target.admin("AlterUserScramCredentials", 0, {"Upsertions": [scram_upsertion(n, PASSWORD) for n in some]})
+            said = target.admin("AlterUserScramCredentials", 0,
+                {"Upsertions": [scram_upsertion(n, PASSWORD) for n in some]})
             assert set(error_codes(said)) == {0}, said
     said = target.admin("CreateAcls", 3, {"Creations": list(matrix.rules())})
     assert set(error_codes(said)) == {0}, said
@@ -148,7 +156,8 @@ def grouped(things, n):
 
 def create_topics(target, names):
     for some in grouped(names, 100):
-        said = target.admin("CreateTopics", 5, {"Topics": [{"Name": n, "NumPartitions": 1, "ReplicationFactor": 1} for n in some],
+        said = target.admin("CreateTopics", 5, {"Topics": [{"Name": n, "NumPartitions": 1,
+            "ReplicationFactor": 1} for n in some],
                                                "timeoutMs": 60000})
         assert set(error_codes(said)) == {0}, said
     target.wait(lambda t: set(names) <= t.learn_topics())
@@ -188,7 +197,7 @@ def left_behind(target):
 
 
 class Everything:
-    """Of the names that the runs made: topics, their records and settings, groups, transactions, rules, users, quotas."""
+    """Of the runs' names: topics, their records and settings, groups, transactions, rules, users, quotas."""
 
     def __init__(self, target):
         self.target, self.found = target, {}
@@ -212,17 +221,22 @@ class Everything:
             for t in said["Topics"]:
                 ends.setdefault(t["Name"], []).append(f"{word} " + ",".join(
                     str(p["Offset"]) for p in sorted(t["Partitions"], key=lambda p: p["PartitionIndex"])))
-        said = ask("DescribeConfigs", 1, {"Resources": [{"ResourceType": 2, "ResourceName": n, "ConfigurationKeys": None}
+        said = ask("DescribeConfigs", 1, {"Resources": [{"ResourceType": 2, "ResourceName": n,
+            "ConfigurationKeys": None}
                                                         for n in topics]})
-        settings = {r["ResourceName"]: sorted(f"{c['Name']}={c['Value']}" for c in r["Configs"] if c["ConfigSource"] == 1)
+        settings = {r["ResourceName"]: sorted(f"{c['Name']}={c['Value']}" for c in r["Configs"] if c[
+            "ConfigSource"] == 1)
                     for r in said["Results"]}
         for n, count in topics.items():
             self.note(n, " ".join([f"topic of {count}", *ends.get(n, []), *settings.get(n, [])]))
 
     def groups(self):
-        names = [g["GroupId"] for g in self.target.admin("ListGroups", 4)["Groups"] if re.match(r"[a-z]-", g["GroupId"])]
-        for g in self.target.admin("OffsetFetch", 8, {"Groups": [{"GroupId": n, "Topics": None} for n in names]})["Groups"]:
-            offsets = sorted(f"{t['Name'][:1]}/{p['PartitionIndex']}:{p['CommittedOffset']}" for t in g["Topics"] for p in t["Partitions"])
+        names = [g["GroupId"] for g in self.target.admin("ListGroups", 4)["Groups"] if re.match(r"[a-z]-",
+            g["GroupId"])]
+        for g in self.target.admin("OffsetFetch", 8, {"Groups": [{"GroupId": n,
+            "Topics": None} for n in names]})["Groups"]:
+            offsets = sorted(f"{t['Name'][:1]}/{p['PartitionIndex']}:{p['CommittedOffset']}" for t in g[
+                "Topics"] for p in t["Partitions"])
             self.note(g["GroupId"], " ".join(["group", *offsets]))
 
     def others(self):
@@ -230,13 +244,16 @@ class Everything:
         for t in ask("ListTransactions", 0)["TransactionStates"]:
             self.note(t["TransactionalId"], "transaction " + t["TransactionState"].replace("Prepare", "Complete"))
         said = ask("DescribeAcls", 1, {"ResourceTypeFilter": 1, "ResourceNameFilter": None, "PatternTypeFilter": 1,
-                                       "PrincipalFilter": None, "HostFilter": None, "Operation": 1, "PermissionType": 1})
+                                       "PrincipalFilter": None, "HostFilter": None, "Operation": 1,
+                                           "PermissionType": 1})
         for r in said["Resources"]:
             if len(r["ResourceName"]) > 2:
-                self.note(r["ResourceName"], "rules " + " ".join(sorted(f"{a['Operation']}:{a['Principal']}" for a in r["Acls"])))
+                self.note(r["ResourceName"], "rules " + " ".join(sorted(f"{a['Operation']}:{a['Principal']}" for a in r[
+                    "Acls"])))
         for u in ask("DescribeUserScramCredentials", 0, {"Users": None})["Results"]:
             self.note(u["User"], f"user {[c['Mechanism'] for c in u['CredentialInfos']]}")
-        for e in ask("DescribeClientQuotas", 0, {"Components": [{"EntityType": "user", "MatchType": 2, "Match": None}]})["Entries"] or []:
+        for e in ask("DescribeClientQuotas", 0, {"Components": [{"EntityType": "user", "MatchType": 2,
+            "Match": None}]})["Entries"] or []:
             for part in e["Entity"]:
                 self.note(part["EntityName"] or "", f"quota {sorted((v['Key'], v['Value']) for v in e['Values'])}")
 

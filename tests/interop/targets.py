@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The systems that the differential test asks the same: Apache Kafka with its own authorizer (the reference), the gateway
-before an Apache Kafka without one, and the gateway before bundled brokers. One node each, with the id 1."""
+"""The systems that the differential test asks the same: Apache Kafka with its own authorizer (the reference), the
+gateway before an Apache Kafka without one, and the gateway before bundled brokers. One node each, with the id 1."""
 import base64
 import os
 import pathlib
@@ -32,7 +32,8 @@ def stop(process):
 
 
 class ApacheKafka:
-    """A process of its own: broker and controller in one. With an authorizer, users log in by PLAIN; else by certificate."""
+    """A process of its own: broker and controller in one. With users, they log in by PLAIN and an authorizer decides;
+    else whoever has a certificate may do everything."""
 
     def __init__(self, folder, port, users=None, authority=None):
         self.folder, self.class_path = folder, java_class_path("broker")
@@ -51,7 +52,8 @@ class ApacheKafka:
                   "inter.broker.listener.name": protocol}
         if users:
             login = "org.apache.kafka.common.security.plain.PlainLoginModule required " + " ".join(
-                [f'username="{ADMIN}" password="{PASSWORD}"'] + [f'user_{u}="{PASSWORD}"' for u in [ADMIN, *users]]) + ";"
+                [f'username="{ADMIN}" password="{PASSWORD}"'] + [f'user_{u}="{PASSWORD}"' for u in [ADMIN,
+                    *users]]) + ";"
             lines |= {"sasl.enabled.mechanisms": "PLAIN", "sasl.mechanism.inter.broker.protocol": "PLAIN",
                       "listener.name.sasl_plaintext.plain.sasl.jaas.config": login,
                       "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -66,7 +68,8 @@ class ApacheKafka:
         self.log = open(folder / "kafka.log", "ab")
 
     def java(self, *words):
-        return subprocess.Popen(["java", *JVM, "-cp", self.class_path, *words], stdout=self.log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(["java", *JVM, "-cp", self.class_path, *words], stdout=self.log,
+            stderr=subprocess.STDOUT)
 
     def start(self):
         """Returns at once; whoever asks waits (Target.wait)."""
@@ -91,9 +94,9 @@ class Gateway:
         self.folder, self.port = folder, port
         folder.mkdir()
         admin = scram_upsertion(ADMIN, PASSWORD)
+        salt, salted = (base64.b64encode(admin[k]).decode() for k in ("Salt", "SaltedPassword"))
         (folder / "users.scram").write_text(
-            f"SCRAM-SHA-512=[name={ADMIN},iterations={admin['Iterations']},salt={base64.b64encode(admin['Salt']).decode()},"
-            f"saltedpassword={base64.b64encode(admin['SaltedPassword']).decode()}]\n")
+            f"SCRAM-SHA-512=[name={ADMIN},iterations={admin['Iterations']},salt={salt},saltedpassword={salted}]\n")
         lines = {
             "bootstrap.servers": f"localhost:{behind.port}", "listeners": f"SASL_PLAINTEXT://localhost:{self.port}",
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512,SCRAM-SHA-256", "super.users": f"User:{ADMIN}",
@@ -106,7 +109,8 @@ class Gateway:
 
     def start(self):
         read_end, write_end = os.pipe()
-        self.process = subprocess.Popen([CASTELLAN, "gateway", "-c", self.folder / "gateway.properties"], stdout=self.log,
+        self.process = subprocess.Popen([CASTELLAN, "gateway", "-c", self.folder / "gateway.properties"],
+            stdout=self.log,
                                         stderr=subprocess.STDOUT, pass_fds=[write_end],
                                         env={**os.environ, "CASTELLAN_READY_FD": str(write_end)})
         os.close(write_end)

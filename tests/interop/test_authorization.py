@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Equal to Kafka: the same requests of the same users under the same rules, to Apache Kafka with its own authorizer, and
-through the gateway to an Apache Kafka without one and to bundled brokers. Answers and what exists afterwards are equal, but
-for three tables: reserved names (docs/authorization.md), deliberate_differences.txt (for good, too) and known_faults.txt (until
-they are mended). A line that no longer holds fails. What Kafka answers stands in tests/golden/authorization_matrix.txt.
+"""Equal to Kafka: the same requests of the same users under the same rules, to Apache Kafka with its own authorizer,
+and through the gateway to an Apache Kafka without one and to bundled brokers. Answers and what exists afterwards are
+equal, but for three tables: reserved names (docs/authorization.md), deliberate_differences.txt (for good, too) and
+known_faults.txt (until they are mended). A line that no longer holds fails. What Kafka answers stands in
+tests/golden/authorization_matrix.txt.
 
 UPDATE_GOLDEN=1 writes the matrix and the faults anew; DIFFERENTIAL_ONLY=Fetch,Produce asks these APIs alone."""
 import concurrent.futures
@@ -14,8 +15,9 @@ import time
 import pytest
 
 import matrix as m
-from cases import CASES, OURS, SHARED_WORK
-from compare import differences, shown, summary
+from cases import CASES, OURS
+from cases_admin import SHARED_WORK
+from compare import differences, summary
 from kafka_messages import KEYS, REQUESTS
 from tools import HERE, ROOT, java_class_path
 import targets
@@ -54,7 +56,8 @@ def work_of(target, matrix, runs):
     runs = [r for r in runs if r.version in offered.get(KEYS[r.case.api], [])]
     m.prepare_users(target, matrix)
     prepare_shared(target)
-    changing, last = [r for r in runs if r.case.own], [r for r in runs if r.case.last]
+    last = [r for r in runs if r.case.last]
+    changing = [r for r in runs if r.case.own and not r.case.last]
     outcomes = {run: m.perform(run, target) for run in runs if not run.case.own and not run.case.last}
     m.create_topics(target, [run.names[t] for run in changing for t in run.case.topics])
     outcomes |= {run: m.perform(run, target) for run in changing}
@@ -69,7 +72,8 @@ class Asked:
 
         def versions(api):
             """What Kafka and one of the others serve."""
-            return [v for v in offered[0].get(KEYS[api], []) if v in REQUESTS[KEYS[api]].versions and any(v in o.get(KEYS[api], []) for o in offered[1:])]
+            return [v for v in offered[0].get(KEYS[api], []) if v in REQUESTS[KEYS[api]].versions and any(v in o.get(
+                KEYS[api], []) for o in offered[1:])]
 
         self.runs = [r for r in matrix.runs(versions) if not ONLY or r.case.api in ONLY]
         with concurrent.futures.ThreadPoolExecutor(len(self.targets)) as pool:
@@ -92,7 +96,7 @@ def asked(request):
     try:
         started = time.monotonic()
         result = Asked(systems, matrix)
-        print(f"{len(result.runs)} requests to each of {len(result.targets)} systems in {time.monotonic() - started:.0f} s")
+        print(f"{len(result.runs)} requests to each of the systems in {time.monotonic() - started:.0f} s")
         yield result
     except BaseException:
         print(systems.logs())
@@ -177,12 +181,14 @@ def fault_lines(found):
     sides = {}
     for (api, shape, path, a, b, target, versions), variants in where.items():
         sides.setdefault((api, shape, path, a, b, versions, "; ".join(variants)), []).append(target)
-    return sorted(f"{api} v{versions} | {shape} | {variants} | {' and '.join(names)} | {path}: Kafka says {a}, we say {b}"
-                  for (api, shape, path, a, b, versions, variants), names in sides.items())
+    return sorted(f"{api} v{versions} | {shape} | {variants} | {' and '.join(names)} | {path}: "
+                  f"Kafka says {a}, we say {b}" for (api, shape, path, a, b, versions, variants),
+                      names in sides.items())
 
 
 def read_lines(path):
-    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")] if path.exists() else []
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")] if path.exists() else [
+        ]
 
 
 def read_rows(path):
@@ -194,7 +200,8 @@ def is_meant(difference, row):
     api, _, _, _, path, _, ours = difference
     name, apis, answer, _ = row
     labels = [part.split("]")[0] for part in path.split("[")[1:]] + path.split(".")[-1:]
-    return api in apis.split(",") and fnmatch.fnmatchcase(ours, answer) and any(fnmatch.fnmatchcase(x, name) for x in labels)
+    return api in apis.split(",") and fnmatch.fnmatchcase(ours,
+        answer) and any(fnmatch.fnmatchcase(x, name) for x in labels)
 
 
 def test_the_reference_answers_as_before(asked):
