@@ -27,8 +27,7 @@ class Case:
     all rights, as another answer would depend on whether the first had its effect yet."""
 
     def __init__(self, api, shape, needs, build, own="", topics="", prepare=None, also=(), only=None, answer=True,
-        last=False,
-                 about=None, once=False):
+                 last=False, about=None, once=False):
         self.api, self.shape, self.build, self.prepare, self.answer = api, shape, build, prepare, answer
         self.needs = [n.strip() for n in needs.split(",")] if needs else []
         self.own, self.topics, self.only, self.also = own.split(), topics.split(), only, also
