@@ -138,6 +138,7 @@ static void judge_cluster(struct gateway *g, struct part *part)
 {
     struct cluster_report *report = malloc(sizeof *report);
     struct report_problem *problems = calloc(REPORT_PROBLEMS_MAX, sizeof *problems);
+    char summary[200];
     int n;
 
     *part = (struct part){.ready = false};
@@ -147,10 +148,14 @@ static void judge_cluster(struct gateway *g, struct part *part)
         node_watch_report(g->watch, report);
         n = cluster_report_problems(report, env_mono_ms(env_system()), problems);
         part->ready = true;
-        cluster_report_summary(report, part->detail, sizeof part->detail);
-        for (int i = 0; i < n && part->ready; i++)
-            if (problems[i].stops_serving)
-                set_part(part, false, problems[i].text);
+        cluster_report_summary(report, summary, sizeof summary);
+        set_part(part, true, summary);
+        for (int i = 0; i < n && part->ready; i++) {
+            part->ready = !problems[i].stops_serving;
+            if (!part->ready)
+                snprintf(part->detail, sizeof part->detail, "%.190s%s%s", problems[i].text, *summary ? "; " : "",
+                         summary);
+        }
     }
     free(report);
     free(problems);

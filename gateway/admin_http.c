@@ -356,12 +356,12 @@ static enum err serve_socket(struct admin_http *a, int fd, const struct addrinfo
         host[0] = 0;
     snprintf(a->addresses[a->n], ADDRESS_MAX, ai->ai_family == AF_INET6 ? "https://[%s]:%u" : "https://%s:%u", host,
              port);
-    a->daemons[a->n] = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS |
-                                             (ai->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
-                                         0, NULL, NULL, on_request, a, MHD_OPTION_NOTIFY_COMPLETED, on_completed, a,
-                                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, a, MHD_OPTION_URI_LOG_CALLBACK,
-                                         on_uri, a, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, a, MHD_OPTION_ARRAY,
-                                         options, MHD_OPTION_END);
+    a->daemons[a->n] =
+        MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS |
+                             (ai->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
+                         0, NULL, NULL, on_request, a, MHD_OPTION_NOTIFY_COMPLETED, on_completed, a,
+                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, a, MHD_OPTION_URI_LOG_CALLBACK, on_uri, a,
+                         MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, a, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (!a->daemons[a->n]) {
         close(fd);
         return reason_set(why, ERR_TLS, "%s: cannot serve (wrong key or certificate in ssl.keystore.location?)",
@@ -496,9 +496,4 @@ void admin_http_stop(struct admin_http *a)
     pthread_cond_destroy(&a->stop_asked);
     pthread_mutex_destroy(&a->lock);
     free(a);
-}
-
-const char *admin_http_address(const struct admin_http *a, int i)
-{
-    return a && i >= 0 && i < a->n ? a->addresses[i] : NULL;
 }

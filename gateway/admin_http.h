@@ -39,7 +39,5 @@ struct admin_http;
  * knowledge is open (it need not be ready). A port in use is ERR_ADDRESS_IN_USE with host:port in the words. */
 enum err admin_http_start(struct admin_http **out, struct gateway *g, struct reason *why) MUST_CHECK;
 void admin_http_stop(struct admin_http *a); /* waits for requests in flight; NULL is fine */
-/* An address served: "https://127.0.0.1:8443"; NULL past the end. For tests and the log. */
-const char *admin_http_address(const struct admin_http *a, int i);
 
 #endif

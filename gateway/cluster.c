@@ -97,11 +97,6 @@ bool cluster_node_at(struct cluster *c, int place, struct cluster_node *out)
     return ok;
 }
 
-bool cluster_node_find(struct cluster *c, int32_t id, struct cluster_node *out)
-{
-    return cluster_node_at(c, cluster_place(c, id), out);
-}
-
 int cluster_places(struct cluster *c)
 {
     int n;

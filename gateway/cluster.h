@@ -41,7 +41,6 @@ int cluster_learn(struct cluster *c, int32_t id, struct slice host, int32_t port
  */
 int cluster_place(struct cluster *c, int32_t id); /* -1: unknown */
 bool cluster_node_at(struct cluster *c, int place, struct cluster_node *out);
-bool cluster_node_find(struct cluster *c, int32_t id, struct cluster_node *out);
 int cluster_places(struct cluster *c); /* one past the highest place in use; some may be empty */
 
 #endif

@@ -339,7 +339,7 @@ static void on_timer(void *arg)
     }
     metric_set(w->silent_nodes, silent);
     w->ticks++;
-    loop_timer_start(&w->timer, WATCH_MS);
+    loop_timer_start(&w->timer, w->ticks < WATCH_START_TICKS ? WATCH_START_MS : WATCH_MS);
 }
 
 /* ---- Life ---- */

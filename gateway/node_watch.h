@@ -11,7 +11,9 @@
 struct node_watch;
 
 enum {
-    WATCH_MS = 1000,            /* between two questions to a node */
+    WATCH_MS = 1000,      /* between two questions to a node, */
+    WATCH_START_MS = 100, /* and at first, so that the report is there when the gateway serves */
+    WATCH_START_TICKS = 20,
     WATCH_DISK_TICKS = 5,       /* the disk is asked for every so many, */
     WATCH_PARTITIONS_TICKS = 10 /* and all partitions, of one node */
 };

@@ -80,7 +80,7 @@ static enum err start(struct dead_letters *d)
     static const char *const own[] = {"enable.idempotence",
                                       "true",
                                       "message.timeout.ms",
-                                      "10000",
+                                      DEAD_LETTER_TIMEOUT_MS,
                                       "linger.ms",
                                       "0",
                                       "client.id",

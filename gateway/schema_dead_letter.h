@@ -7,7 +7,8 @@
 /* The gateway's own producer, for records that failed validation: one for the process, made at its first use. */
 struct dead_letters;
 
-enum { DEAD_LETTER_TIMEOUT_MS = 10000, DEAD_LETTER_HEADERS_MAX = 1000 };
+#define DEAD_LETTER_TIMEOUT_MS "10000" /* librdkafka's message.timeout.ms */
+enum { DEAD_LETTER_HEADERS_MAX = 1000 };
 
 struct dead_letter {
     const char *topic;      /* where it goes */

@@ -171,7 +171,6 @@ struct wire_api {
 };
 
 const struct wire_api *wire_api(int16_t key); /* NULL when it is not described here */
-int16_t wire_api_key_max(void);
 /* Versions to put into an ApiVersions answer; false for an unknown API. Produce is said to start at 0, although 0-2
  * are refused: old clients of librdkafka take their feature decisions from that (KAFKA-18659). */
 bool wire_api_versions_advertised(int16_t key, int16_t *min, int16_t *max);

@@ -69,8 +69,6 @@ void emit_tables(struct buf *out, const struct message *m, const struct strukt *
 
 static void emit_apis(struct buf *out, struct file *const *files, size_t n)
 {
-    int max = -1;
-
     buf_put_str(out, "static const struct wire_api apis[] = {\n");
     for (size_t i = 0; i < n; i++) {
         const struct file *f = files[i];
@@ -87,14 +85,11 @@ static void emit_apis(struct buf *out, struct file *const *files, size_t n)
             buf_printf(out, "%d", request->flexible.min);
         buf_printf(out, ", %u, %s, &%s_message, &%s_message},\n", f->listeners, boolean(f->unstable), request->c_name,
                    response->c_name);
-        if (f->api_key > max)
-            max = f->api_key;
     }
     buf_put_str(out, "};\n\n");
     buf_put_str(out, "const struct wire_api *wire_api(int16_t key)\n{\n"
                      "    if (key < 0 || (size_t)key >= sizeof apis / sizeof *apis || !apis[key].name)\n"
                      "        return NULL;\n    return &apis[key];\n}\n\n");
-    buf_printf(out, "int16_t wire_api_key_max(void)\n{\n    return %d;\n}\n\n", max);
 }
 
 static void emit_metadata_records(struct buf *out, struct file *const *files, size_t n)
