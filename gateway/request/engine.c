@@ -346,7 +346,9 @@ static int32_t run_request(struct request *r)
         enum step step;
 
         r->woken = false;
+        r->engine->current = r;
         step = phase_step(r);
+        r->engine->current = NULL;
         r->left -= ENGINE_STEP_UNITS;
         if (step == STEP_FAIL)
             return ENGINE_SLICE_UNITS - r->left;
@@ -475,7 +477,8 @@ void request_wake(struct request *r)
             request_free(r);
         return;
     }
-    engine_make_ready(r->engine, r);
+    if (r->engine->current != r) /* else its turn goes on */
+        engine_make_ready(r->engine, r);
 }
 
 void request_answered(struct request *r, enum err err, struct buf *frame, size_t body_at)

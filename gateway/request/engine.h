@@ -70,6 +70,7 @@ struct engine {
     struct budget *process;     /* memory of all sessions of the process */
     int64_t now_ms;             /* of the turn */
     bool running, announced;
+    struct request *current; /* whose step runs */
     struct turn ready; /* ring of principals (struct share) with something to do */
 };
 
