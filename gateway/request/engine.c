@@ -305,8 +305,7 @@ static void over_budget(struct request *r, const struct budget *full)
 {
     char text[160];
 
-    snprintf(text, sizeof text, "a request needs more memory than %s=%lld allows", full->setting,
-             (long long)full->max);
+    snprintf(text, sizeof text, "a request needs more memory than %s=%lld allows", full->setting, (long long)full->max);
     log_warn("%s (%.*s): %s: %s", r->pipeline->peer.label, SLICE_FMT(r->pipeline->peer.principal),
              r->api ? r->api->name : "a request", text);
     if (r->phase == REQUEST_GOING && r->waits == 0 && !r->response && r->body &&
@@ -375,7 +374,7 @@ static int32_t run_request(struct request *r)
 
 /* ---- Turns ---- */
 
-#define owner_of(link, type, member) ((type *)(void *)((uint8_t *)(link) - offsetof(type, member)))
+#define owner_of(link, type, member) ((type *)(void *)((uint8_t *)(link)-offsetof(type, member)))
 
 void turn_init(struct turn *t)
 {
@@ -498,7 +497,8 @@ void request_answered(struct request *r, enum err err, struct buf *frame, size_t
 
 bool request_may_stream(const struct request *r)
 {
-    return r->streamable && !r->reads_answer && r->phase == REQUEST_AWAY && r->pipeline && r->pipeline->head == r && !r->pipeline->closing;
+    return r->streamable && !r->reads_answer && r->phase == REQUEST_AWAY && r->pipeline && r->pipeline->head == r &&
+           !r->pipeline->closing;
 }
 
 void request_stream(struct request *r, uint32_t header_n, uint32_t body_n, struct buf *head, uint32_t *skip)

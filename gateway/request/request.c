@@ -86,7 +86,8 @@ int32_t request_operations(const struct request *r, enum acl_type type, struct s
     int32_t bits = 0;
 
     for (int op = ACL_READ; op < ACL_OPERATIONS; op++)
-        if (acl_operation_supported(type, (enum acl_operation)op) && request_sees(r, type, (enum acl_operation)op, name))
+        if (acl_operation_supported(type, (enum acl_operation)op) &&
+            request_sees(r, type, (enum acl_operation)op, name))
             bits |= 1 << op;
     return bits;
 }
@@ -177,8 +178,7 @@ static enum step send_to_cluster(struct request *r, const struct engine_send *s)
 
 static enum step send_struct(struct request *r, int16_t api_key, int16_t version, const void *message, bool no_answer)
 {
-    struct engine_send s = {
-        .api_key = api_key, .version = version, .client_id = r->client_id, .no_answer = no_answer};
+    struct engine_send s = {.api_key = api_key, .version = version, .client_id = r->client_id, .no_answer = no_answer};
     enum step step;
     struct buf body;
     enum err err;

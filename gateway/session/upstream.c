@@ -8,7 +8,7 @@
  * already and may be asked twice is asked again there. */
 #include "core/base/log.h"
 #include "gateway/filter/filter.h"
-#include "gateway/node_choice.h"
+#include "gateway/cluster/node_choice.h"
 #include "gateway/session/session.h"
 
 #include <assert.h>
@@ -440,11 +440,8 @@ static void move_call(struct call *c)
 
     if (!other)
         return;
-    *other = (struct call){.magic = CALL_MAGIC,
-                           .request = c->request,
-                           .again = c->again,
-                           .tried = c->tried,
-                           .upstream = c->upstream};
+    *other = (struct call){
+        .magic = CALL_MAGIC, .request = c->request, .again = c->again, .tried = c->tried, .upstream = c->upstream};
     if (!ask_elsewhere(other, s)) {
         free(other);
         return;

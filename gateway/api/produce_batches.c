@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Looking into the batches of a Produce request. A client chooses every byte here: sizes are compared before anything
  * behind them is read, and what cannot be read is refused. */
-#include "gateway/produce_batches.h"
+#include "gateway/api/produce_batches.h"
 #include "core/wire/record_batch.h"
 #include "wire/produce.h"
 

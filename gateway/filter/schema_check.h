@@ -3,7 +3,7 @@
 #define CASTELLAN_GATEWAY_SCHEMA_CHECK_H
 
 #include "core/wire/record_batch.h"
-#include "gateway/schemas.h"
+#include "gateway/filter/schemas.h"
 
 /* Judging the records of one topic by its settings. No I/O and no waiting: what is not known is said, and the caller
  * asks again after a read barrier. One topic's judge belongs to one thread. */

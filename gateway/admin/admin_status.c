@@ -2,8 +2,8 @@
  * What this gateway looks like from outside (DESCRIBE on the cluster), and which rule takes a decision. */
 #include "acl/acl_json.h"
 #include "core/base/env.h"
-#include "gateway/admin_request.h"
-#include "gateway/node_watch.h"
+#include "gateway/admin/admin_request.h"
+#include "gateway/cluster/node_watch.h"
 #include "gateway/session/session.h"
 
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  * ALTER on the cluster, because a bundle opens the commitment to whom it is about. */
 #include "acl/acl_json.h"
 #include "core/base/log.h"
-#include "gateway/admin_request.h"
-#include "gateway/subject_name.h"
+#include "gateway/admin/admin_request.h"
+#include "gateway/admin/subject_name.h"
 
 #include <errno.h>
 #include <stdlib.h>

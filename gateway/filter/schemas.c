@@ -9,7 +9,7 @@
  *
  * Failure: records that are not understood are counted and skipped, as the registry does. While the cluster cannot be
  * reached, what is known stays in use and unknown ids are answered with a retriable error. */
-#include "gateway/schemas.h"
+#include "gateway/filter/schemas.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/ledger/ledger.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The names of data subjects in ACLs. Pure. */
-#include "gateway/subject_name.h"
+#include "gateway/admin/subject_name.h"
 #include "crypto/policy.h"
 
 static void put_part(struct buf *out, struct slice part)

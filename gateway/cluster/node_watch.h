@@ -2,7 +2,7 @@
 #ifndef CASTELLAN_GATEWAY_NODE_WATCH_H
 #define CASTELLAN_GATEWAY_NODE_WATCH_H
 
-#include "gateway/cluster_report.h"
+#include "gateway/cluster/cluster_report.h"
 #include "gateway/session/worker.h"
 
 /* Asks every node behind, again and again, whether it answers, how full its disk is, and where partitions have their

@@ -2,7 +2,7 @@
 #ifndef CASTELLAN_GATEWAY_CLUSTER_REPORT_H
 #define CASTELLAN_GATEWAY_CLUSTER_REPORT_H
 
-#include "gateway/node_choice.h"
+#include "gateway/cluster/node_choice.h"
 #include "core/base/err.h"
 #include "core/base/buf.h"
 #include "core/base/slice.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The health of the nodes behind, and the choice among them. */
-#include "gateway/node_choice.h"
+#include "gateway/cluster/node_choice.h"
 #include "core/wire/header.h"
 
 #include <assert.h>

@@ -3,8 +3,8 @@
  * The answer is for everybody, so the processes asked for it are asked at most every ADMIN_PROBE_MS, by one thread at a
  * time; the others wait for its result. */
 #include "core/base/env.h"
-#include "gateway/admin_request.h"
-#include "gateway/node_watch.h"
+#include "gateway/admin/admin_request.h"
+#include "gateway/cluster/node_watch.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The table of reserved names and its one judge. Rules are asked first, so that whoever has no right learns nothing
  * from a row; then the first row that fits may still refuse. */
-#include "gateway/reserved.h"
+#include "gateway/request/reserved.h"
 #include "core/wire/message.h"
 #include "wire/keys.h"
 

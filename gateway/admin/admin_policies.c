@@ -3,7 +3,7 @@
  * cluster, not a right on the topic: removing a policy lets a person's data be stored in the clear. */
 #include "acl/acl_json.h"
 #include "core/base/log.h"
-#include "gateway/admin_request.h"
+#include "gateway/admin/admin_request.h"
 
 static json_t *policy_json(const struct policy *policy)
 {

@@ -4,7 +4,7 @@
  * security policy with a nonce allows this script and style alone. */
 #include "acl/acl_base64.h"
 #include "core/base/env.h"
-#include "gateway/admin_request.h"
+#include "gateway/admin/admin_request.h"
 
 #include <stdio.h>
 

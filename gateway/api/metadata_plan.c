@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Metadata may make a topic that does not exist. The right to describe it is not the right to make it, and before
  * version 4 the request has no flag to forbid it: what may not be made is therefore asked for apart. */
-#include "gateway/metadata_plan.h"
+#include "gateway/api/metadata_plan.h"
 
 static enum err check(const struct metadata_request *req, int16_t version, bool *by_id)
 {

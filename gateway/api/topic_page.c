@@ -2,7 +2,7 @@
  * Kafka computes a page over the topics the client may describe, in the order of their names, from the cursor on. A
  * cursor may name any topic when all are asked for (the page begins behind it), but must be in the list when there is
  * one. */
-#include "gateway/topic_page.h"
+#include "gateway/api/topic_page.h"
 
 #include <stdlib.h>
 

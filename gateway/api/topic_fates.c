@@ -2,7 +2,7 @@
  * The order of the checks is Kafka's (ControllerApis): what is wrong with the list itself is said to everybody, since
  * it tells nothing about topics; then rights; and that a name and an id are the same topic is said only to whom may
  * change it. Each list is walked a fixed number of times, with a map for what was seen. */
-#include "gateway/topic_fates.h"
+#include "gateway/api/topic_fates.h"
 #include "core/base/map.h"
 #include "wire/create_topics.h"
 #include "wire/delete_topics.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Dead letters go out through librdkafka, which knows the leaders of the dead-letter topic; a session's own connection
  * leads to one node only. The producer is idempotent and waits for all replicas. One thread serves its callbacks. */
-#include "gateway/schema_dead_letter.h"
+#include "gateway/filter/schema_dead_letter.h"
 #include "core/base/log.h"
 
 #include <librdkafka/rdkafka.h>

@@ -3,7 +3,7 @@
  * Metadata), which also tells whether it answers at all; now and then for its disk; and one node, the first that
  * answers, for all partitions. A node that keeps a question for NODE_SILENT_MS, or cannot be reached, is silent until
  * it answers again. Nothing here waits: the loop goes on whatever a node does. */
-#include "gateway/node_watch.h"
+#include "gateway/cluster/node_watch.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/ledger/audit.h"

@@ -6,7 +6,7 @@
 #include "acl/acl_base64.h"
 #include "core/base/env.h"
 #include "core/base/log.h"
-#include "gateway/admin_request.h"
+#include "gateway/admin/admin_request.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

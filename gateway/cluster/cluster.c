@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The list of nodes. A place, once given, stays. A node that bootstrap.servers names gets the place of that entry, so
  * that the ports of a fresh start do not depend on who answered first; others come after, in the order they are met. */
-#include "gateway/cluster.h"
+#include "gateway/cluster/cluster.h"
 
 #include <stdio.h>
 

@@ -7,12 +7,12 @@
  * A request, happy path: headers -> body in pieces (kept up to ADMIN_BODY_MAX) -> a view of the newest users and rules
  * -> who is asking -> the route answers -> the bytes are given to the server. A body that is too large is read to its
  * end and refused; what a client never finishes ends with its idle connection. */
-#include "gateway/admin_http.h"
+#include "gateway/admin/admin_http.h"
 #include "core/base/fs.h"
 #include "core/base/env.h"
 #include "core/base/log.h"
 #include "core/base/percent.h"
-#include "gateway/admin_request.h"
+#include "gateway/admin/admin_request.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

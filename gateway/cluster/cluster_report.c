@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Keeping and judging what the nodes behind say. A partition is offline when it has no leader, or when its leader is a
  * node that does not answer: a node that hangs is leader for as long as nobody replaces it. */
-#include "gateway/cluster_report.h"
+#include "gateway/cluster/cluster_report.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 
 #include "core/base/err.h"
 #include "core/net/kafka_client.h"
-#include "gateway/node_choice.h"
+#include "gateway/cluster/node_choice.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -5,7 +5,7 @@
  *
  * What an id (and, for Protobuf under RecordNameStrategy, a message) means for this topic is remembered until the next
  * record of `_schemas`; only good answers are, a bad one is looked up again every time. */
-#include "gateway/schema_check.h"
+#include "gateway/filter/schema_check.h"
 #include "core/base/env.h"
 
 #include <stdio.h>

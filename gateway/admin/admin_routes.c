@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The table of routes, and what every answer has in common. */
-#include "gateway/admin_request.h"
+#include "gateway/admin/admin_request.h"
 #include "core/base/log.h"
 
 #include <stdio.h>
