@@ -114,6 +114,12 @@ void conn_set_stream(struct conn *c, uint32_t stream_above, uint32_t stream_peek
  * must live on the same loop. */
 enum err conn_stream_to(struct conn *c, struct conn *to, uint32_t skip) MUST_CHECK;
 void conn_stream_discard(struct conn *c);
+/* Right after conn_stream_to(): every piece of the frame from `skip` on is shown to `edit` before it is queued, and may
+ * be changed in place. False: nothing of that piece goes out and this connection is closed for PROTOCOL with the text
+ * that `edit` left in `*why` (which is "" before); `to` ends with STREAM_BROKEN as always. `context` must live until
+ * on_frame_end or on_closed. `edit` makes no conn_ calls. */
+typedef bool (*conn_edit_fn)(void *context, uint8_t *bytes, size_t n, const char **why);
+void conn_stream_edit(struct conn *c, conn_edit_fn edit, void *context);
 
 /* Closing. `detail` (may be NULL) is copied and handed to on_closed. */
 void conn_close(struct conn *c, enum conn_close why, const char *detail);

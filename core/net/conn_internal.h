@@ -99,6 +99,8 @@ struct conn {
     uint32_t stream_left, stream_skip;
     struct conn *stream_to;
     struct chunk *stream_mark, *stream_spare;
+    conn_edit_fn edit; /* NULL: the bytes pass as they are */
+    void *edit_context;
 
     /* writing */
     struct chunk *first, *last, *marks;
