@@ -2,7 +2,7 @@
  * Whole refusals against those of Apache Kafka's own clients library, for every API the gateway serves and every
  * version of it. Kafka's words are not ours: that there are some, and where, is compared. */
 #include "gateway/request/refusal.h"
-#include "gateway/api.h"
+#include "gateway/api/api.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
