@@ -37,6 +37,8 @@ void gateway_counters_init(struct gateway_counters *c)
                                     conn_close_label((enum conn_close)i), "Client connections that ended, by reason.");
     init_authentications(c);
     c->throttled = metrics_counter("castellan_gateway_throttled_total", NULL, "Answers that carried a throttle time.");
+    c->surplus = metrics_counter("castellan_gateway_surplus_requests_total", NULL,
+                                 "Requests with bytes after their end, which were dropped.");
     c->upstream_losses = metrics_counter("castellan_gateway_upstream_losses_total", NULL,
                                          "Connections to the cluster that broke or could not be made.");
     c->sealed = counter(records, "result", "sealed", by_result);

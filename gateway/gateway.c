@@ -10,10 +10,11 @@
 #include "core/base/log.h"
 #include "core/base/ready.h"
 #include "core/wire/header.h"
-#include "gateway/admin_http.h"
-#include "gateway/node_watch.h"
-#include "gateway/schema_dead_letter.h"
-#include "gateway/schemas.h"
+#include "gateway/admin/admin_http.h"
+#include "gateway/cluster/node_watch.h"
+#include "gateway/filter/schema_dead_letter.h"
+#include "gateway/filter/schemas.h"
+#include "gateway/api/api.h"
 #include "gateway/settings.h"
 #include "wire/metadata.h"
 
@@ -343,6 +344,9 @@ static enum err start(struct gateway *g, const char *path, struct reason *why)
     struct schemas_config schemas = {.kafka = kafka.words};
     enum err err;
 
+    err = api_check(why);
+    if (err)
+        return err;
     cluster_init(&g->cluster);
     gateway_counters_init(&g->counters);
     if ((err = gateway_configure(g, path, why)) || (err = door_open(&g->door, g->settings, why)) ||
@@ -405,6 +409,7 @@ static void stop(struct gateway *g)
     door_close(&g->door);
     tls_free(g->tls_upstream);
     quota_meters_free(g->meters);
+    holders_free(&g->holders);
     principal_rules_free(g->principal_rules);
     loop_free(control.loop);
     settings_free(g->settings);

@@ -2,7 +2,7 @@
  * From the properties file to a configured gateway. Whatever is wrong is said with file and key before anything is
  * opened. */
 #include "gateway/settings.h"
-#include "gateway/schema_topics.h"
+#include "gateway/filter/schema_topics.h"
 
 #include <stdio.h>
 
@@ -25,6 +25,17 @@ const struct setting_row gateway_setting_rows[] = {
     {"castellan.ssl.close.when.certificate.expires", SETTING_BOOL, "true", 0, 0,
      "mutual TLS: a connection ends when its client's certificate does"},
     {"socket.request.max.bytes", SETTING_INT, "104857600", 1024, INT32_MAX, "the largest request"},
+    {"castellan.request.memory.max.bytes", SETTING_INT, "268435456", 1 << 20, INT64_MAX, "what one request may hold"},
+    {"castellan.session.memory.max.bytes", SETTING_INT, "268435456", 1 << 20, INT64_MAX,
+     "what the requests of one connection may hold; above half of it, it is not read"},
+    {"castellan.session.memory.reserve.bytes", SETTING_INT, "1048576", 0, INT64_MAX,
+     "what a connection may hold however short of memory the process is"},
+    {"castellan.principal.memory.max.bytes", SETTING_INT, "536870912", 1 << 20, INT64_MAX,
+     "what the connections of one principal, or before authentication of one address, may hold together"},
+    {"castellan.memory.max.bytes", SETTING_INT, "1073741824", 1 << 20, INT64_MAX,
+     "what all requests may hold; above it, connections over their reserve are not read"},
+    {"castellan.write.stall.ms", SETTING_INT, "30000", 100, INT32_MAX,
+     "a connection that takes no byte of its answers for this long is closed"},
     {"castellan.admin.listener", SETTING_STRING, NULL, 0, 0, "https://host:port of the admin API, metrics, health"},
     {"castellan.registry.url", SETTING_STRING, NULL, 0, 0, "the registry whose health /health/ready includes"},
     AUDIT_SETTING_ROWS,
@@ -137,6 +148,12 @@ enum err gateway_configure(struct gateway *g, const char *path, struct reason *w
     g->ends_with_certificate = settings_bool(g->settings, "castellan.ssl.close.when.certificate.expires");
     g->reauth_ms = settings_int(g->settings, "connections.max.reauth.ms");
     g->frame_max = (uint32_t)settings_int(g->settings, "socket.request.max.bytes");
+    g->request_memory_max = settings_int(g->settings, "castellan.request.memory.max.bytes");
+    g->session_memory_max = settings_int(g->settings, "castellan.session.memory.max.bytes");
+    g->session_memory_reserve = settings_int(g->settings, "castellan.session.memory.reserve.bytes");
+    g->write_stall_ms = settings_int(g->settings, "castellan.write.stall.ms");
+    holders_init(&g->holders, settings_int(g->settings, "castellan.memory.max.bytes"),
+                 settings_int(g->settings, "castellan.principal.memory.max.bytes"));
     g->reserved.schemas = slice_str(settings_string(g->settings, "castellan.schemas.topic"));
     g->keyd_socket = settings_string(g->settings, "castellan.keyd.socket");
     g->keyd_admin_socket = settings_string(g->settings, "castellan.keyd.admin.socket");

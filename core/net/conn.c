@@ -12,11 +12,13 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <linux/sockios.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 struct conn_io {
@@ -520,4 +522,13 @@ struct x509_st *conn_peer_cert(const struct conn *c)
 uint64_t conn_bytes_in(const struct conn *c)
 {
     return c->bytes_in;
+}
+
+uint64_t conn_bytes_taken(const struct conn *c)
+{
+    int waiting = 0;
+
+    if (!c->io || ioctl(conn_fd(c), SIOCOUTQ, &waiting) || waiting < 0 || (uint64_t)waiting > c->bytes_out)
+        waiting = 0;
+    return c->bytes_out - (uint64_t)waiting;
 }

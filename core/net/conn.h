@@ -56,6 +56,9 @@ struct conn_ops {
     /* Framed, only for frames longer than stream_above: called once the first min(stream_peek, frame_n) bytes are
      * there. */
     enum conn_frame_choice (*on_frame_start)(void *user, struct conn *c, uint32_t frame_n, struct slice head);
+    /* Framed: a frame that is coming in needs a buffer of `cap` bytes. False: not now; the owner has paused the
+     * connection, and is asked again after it resumes. */
+    bool (*on_frame_grow)(void *user, struct conn *c, size_t cap);
     /* The streamed frame is through (ok), or its destination went away and the rest was thrown away (!ok). */
     void (*on_frame_end)(void *user, struct conn *c, bool ok);
 };
@@ -129,6 +132,7 @@ const char *conn_peer_host(const struct conn *c); /* "127.0.0.1", "::1"; what AC
 const char *conn_tls_version(const struct conn *c); /* "TLSv1.3"; "" for plain */
 /* The peer's certificate, NULL when it showed none; lives as long as the conn. See tls_cert_*() for what to ask it. */
 struct x509_st *conn_peer_cert(const struct conn *c);
-uint64_t conn_bytes_in(const struct conn *c); /* from the socket, TLS overhead included */
+uint64_t conn_bytes_taken(const struct conn *c); /* what was sent and the peer's kernel has acknowledged */
+uint64_t conn_bytes_in(const struct conn *c);    /* from the socket, TLS overhead included */
 
 #endif

@@ -113,7 +113,7 @@ struct conn {
     bool has_place;
     enum conn_close why;
     char *detail;
-    uint64_t bytes_in;
+    uint64_t bytes_in, bytes_out;
     char peer_host[46];
     char peer[56];
 };

@@ -77,6 +77,8 @@ static bool frame_room(struct conn *c)
     cap = c->frame_cap ? c->frame_cap * 2 : CONN_FRAME_EAGER_MAX;
     if (cap > c->frame_n)
         cap = c->frame_n;
+    if (c->ops->on_frame_grow && !c->ops->on_frame_grow(c->user, c, cap))
+        return false;
     p = realloc(c->frame, cap);
     if (!p) {
         conn_close(c, CONN_CLOSE_NO_MEMORY, NULL);
@@ -161,7 +163,8 @@ static bool check_length(struct conn *c)
     return true;
 }
 
-/* One step over p[0..n), n > 0: how much was used. Zero only when the connection closed. */
+/* One step over p[0..n), n > 0: how much was used. Zero when the connection closed, or was paused for want of memory.
+ */
 static size_t parse_step(struct conn *c, const uint8_t *p, size_t n)
 {
     size_t take;

@@ -117,6 +117,7 @@ static ssize_t send_parts(struct conn *c, struct iovec *v, size_t n)
         r = sendmsg(conn_fd(c), &m, MSG_NOSIGNAL);
     } while (r < 0 && errno == EINTR);
     if (r > 0) {
+        c->bytes_out += (uint64_t)r;
         c->last_active_ms = loop_now_ms(c->loop);
         return r;
     }

@@ -416,6 +416,7 @@ static enum err err_of(enum conn_close why)
     case CONN_CLOSE_FRAME_BAD_LENGTH:
     case CONN_CLOSE_PROTOCOL:
     case CONN_CLOSE_NOT_SERVED:
+    case CONN_CLOSE_NOT_TAKEN:
         return ERR_MALFORMED;
     case CONN_CLOSE_AUTH_FAILED:
     case CONN_CLOSE_AUTH_TIMEOUT:

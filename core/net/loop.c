@@ -58,6 +58,28 @@ void loop_undefer(struct loop_deferred *d)
     d->next->prev = d->prev;
 }
 
+enum err loop_later_new(struct loop_deferred **out, loop_fn fn, void *arg)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return ERR_NO_MEMORY;
+    (*out)->fn = fn;
+    (*out)->arg = arg;
+    return ERR_OK;
+}
+
+void loop_later_free(struct loop_deferred *d)
+{
+    if (d)
+        loop_undefer(d);
+    free(d);
+}
+
+void loop_later(struct loop *l, struct loop_deferred *d)
+{
+    loop_defer(l, d);
+}
+
 static void on_idle(uv_idle_t *idle)
 {
     (void)idle;

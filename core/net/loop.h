@@ -41,6 +41,13 @@ void loop_post_task(struct loop *l, struct loop_task *task, loop_fn fn, void *ar
 /* Run fn(arg) when a signal arrives (SIGTERM, SIGHUP ...). One loop of the process should own the signals. */
 enum err loop_on_signal(struct loop *l, int signum, loop_fn fn, void *arg) MUST_CHECK;
 
+/* Work for the end of the present round of events, on the loop's thread: queued at most once, without allocation. Work
+ * that queues itself again runs after the sockets were looked at. */
+struct loop_deferred;
+enum err loop_later_new(struct loop_deferred **out, loop_fn fn, void *arg) MUST_CHECK;
+void loop_later_free(struct loop_deferred *d); /* NULL is fine */
+void loop_later(struct loop *l, struct loop_deferred *d);
+
 /* A one-shot timer, embedded in its owner. Stopping it is immediate: after loop_timer_stop() fn is not called and the
  * memory may go. Starting a running timer moves it. No allocation, O(log n). */
 struct loop_timer {

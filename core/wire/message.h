@@ -92,7 +92,11 @@ enum wire_entity {
     WIRE_ENTITY_GROUP_ID,
     WIRE_ENTITY_TRANSACTIONAL_ID,
     WIRE_ENTITY_PRODUCER_ID,
-    WIRE_ENTITY_BROKER_ID
+    WIRE_ENTITY_BROKER_ID,
+    /* Ours; Kafka's own descriptions mark only the above. */
+    WIRE_ENTITY_TOPIC_ID,       /* a uuid that stands for a topic's name (KIP-516) */
+    WIRE_ENTITY_RESOURCE_NAME,  /* a topic, group or broker, by the ResourceType beside it */
+    WIRE_ENTITY_COORDINATOR_KEY /* a group or transactional id, by the request's KeyType */
 };
 
 enum { WIRE_VERSION_OPEN = INT16_MAX }; /* as a maximum: "and all later" */

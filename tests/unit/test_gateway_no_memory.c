@@ -2,7 +2,7 @@
  * A change of the rules while memory is short: it is refused, or the process ends, or it is answered as done, and then
  * every worker goes by it. It is never answered as done while a worker keeps the old rules, and never left unanswered.
  * Each fault gets a process of its own, since ending is one of the right answers. */
-#include "gateway/worker.h"
+#include "gateway/session/worker.h"
 #include "tests/unit/malloc_fault.h"
 
 #include <setjmp.h>

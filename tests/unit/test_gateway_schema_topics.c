@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What gateway.properties says about the data of topics, for clusters that do not know the topics' own keys. */
-#include "gateway/schema_topics.h"
+#include "gateway/filter/schema_topics.h"
 #include "gateway/settings.h"
 
 #include <setjmp.h>

@@ -96,8 +96,12 @@ static const char *type_name(const struct wire_field *f)
 
 static const char *entity_name(enum wire_entity e)
 {
-    static const char *const names[] = {NULL, "topicName", "groupId", "transactionalId", "producerId", "brokerId"};
-    return names[e];
+    static const char *const names[] = {[WIRE_ENTITY_TOPIC_NAME] = "topicName",
+                                        [WIRE_ENTITY_GROUP_ID] = "groupId",
+                                        [WIRE_ENTITY_TRANSACTIONAL_ID] = "transactionalId",
+                                        [WIRE_ENTITY_PRODUCER_ID] = "producerId",
+                                        [WIRE_ENTITY_BROKER_ID] = "brokerId"};
+    return e <= WIRE_ENTITY_BROKER_ID ? names[e] : NULL; /* the others are our own */
 }
 
 static void expect_text(const char *where, const char *what, const char *ours, const char *theirs)

@@ -62,7 +62,10 @@ const char *entity_enum_name(enum wire_entity entity)
                                         [WIRE_ENTITY_GROUP_ID] = "WIRE_ENTITY_GROUP_ID",
                                         [WIRE_ENTITY_TRANSACTIONAL_ID] = "WIRE_ENTITY_TRANSACTIONAL_ID",
                                         [WIRE_ENTITY_PRODUCER_ID] = "WIRE_ENTITY_PRODUCER_ID",
-                                        [WIRE_ENTITY_BROKER_ID] = "WIRE_ENTITY_BROKER_ID"};
+                                        [WIRE_ENTITY_BROKER_ID] = "WIRE_ENTITY_BROKER_ID",
+                                        [WIRE_ENTITY_TOPIC_ID] = "WIRE_ENTITY_TOPIC_ID",
+                                        [WIRE_ENTITY_RESOURCE_NAME] = "WIRE_ENTITY_RESOURCE_NAME",
+                                        [WIRE_ENTITY_COORDINATOR_KEY] = "WIRE_ENTITY_COORDINATOR_KEY"};
     return names[entity];
 }
 

@@ -121,7 +121,10 @@ static enum wire_entity parse_entity(struct parser *p, const char *name)
                                         [WIRE_ENTITY_GROUP_ID] = "groupId",
                                         [WIRE_ENTITY_TRANSACTIONAL_ID] = "transactionalId",
                                         [WIRE_ENTITY_PRODUCER_ID] = "producerId",
-                                        [WIRE_ENTITY_BROKER_ID] = "brokerId"};
+                                        [WIRE_ENTITY_BROKER_ID] = "brokerId",
+                                        [WIRE_ENTITY_TOPIC_ID] = "topicId",
+                                        [WIRE_ENTITY_RESOURCE_NAME] = "resourceName",
+                                        [WIRE_ENTITY_COORDINATOR_KEY] = "coordinatorKey"};
     for (size_t i = 1; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0)
             return (enum wire_entity)i;

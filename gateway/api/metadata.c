@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Metadata needs DESCRIBE on each topic, and CREATE (on the topic or the cluster) before a missing one may be made on
+ * demand (metadata_plan.h); topics a principal may not describe are refused when named and left out when all are asked
+ * for. What may not be made is asked for apart, without making it. */
+#include "gateway/api/nodes.h"
+#include "gateway/api/steps.h"
+#include "gateway/filter/filter.h"
+#include "gateway/api/metadata_plan.h"
+#include "gateway/request/engine.h"
+#include "gateway/request/topic_names.h"
+#include "wire/metadata.h"
+
+enum { CLUSTER_OPERATIONS_SINCE = 8, CLUSTER_OPERATIONS_UNTIL = 10 };
+
+typedef struct metadata_response_metadata_response_topic topic_answer;
+typedef struct metadata_response_metadata_response_topic_array topic_answers;
+
+struct metadata {
+    struct metadata_plan plan;
+    bool planned, asked, all;
+    int32_t at, kept;     /* in the list at hand */
+    topic_answers held;   /* what was asked for without making it */
+    topic_answers merged; /* the answer's topics, as far as they are decided */
+};
+
+static void refuse(struct request *r, topic_answer *out, struct slice name, const struct wire_uuid *id, enum err err)
+{
+    metadata_response_metadata_response_topic_init(out);
+    out->name = id && r->version >= METADATA_IDS_SINCE ? SLICE_NULL : slice_is_null(name) ? slice_of("", 0) : name;
+    if (id)
+        out->topic_id = *id;
+    out->error_code = err_kafka(err);
+}
+
+/* ---- Going ---- */
+
+static enum err may_describe(void *ctx, struct slice topic)
+{
+    return request_judge(ctx, ACL_TOPIC, ACL_DESCRIBE, topic, false);
+}
+
+static enum err may_make(void *ctx, struct slice topic)
+{
+    return request_decide(ctx, ACL_TOPIC, ACL_CREATE, topic, request_sees_cluster(ctx, ACL_CREATE));
+}
+
+static int16_t asked_version(const struct request *r)
+{
+    return r->version < METADATA_CREATE_FLAG_SINCE ? METADATA_CREATE_FLAG_SINCE : r->version;
+}
+
+static enum step plan(struct request *r, struct metadata *s)
+{
+    struct metadata_rights rights = {r, may_describe, may_make};
+    const struct metadata_request *req = r->body;
+
+    while (s->plan.at < req->topics.n && !s->plan.whole) {
+        metadata_plan_next(&s->plan, req, r->version, &rights);
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    s->planned = true;
+    return STEP_NEXT;
+}
+
+static enum step refuse_whole(struct request *r, enum err err)
+{
+    struct metadata_response *resp = arena_alloc(&r->arena, sizeof *resp);
+
+    r->taking = 0; /* nothing to put together */
+    if (!resp || metadata_refuse_whole(resp, r->body, err, &r->arena))
+        return request_no_memory(r);
+    return request_reply(r, resp);
+}
+
+static enum step ask_without_making(struct request *r, struct metadata *s)
+{
+    struct metadata_request ask = *(const struct metadata_request *)r->body;
+
+    s->asked = true;
+    ask.topics = s->plan.ask;
+    ask.allow_auto_topic_creation = false;
+    return request_ask(r, WIRE_METADATA, asked_version(r), &ask);
+}
+
+/* The missing ones are refused, as Kafka refuses them. */
+static enum step take_asked(struct request *r, struct metadata *s)
+{
+    struct metadata_response *resp = arena_alloc(&r->arena, sizeof *resp);
+    struct cursor c;
+    struct slice body;
+
+    if (r->call.err)
+        return request_end(r, CONN_CLOSE_LOCAL, "the cluster did not answer");
+    body = arena_copy(&r->arena, request_call_body(r)); /* kept while the rest is asked for */
+    if (!resp || slice_is_null(body))
+        return request_no_memory(r);
+    c = cursor_of(body);
+    if (metadata_response_decode(resp, &c, asked_version(r), &r->arena))
+        return request_end(r, CONN_CLOSE_LOCAL, "the cluster's answer is not understood");
+    for (int32_t i = 0; i < resp->topics.n; i++)
+        if (resp->topics.v[i].error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+            refuse(r, &resp->topics.v[i], resp->topics.v[i].name, NULL, may_make(r, resp->topics.v[i].name));
+    s->held = resp->topics;
+    if (s->plan.send.n > 0)
+        return STEP_NEXT;
+    r->response = resp; /* there is nothing more to ask */
+    return STEP_DONE;
+}
+
+static enum step begin(struct request *r)
+{
+    const struct metadata_request *req = r->body;
+    struct metadata *s = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *s);
+
+    if (!s || metadata_plan_begin(&s->plan, req, r->version, &r->arena))
+        return request_no_memory(r);
+    s->all = r->version == 0 ? req->topics.n == 0 : req->topics.n < 0;
+    return STEP_NEXT;
+}
+
+enum step metadata_start(struct request *r)
+{
+    struct metadata_request *req = r->body;
+    struct metadata *s = r->state[FILTER_API];
+    enum step step = s ? STEP_NEXT : begin(r);
+
+    s = r->state[FILTER_API];
+    if (step == STEP_NEXT && !s->planned)
+        step = plan(r, s);
+    if (step != STEP_NEXT)
+        return step;
+    if (s->plan.whole)
+        return refuse_whole(r, s->plan.whole);
+    if (s->asked) {
+        step = take_asked(r, s);
+        if (step != STEP_NEXT)
+            return step;
+    } else if (s->plan.ask.n || (r->version == 0 && req->topics.n > 0 && s->plan.send.n == 0)) {
+        return ask_without_making(r, s); /* in version 0 an empty list means all */
+    }
+    if (req->topics.n > 0 && (s->plan.send.n < req->topics.n || s->plan.by_id)) {
+        req->topics = s->plan.send; /* none, maybe: the nodes must be told all the same */
+        r->changed = true;
+    }
+    return STEP_NEXT;
+}
+
+/* ---- Coming ---- */
+
+/* Drop or refuse what the principal may not describe; learn the ids of the rest. */
+static void judge_topic(struct request *r, struct metadata *s, topic_answer t)
+{
+    const struct metadata_request *req = r->body;
+    struct wire_uuid id = t.topic_id;
+    bool unnamed = slice_is_null(t.name); /* an id nobody knows */
+    enum err err = ERR_OK;
+
+    if (!unnamed && s->all && request_decide(r, ACL_TOPIC, ACL_DESCRIBE, t.name, false))
+        return;
+    if (!unnamed && !s->all)
+        err = may_describe(r, t.name);
+    if (err && s->plan.by_id) /* the name stays unknown to it */
+        refuse(r, &t, t.name, &id, err == ERR_UNKNOWN_TOPIC_OR_PARTITION ? ERR_UNKNOWN_TOPIC_ID : err);
+    else if (err)
+        refuse(r, &t, t.name, NULL, err);
+    else if (!t.error_code && !unnamed)
+        topic_names_learn(r->engine->topics, &id, t.name);
+    t.topic_authorized_operations = !err && req->include_topic_authorized_operations && !t.error_code && !unnamed
+                                        ? request_operations(r, ACL_TOPIC, t.name)
+                                        : OPERATIONS_ABSENT;
+    s->merged.v[s->merged.n++] = t;
+}
+
+static bool begin_finish(struct request *r, struct metadata *s)
+{
+    struct metadata_response *resp = r->response;
+    int32_t have = resp->topics.n > 0 ? resp->topics.n : 0, held = s->held.n > 0 ? s->held.n : 0;
+    int32_t kept = 0;
+
+    for (int32_t i = 0; i < resp->brokers.n; i++) {
+        struct metadata_response_metadata_response_broker *b = &resp->brokers.v[i];
+        b->port = node_rewrite(r, b->node_id, &b->host, b->port);
+        if (b->port >= 0)
+            resp->brokers.v[kept++] = *b;
+    }
+    resp->brokers.n = kept;
+    if (resp->topics.v == s->held.v) /* what was asked apart was all there is */
+        s->held.n = held = 0;
+    s->merged.v = arena_array(&r->arena, (size_t)have + (size_t)held + (size_t)s->plan.refused_n, sizeof *s->merged.v);
+    s->merged.n = 0;
+    return s->merged.v != NULL;
+}
+
+static void put_cluster(struct request *r, struct metadata_response *resp)
+{
+    const struct metadata_request *req = r->body;
+
+    resp->cluster_authorized_operations = OPERATIONS_ABSENT;
+    if (r->version < CLUSTER_OPERATIONS_SINCE || r->version > CLUSTER_OPERATIONS_UNTIL ||
+        !req->include_cluster_authorized_operations)
+        return;
+    resp->cluster_authorized_operations =
+        request_sees_cluster(r, ACL_DESCRIBE) ? request_operations(r, ACL_CLUSTER, slice_str(ACL_CLUSTER_NAME)) : 0;
+}
+
+enum step metadata_finish(struct request *r)
+{
+    struct metadata *s = r->state[FILTER_API];
+    struct metadata_response *resp = r->response;
+    int32_t have = resp->topics.n > 0 ? resp->topics.n : 0;
+
+    if (!s->merged.v && !begin_finish(r, s))
+        return request_no_memory(r);
+    for (; s->at < have + s->held.n; s->at++) {
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+        judge_topic(r, s, s->at < have ? resp->topics.v[s->at] : s->held.v[s->at - have]);
+    }
+    for (; s->kept < s->plan.refused_n; s->kept++) {
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+        refuse(r, &s->merged.v[s->merged.n++], s->plan.refused[s->kept].name, NULL, s->plan.refused[s->kept].err);
+    }
+    resp->topics = s->merged;
+    put_cluster(r, resp);
+    return STEP_NEXT;
+}
