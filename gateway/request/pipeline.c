@@ -101,6 +101,16 @@ bool pipeline_may_read(const struct pipeline *p)
     return !process || used <= p->reserve || budget_used(process) < process->max;
 }
 
+int64_t pipeline_room(const struct pipeline *p)
+{
+    int64_t room = INT64_MAX;
+
+    for (const struct budget *b = &p->budget; b && !b->soft; b = b->parent)
+        if (b->max - budget_used(b) < room)
+            room = b->max - budget_used(b);
+    return room > 0 ? room : 0;
+}
+
 void pipeline_flush(struct pipeline *p)
 {
     check(p);
