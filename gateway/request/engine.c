@@ -82,6 +82,8 @@ void request_free(struct request *r)
     assert(r->waits == 0 && !turn_is_waiting(&r->turn));
     for (struct owned *o = r->owned; o; o = o->next)
         o->free_fn(o->p);
+    if (r->secret)
+        buf_wipe_free(&r->frame);
     buf_free(&r->frame);
     buf_free(&r->answer);
     buf_free(&r->call.frame);

@@ -82,6 +82,7 @@ struct request {
     bool streamable;   /* the cluster's answer may pass through while it arrives */
     bool streamed;     /* and it did */
     bool relayed;      /* `answer` is the cluster's own frame, without its length */
+    bool secret;       /* its frame holds a secret: wiped before it is freed */
     bool no_answer;    /* acks=0 */
     bool forwarded;    /* it, not a question on its behalf, was sent to the cluster */
     int waits;         /* events that must come before it may be freed */
