@@ -158,6 +158,11 @@ void record_encode(struct buf *out, int64_t timestamp_delta, int32_t offset_delt
 
 /* ---- Patching in place (`batch` points at the first byte of a whole, parsed batch) ---- */
 
+/* Its length becomes n, its CRC right (or what the caller worked out for the bytes from RECORD_BATCH_ATTRIBUTES_AT on).
+ * ERR_LIMIT_EXCEEDED: longer than a batch may be. */
+enum err record_batch_close(uint8_t *batch, size_t n) MUST_CHECK;
+enum err record_batch_close_with(uint8_t *batch, size_t n, uint32_t crc) MUST_CHECK;
+void record_batch_set_record_count(uint8_t *batch, int32_t n); /* the CRC is not */
 void record_batch_set_base_offset(uint8_t *batch, int64_t base_offset);
 void record_batch_set_leader_epoch(uint8_t *batch, int32_t epoch);
 /* Set max_timestamp, and with log_append_time the timestamp type; works out the CRC again. */
