@@ -96,6 +96,24 @@ static void encode_record(struct buf *out, int64_t timestamp_delta, int32_t offs
         buf_put_slice(out, encoded_headers);
 }
 
+void record_put_head(struct buf *out, const struct record *r, int64_t value_n)
+{
+    size_t value = varint_size(value_n) + (value_n > 0 ? (size_t)value_n : 0);
+    size_t size = 1 + varint_size(r->timestamp_delta) + varint_size(r->offset_delta) + nullable_size(r->key) + value +
+                  varint_size(r->header_count) + r->headers.n;
+
+    if (size > INT32_MAX) {
+        out->error = ERR_LIMIT_EXCEEDED;
+        return;
+    }
+    buf_varint(out, (int64_t)size);
+    buf_u8(out, 0);
+    buf_varint(out, r->timestamp_delta);
+    buf_varint(out, r->offset_delta);
+    put_nullable(out, r->key);
+    buf_varint(out, value_n);
+}
+
 void record_encode(struct buf *out, int64_t timestamp_delta, int32_t offset_delta, struct slice key, struct slice value,
                    const struct record_header *headers, int32_t header_count)
 {
