@@ -141,12 +141,21 @@ static bool in_group(const struct crypt_run *run)
 
 /* ---- Decompression ---- */
 
+static void on_left(void *arg)
+{
+    struct crypt_job *j = arg;
+
+    assert(j->magic == CRYPT_JOB_MAGIC && j->state == UNPACKING);
+    heavy_unpack_cancel(j->unpack);
+}
+
 static void on_unpacked(void *arg)
 {
     struct crypt_job *j = arg;
 
     assert(j->magic == CRYPT_JOB_MAGIC && j->state == UNPACKING && !j->came);
     j->came = true;
+    j->request->abandoned = NULL;
     request_wake(j->request);
 }
 
@@ -174,8 +183,11 @@ static void unpack(struct crypt_job *j)
     request_wait(j->request);
     if (j->unpack)
         err = heavy_unpack_start(j->unpack, on_unpacked, j);
-    if (!err)
+    if (!err) {
+        j->request->abandoned = on_left;
+        j->request->abandoned_arg = j;
         return;
+    }
     j->request->waits--;
     j->came = true;
     heavy_unpack_free(j->unpack);

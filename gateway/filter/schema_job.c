@@ -210,9 +210,21 @@ static void take_verdict(struct schema_job *j, struct schema_run *run, const str
         fail(j, run, ERR_KAFKA_STORAGE_ERROR, "a schema is not known, and the newest cannot be read");
 }
 
-static void heavy_came(void *arg)
+static void on_left(void *arg)
 {
-    come_back(arg);
+    struct schema_job *j = arg;
+
+    assert(j->magic == SCHEMA_JOB_MAGIC && j->under_way);
+    heavy_judge_cancel(&j->judging);
+}
+
+static void on_judged(void *arg)
+{
+    struct schema_job *j = arg;
+
+    j->request->abandoned = NULL;
+    schema_topic_give_judge(j->worker, j->runs[j->at - 1].topic, j->judging.judge);
+    come_back(j); /* the request may go with it */
 }
 
 /* On the pool: true when it is on its way there. */
@@ -222,10 +234,13 @@ static bool judge_later(struct schema_job *j, struct schema_run *run, struct sch
 
     j->came = false;
     request_wait(j->request);
-    err = heavy_judge_start(&j->judging, judge, run->settings, *run->records, heavy_came, j);
+    err = heavy_judge_start(&j->judging, judge, run->settings, *run->records, on_judged, j);
     j->under_way = !err;
-    if (!err)
+    if (!err) {
+        j->request->abandoned = on_left;
+        j->request->abandoned_arg = j;
         return true;
+    }
     j->request->waits--;
     fail(j, run, ERR_KAFKA_STORAGE_ERROR, "too much waits to be validated; try again");
     return false;
@@ -253,7 +268,6 @@ static void take_judged(struct schema_job *j)
     struct schema_run *run = &j->runs[j->at - 1];
 
     j->under_way = false;
-    schema_topic_give_judge(j->worker, run->topic, j->judging.judge);
     run->findings = j->judging.findings;
     run->err = j->judging.err;
     take_verdict(j, run, &j->judging.why);
