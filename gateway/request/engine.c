@@ -82,6 +82,8 @@ void request_free(struct request *r)
     assert(r->waits == 0 && !turn_is_waiting(&r->turn));
     for (struct owned *o = r->owned; o; o = o->next)
         o->free_fn(o->p);
+    if (r->secret)
+        buf_wipe_free(&r->frame);
     buf_free(&r->frame);
     buf_free(&r->answer);
     buf_free(&r->call.frame);
@@ -325,6 +327,18 @@ static void advance(struct request *r, enum step step)
     }
 }
 
+/* The words of a refusal, where the answer has a place for them. */
+static void put_words(struct request *r, const char *text)
+{
+    const struct wire_struct *body = r->api->response->body;
+    struct slice copy = arena_copy(&r->arena, slice_str(text));
+
+    for (size_t i = 0; !slice_is_null(copy) && i < body->field_count; i++)
+        if (strcmp(body->fields[i].name, "ErrorMessage") == 0 &&
+            wire_versions_has(body->fields[i].versions, r->version))
+            *(struct slice *)(void *)((uint8_t *)r->response + body->fields[i].offset) = copy;
+}
+
 /* Over its budget: refused where it can be said, else the connection ends. */
 static void over_budget(struct request *r, const struct budget *full)
 {
@@ -335,6 +349,7 @@ static void over_budget(struct request *r, const struct budget *full)
              r->api ? r->api->name : "a request", text);
     if (r->phase == REQUEST_GOING && r->waits == 0 && !r->response && r->body &&
         request_refuse(r, ERR_INVALID_REQUEST) == STEP_DONE) {
+        put_words(r, text);
         r->taking = 0;
         advance(r, STEP_DONE);
         return;
