@@ -2,7 +2,6 @@
  * CreateTopics and DeleteTopics: what Kafka checks about the list as a whole, and rights, is topic_fates.h's; a right
  * on the cluster stands in for the one on a topic that is to be made. The answer tells a new topic's configuration to
  * those who may DESCRIBE_CONFIGS on it (KIP-525). DeleteRecords: what a refused partition says. */
-#include "core/base/map.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "gateway/knowledge.h"
@@ -18,10 +17,16 @@
 enum { CONFIGS_SINCE = 5, EXISTING_VERSION = 12, INVALID_LOW_WATERMARK = -1, ELECTION_PREFERRED = 0 };
 
 struct topics {
-    struct topic_fate *fates; /* one for each topic of the request, in its order */
-    bool by_cluster;          /* the right on the cluster is there */
-    bool asked;               /* which of the refused exist */
-    int32_t at;               /* in the answer */
+    struct topic_fates fates;
+    bool by_cluster; /* the right on the cluster is there */
+    int32_t at;      /* in the list at hand */
+    /* DeleteTopics: which of the refused exist */
+    bool asked, told;
+    struct metadata_request ask;
+    struct metadata_response existing;
+    struct slice *missing;
+    int32_t missing_n;
+    struct seen is_missing;
 };
 
 static enum err judge_change(struct request *r, enum acl_operation op, struct slice topic, const char **text)
@@ -71,17 +76,29 @@ static struct topics *begin(struct request *r, enum acl_operation op)
     return r->list ? s : NULL;
 }
 
-static enum step settle(struct request *r, const struct topics *s)
+static enum step decide(struct request *r, struct topics *s, const struct topic_rights *rights)
+{
+    while (topic_fates_next(&s->fates, rights))
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    return STEP_NEXT;
+}
+
+static enum step settle(struct request *r, struct topics *s)
 {
     struct request_list *l = r->list;
 
-    for (int32_t i = 0; i < l->n; i++) {
-        if (s->fates[i].silent)
-            list_set_silent(l, i);
-        else if (s->fates[i].err)
-            list_refuse(l, i, s->fates[i].err);
+    while (s->at < l->n) {
+        const struct topic_fate *f = &s->fates.v[s->at];
+        if (f->silent)
+            list_set_silent(l, s->at);
+        else if (f->err)
+            list_refuse(l, s->at, f->err);
+        s->at++;
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
-    request_spent(r, l->n);
+    s->at = 0;
     return l->n > 0 && l->refused == l->n ? request_answer_list(r) : STEP_NEXT;
 }
 
@@ -90,16 +107,18 @@ static enum step settle(struct request *r, const struct topics *s)
 enum step create_topics_start(struct request *r)
 {
     struct topic_rights rights = {r, may_create, may_describe, name_of};
-    struct topics *s = begin(r, ACL_CREATE);
+    struct topics *s = r->state[FILTER_API];
+    enum step step;
 
-    if (!s || topic_fates_create(&s->fates, r->body, &rights, &r->arena))
+    if (!s && (!(s = begin(r, ACL_CREATE)) || !topic_fates_create(&s->fates, r->body, &r->arena)))
         return request_no_memory(r);
-    return settle(r, s);
+    step = decide(r, s, &rights);
+    return step == STEP_NEXT ? settle(r, s) : step;
 }
 
 void create_topics_fill(const struct request *r, int32_t i, void *out, const struct list_note *note)
 {
-    const struct topic_fate *f = &((const struct topics *)r->state[FILTER_API])->fates[i];
+    const struct topic_fate *f = &((const struct topics *)r->state[FILTER_API])->fates.v[i];
     struct create_topics_response_creatable_topic_result *t = out;
 
     (void)note;
@@ -131,48 +150,83 @@ enum step create_topics_finish(struct request *r)
 
 /* Whom may describe a topic is told that it does not exist, before that it may not be deleted. Not knowing, they stay
  * refused. */
-static enum step take_existing(struct request *r, struct topics *s)
-{
-    struct metadata_response *resp = arena_alloc(&r->arena, sizeof *resp);
-    enum err err = resp ? r->call.err : ERR_NO_MEMORY;
-    struct cursor c;
-    struct map missing;
 
-    map_init(&missing);
-    if (!err) {
-        c = cursor_of(request_call_body(r));
-        err = metadata_response_decode(resp, &c, EXISTING_VERSION, &r->arena);
-    }
-    for (int32_t i = 0; !err && i < resp->topics.n; i++)
-        if (resp->topics.v[i].error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
-            err = map_put(&missing, resp->topics.v[i].name, resp, NULL);
-    for (int32_t i = 0; !err && i < r->list->n; i++)
-        if (s->fates[i].may_miss && map_has(&missing, s->fates[i].name))
-            s->fates[i].err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-    map_free(&missing, NULL);
-    return settle(r, s);
+static bool begin_asking(struct request *r, struct topics *s)
+{
+    metadata_request_init(&s->ask);
+    s->ask.allow_auto_topic_creation = false;
+    s->ask.topics.v = arena_array_unset(&r->arena, (size_t)s->fates.n, sizeof *s->ask.topics.v);
+    return s->ask.topics.v != NULL;
 }
 
-/* WAIT, or NEXT: there is nothing to ask. */
+/* WAIT; NEXT: there is nothing to ask. */
 static enum step ask_existing(struct request *r, struct topics *s)
 {
-    struct metadata_request ask;
-    int32_t n = 0;
-
-    for (int32_t i = 0; i < r->list->n; i++)
-        n += s->fates[i].may_miss;
-    if (n == 0)
-        return STEP_NEXT;
-    metadata_request_init(&ask);
-    if (!metadata_request_metadata_request_topic_array_alloc(&ask.topics, n, &r->arena))
-        return request_no_memory(r);
-    ask.topics.n = 0;
-    for (int32_t i = 0; i < r->list->n; i++)
-        if (s->fates[i].may_miss)
-            ask.topics.v[ask.topics.n++].name = s->fates[i].name;
-    ask.allow_auto_topic_creation = false;
+    while (s->at < s->fates.n) {
+        const struct topic_fate *f = &s->fates.v[s->at++];
+        if (f->may_miss && !s->ask.topics.v && !begin_asking(r, s))
+            return request_no_memory(r);
+        if (f->may_miss) {
+            metadata_request_metadata_request_topic_init(&s->ask.topics.v[s->ask.topics.n]);
+            s->ask.topics.v[s->ask.topics.n++].name = f->name;
+        }
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    s->at = 0;
     s->asked = true;
-    return request_ask(r, WIRE_METADATA, EXISTING_VERSION, &ask);
+    s->told = s->ask.topics.n == 0;
+    return s->told ? STEP_NEXT : request_ask(r, WIRE_METADATA, EXISTING_VERSION, &s->ask);
+}
+
+static struct slice missing_at(const void *list, int32_t place)
+{
+    return ((const struct topics *)list)->missing[place];
+}
+
+/* The answer's missing topics, then the fates of those. */
+static enum step begin_taking(struct request *r, struct topics *s)
+{
+    struct cursor c;
+    int32_t n;
+
+    s->told = r->call.err != ERR_OK;
+    if (s->told)
+        return STEP_NEXT;
+    c = cursor_of(request_call_body(r));
+    if (metadata_response_decode(&s->existing, &c, EXISTING_VERSION, &r->arena)) {
+        s->told = true;
+        return STEP_NEXT;
+    }
+    n = s->existing.topics.n > 0 ? s->existing.topics.n : 0;
+    s->missing = arena_array_unset(&r->arena, (size_t)n, sizeof *s->missing);
+    return s->missing && seen_init(&s->is_missing, n, missing_at, s, &r->arena) ? STEP_NEXT : request_no_memory(r);
+}
+
+static enum step take_existing(struct request *r, struct topics *s)
+{
+    int32_t answers;
+    enum step step = s->missing ? STEP_NEXT : begin_taking(r, s);
+
+    if (step != STEP_NEXT || s->told)
+        return step;
+    answers = s->existing.topics.n > 0 ? s->existing.topics.n : 0;
+    while (s->at < answers + s->fates.n) {
+        int32_t at = s->at++;
+        if (at >= answers) {
+            struct topic_fate *f = &s->fates.v[at - answers];
+            if (f->may_miss && seen_find(&s->is_missing, f->name) >= 0)
+                f->err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+        } else if (s->existing.topics.v[at].error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION) {
+            s->missing[s->missing_n] = s->existing.topics.v[at].name;
+            (void)seen_put(&s->is_missing, s->missing_n++);
+        }
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    s->at = 0;
+    s->told = true;
+    return STEP_NEXT;
 }
 
 enum step delete_topics_start(struct request *r)
@@ -181,19 +235,20 @@ enum step delete_topics_start(struct request *r)
     struct topics *s = r->state[FILTER_API];
     enum step step;
 
-    if (s && s->asked)
-        return take_existing(r, s);
-    s = begin(r, ACL_DELETE);
-    if (!s || topic_fates_delete(&s->fates, r->body, &rights, &r->arena))
+    if (!s && (!(s = begin(r, ACL_DELETE)) || !topic_fates_delete(&s->fates, r->body, &r->arena)))
         return request_no_memory(r);
-    step = ask_existing(r, s);
+    step = decide(r, s, &rights);
+    if (step == STEP_NEXT && !s->asked)
+        step = ask_existing(r, s);
+    if (step == STEP_NEXT && !s->told)
+        step = take_existing(r, s);
     return step == STEP_NEXT ? settle(r, s) : step;
 }
 
 /* By id, the answer shows the name only to whom may describe it. */
 void delete_topics_fill(const struct request *r, int32_t i, void *out, const struct list_note *note)
 {
-    const struct topic_fate *f = &((const struct topics *)r->state[FILTER_API])->fates[i];
+    const struct topic_fate *f = &((const struct topics *)r->state[FILTER_API])->fates.v[i];
     struct delete_topics_response_deletable_topic_result *t = out;
 
     (void)note;

@@ -143,6 +143,8 @@ static bool takes_part(const struct request *r, int filter)
 
 static enum step go(struct request *r)
 {
+    if (r->refusal)
+        return request_go_on_refusing(r);
     while (r->at < FILTERS) {
         enum step step = takes_part(r, r->at) ? filters[r->at].start(r) : STEP_NEXT;
         if (step != STEP_NEXT)
@@ -304,17 +306,19 @@ static void advance(struct request *r, enum step step)
 static void over_budget(struct request *r, const struct budget *full)
 {
     char text[160];
+    enum step step;
 
     snprintf(text, sizeof text, "a request needs more memory than %s=%lld allows", full->setting, (long long)full->max);
     log_warn("%s (%.*s): %s: %s", r->pipeline->peer.label, SLICE_FMT(r->pipeline->peer.principal),
              r->api ? r->api->name : "a request", text);
-    if (r->phase == REQUEST_GOING && r->waits == 0 && !r->response && r->body &&
-        request_refuse(r, ERR_INVALID_REQUEST) == STEP_DONE) {
-        r->taking = 0;
-        advance(r, STEP_DONE);
+    if (r->phase != REQUEST_GOING || r->waits > 0 || r->response || r->refusal || !r->body) {
+        request_end(r, CONN_CLOSE_PROTOCOL, text);
         return;
     }
-    request_end(r, CONN_CLOSE_PROTOCOL, text);
+    r->taking = 0;
+    step = request_refuse(r, ERR_INVALID_REQUEST);
+    if (step == STEP_DONE)
+        advance(r, step);
 }
 
 static int32_t end_turn(struct pipeline *p, struct request *r)
