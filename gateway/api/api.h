@@ -56,6 +56,7 @@ struct api_row {
     /* Before it is forwarded (API_ANSWERED_HERE: makes the answer); on the cluster's answer, which is then decoded. */
     enum step (*start)(struct request *r);
     enum step (*finish)(struct request *r);
+    bool spends_frame;   /* nobody looks at the request after it was forwarded whole: its memory goes with it */
     bool finish_if_read; /* `finish` alone is no reason to decode the answer */
 };
 #define FILTER_BIT(id) (1u << (id))

@@ -101,6 +101,8 @@ struct request {
     struct buf reply;  /* the cluster's answer to the request itself, once decoded; slices of `response` point here */
     size_t reply_n;    /* bytes of its body */
     struct buf answer; /* the frame to send */
+    struct buf forwarding; /* the changed request, while it is encoded */
+    struct coding *coding; /* a long message that is decoded or encoded in slices; NULL: none */
 };
 
 /* ---- For filters and API steps ---- */
