@@ -218,10 +218,6 @@ static enum err answer(struct pipeline *p, struct request *r)
         err = conn_write_owned(s->conn, &r->answer);
     if (!err && s->ends_after_answer)
         session_close(s, CONN_CLOSE_AUTH_FAILED, s->auth_text);
-    else if (!err && conn_is_congested(s->conn) && !s->stall.running) {
-        s->stall_out = conn_bytes_taken(s->conn);
-        loop_timer_start(&s->stall, s->worker->gateway->write_stall_ms);
-    }
     return err;
 }
 
@@ -360,6 +356,17 @@ static void on_ready(void *user, struct conn *conn)
         auth_by_certificate(s);
 }
 
+/* Answers wait, whether made here or passing through. */
+static void on_congested(void *user, struct conn *conn)
+{
+    struct session *s = user;
+
+    s->stall_out = conn_bytes_taken(conn);
+    if (!s->stall.running)
+        loop_timer_start(&s->stall, s->worker->gateway->write_stall_ms);
+    session_look_at_reading(s);
+}
+
 static void on_drained(void *user, struct conn *conn)
 {
     struct session *s = user;
@@ -427,6 +434,7 @@ static const struct conn_ops ops = {.on_ready = on_ready,
                                     .on_refused = auth_certificate_refused,
                                     .on_frame = on_frame,
                                     .on_frame_grow = on_frame_grow,
+                                    .on_congested = on_congested,
                                     .on_drained = on_drained,
                                     .on_closed = on_closed};
 
