@@ -273,11 +273,11 @@ void delete_records_fill(const struct request *r, int32_t i, void *out, const st
 /* ---- ElectLeaders ---- */
 
 /* An unclean election may lose what was written. Asked for all partitions at once it would reach reserved topics. */
-enum err elect_leaders_judge_whole(struct request *r)
+enum step elect_leaders_judge_whole(struct request *r, enum err *err)
 {
     const struct elect_leaders_request *req = r->body;
+    bool all = req->topic_partitions.n < 0 && req->election_type != ELECTION_PREFERRED;
 
-    if (req->topic_partitions.n >= 0 || req->election_type == ELECTION_PREFERRED || request_is_super_user(r))
-        return ERR_OK;
-    return ERR_CLUSTER_AUTHORIZATION_FAILED;
+    *err = all && !request_is_super_user(r) ? ERR_CLUSTER_AUTHORIZATION_FAILED : ERR_OK;
+    return STEP_NEXT;
 }
