@@ -14,19 +14,16 @@
 #include "wire/elect_leaders.h"
 #include "wire/metadata.h"
 
-enum { CONFIGS_SINCE = 5, EXISTING_VERSION = 12, INVALID_LOW_WATERMARK = -1, ELECTION_PREFERRED = 0 };
+enum { CONFIGS_SINCE = 5, EXISTING_VERSION = 12, EXISTING_AT_ONCE = 1000, INVALID_LOW_WATERMARK = -1, ELECTION_PREFERRED = 0 };
 
 struct topics {
     struct topic_fates fates;
     bool by_cluster; /* the right on the cluster is there */
     int32_t at;      /* in the list at hand */
     /* DeleteTopics: which of the refused exist */
-    bool asked, told;
-    struct metadata_request ask;
-    struct metadata_response existing;
-    struct slice *missing;
-    int32_t missing_n;
-    struct seen is_missing;
+    bool asking, told;
+    struct metadata_request ask; /* EXISTING_AT_ONCE, used again for each question */
+    int32_t from;                /* the first fate that the question is about */
 };
 
 static enum err judge_change(struct request *r, enum acl_operation op, struct slice topic, const char **text)
@@ -149,84 +146,78 @@ enum step create_topics_finish(struct request *r)
 /* ---- DeleteTopics ---- */
 
 /* Whom may describe a topic is told that it does not exist, before that it may not be deleted. Not knowing, they stay
- * refused. */
+ * refused. The cluster is asked in portions: a client chooses how many there are. */
 
-static bool begin_asking(struct request *r, struct topics *s)
+static bool add_to_question(struct request *r, struct topics *s, struct slice name)
 {
-    metadata_request_init(&s->ask);
-    s->ask.allow_auto_topic_creation = false;
-    s->ask.topics.v = arena_array_unset(&r->arena, (size_t)s->fates.n, sizeof *s->ask.topics.v);
-    return s->ask.topics.v != NULL;
+    if (!s->ask.topics.v) {
+        metadata_request_init(&s->ask);
+        s->ask.allow_auto_topic_creation = false;
+        s->ask.topics.v = arena_array(&r->arena, EXISTING_AT_ONCE, sizeof *s->ask.topics.v);
+        if (!s->ask.topics.v)
+            return false;
+    }
+    metadata_request_metadata_request_topic_init(&s->ask.topics.v[s->ask.topics.n]);
+    s->ask.topics.v[s->ask.topics.n++].name = name;
+    return true;
 }
 
-/* WAIT; NEXT: there is nothing to ask. */
+/* WAIT or AGAIN; NEXT: there is nothing more to ask. */
 static enum step ask_existing(struct request *r, struct topics *s)
 {
-    while (s->at < s->fates.n) {
+    while (s->at < s->fates.n && s->ask.topics.n < EXISTING_AT_ONCE) {
         const struct topic_fate *f = &s->fates.v[s->at++];
-        if (f->may_miss && !s->ask.topics.v && !begin_asking(r, s))
+        if (f->may_miss && !add_to_question(r, s, f->name))
             return request_no_memory(r);
-        if (f->may_miss) {
-            metadata_request_metadata_request_topic_init(&s->ask.topics.v[s->ask.topics.n]);
-            s->ask.topics.v[s->ask.topics.n++].name = f->name;
-        }
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }
+    s->asking = s->ask.topics.n > 0;
+    s->told = !s->asking;
+    if (s->asking)
+        return request_ask(r, WIRE_METADATA, EXISTING_VERSION, &s->ask);
     s->at = 0;
-    s->asked = true;
-    s->told = s->ask.topics.n == 0;
-    return s->told ? STEP_NEXT : request_ask(r, WIRE_METADATA, EXISTING_VERSION, &s->ask);
-}
-
-static struct slice missing_at(const void *list, int32_t place)
-{
-    return ((const struct topics *)list)->missing[place];
-}
-
-/* The answer's missing topics, then the fates of those. */
-static enum step begin_taking(struct request *r, struct topics *s)
-{
-    struct cursor c;
-    int32_t n;
-
-    s->told = r->call.err != ERR_OK;
-    if (s->told)
-        return STEP_NEXT;
-    c = cursor_of(request_call_body(r));
-    if (metadata_response_decode(&s->existing, &c, EXISTING_VERSION, &r->arena)) {
-        s->told = true;
-        return STEP_NEXT;
-    }
-    n = s->existing.topics.n > 0 ? s->existing.topics.n : 0;
-    s->missing = arena_array_unset(&r->arena, (size_t)n, sizeof *s->missing);
-    return s->missing && seen_init(&s->is_missing, n, missing_at, s, &r->arena) ? STEP_NEXT : request_no_memory(r);
-}
-
-static enum step take_existing(struct request *r, struct topics *s)
-{
-    int32_t answers;
-    enum step step = s->missing ? STEP_NEXT : begin_taking(r, s);
-
-    if (step != STEP_NEXT || s->told)
-        return step;
-    answers = s->existing.topics.n > 0 ? s->existing.topics.n : 0;
-    while (s->at < answers + s->fates.n) {
-        int32_t at = s->at++;
-        if (at >= answers) {
-            struct topic_fate *f = &s->fates.v[at - answers];
-            if (f->may_miss && seen_find(&s->is_missing, f->name) >= 0)
-                f->err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-        } else if (s->existing.topics.v[at].error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION) {
-            s->missing[s->missing_n] = s->existing.topics.v[at].name;
-            (void)seen_put(&s->is_missing, s->missing_n++);
-        }
-        if (request_spent(r, 1))
-            return STEP_AGAIN;
-    }
-    s->at = 0;
-    s->told = true;
     return STEP_NEXT;
+}
+
+static struct slice answered_at(const void *list, int32_t place)
+{
+    return ((const struct metadata_response *)list)->topics.v[place].name;
+}
+
+static void take_answer(struct topics *s, const struct metadata_response *resp, struct arena *a)
+{
+    struct seen missing;
+
+    if (!seen_init(&missing, resp->topics.n, answered_at, resp, a))
+        return;
+    for (int32_t i = 0; i < resp->topics.n; i++)
+        if (resp->topics.v[i].error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+            (void)seen_put(&missing, i);
+    for (int32_t i = s->from; i < s->at; i++)
+        if (s->fates.v[i].may_miss && seen_find(&missing, s->fates.v[i].name) >= 0)
+            s->fates.v[i].err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+/* The answer is needed no longer than this. */
+static void take_existing(struct request *r, struct topics *s)
+{
+    struct metadata_response resp;
+    struct arena a;
+    struct cursor c;
+
+    arena_init(&a, r->arena.max);
+    metadata_response_init(&resp);
+    if (!r->call.err) {
+        c = cursor_of(request_call_body(r));
+        if (!metadata_response_decode(&resp, &c, EXISTING_VERSION, &a) && resp.topics.n > 0)
+            take_answer(s, &resp, &a);
+    }
+    arena_free(&a);
+    request_spent(r, s->ask.topics.n);
+    s->ask.topics.n = 0;
+    s->from = s->at;
+    s->asking = false;
 }
 
 enum step delete_topics_start(struct request *r)
@@ -238,10 +229,12 @@ enum step delete_topics_start(struct request *r)
     if (!s && (!(s = begin(r, ACL_DELETE)) || !topic_fates_delete(&s->fates, r->body, &r->arena)))
         return request_no_memory(r);
     step = decide(r, s, &rights);
-    if (step == STEP_NEXT && !s->asked)
+    if (step != STEP_NEXT)
+        return step;
+    if (s->asking)
+        take_existing(r, s);
+    if (!s->told)
         step = ask_existing(r, s);
-    if (step == STEP_NEXT && !s->told)
-        step = take_existing(r, s);
     return step == STEP_NEXT ? settle(r, s) : step;
 }
 
