@@ -8,11 +8,14 @@
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "gateway/request/engine.h"
+#include "gateway/request/seen.h"
 #include "wire/alter_user_scram_credentials.h"
 #include "wire/describe_user_scram_credentials.h"
 
 typedef struct describe_user_scram_credentials_response_describe_user_scram_credentials_result described;
 typedef struct alter_user_scram_credentials_response_alter_user_scram_credentials_result result;
+
+enum { LOG_UNITS = 8 /* of work, for a line in the log */ };
 
 /* ---- DescribeUserScramCredentials ---- */
 
@@ -34,26 +37,18 @@ static bool put_credentials(struct request *r, described *out, const struct cred
     return true;
 }
 
-static bool describe_all(struct request *r, struct describe_user_scram_credentials_response *resp)
-{
-    const struct users_snapshot *s = r->engine->view->users;
-    int32_t n = (int32_t)users_snapshot_count(s);
+struct describing {
+    struct describe_user_scram_credentials_response response;
+    struct users_snapshot *users; /* held: the answer points into it, and the view may be replaced meanwhile */
+    bool all;
+    struct seen seen;
+    int32_t *times; /* each name stands in the request, at its first place; -1 at the others */
+    int32_t n, at, named;
+};
 
-    if (!describe_user_scram_credentials_response_describe_user_scram_credentials_result_array_alloc(&resp->results, n,
-                                                                                                     &r->arena))
-        return false;
-    for (int32_t i = 0; i < n; i++) {
-        struct users_entry e = users_snapshot_at(s, (size_t)i);
-        resp->results.v[i].user = e.name;
-        if (!put_credentials(r, &resp->results.v[i], e.sha256, e.sha512))
-            return false;
-    }
-    return true;
-}
-
-static bool describe_one(struct request *r, described *out, struct slice user, bool twice)
+static bool describe_one(struct request *r, const struct users_snapshot *s, described *out, struct slice user,
+                         bool twice)
 {
-    const struct users_snapshot *s = r->engine->view->users;
     const struct credential *a = users_snapshot_find(s, user, CREDENTIAL_SCRAM_SHA_256);
     const struct credential *b = users_snapshot_find(s, user, CREDENTIAL_SCRAM_SHA_512);
     struct reason why = {0};
@@ -72,49 +67,84 @@ static bool describe_one(struct request *r, described *out, struct slice user, b
     return out->error_code || put_credentials(r, out, a, b);
 }
 
-/* One result for each distinct name, in the order of the request. */
-static bool describe_named(struct request *r, struct describe_user_scram_credentials_response *resp)
+static struct slice user_at(const void *list, int32_t place)
+{
+    return ((const struct describe_user_scram_credentials_request *)list)->users.v[place].name;
+}
+
+static void drop_users(void *p)
+{
+    users_snapshot_unref(p);
+}
+
+static struct describing *begin_describing(struct request *r)
 {
     const struct describe_user_scram_credentials_request *req = r->body;
-    int32_t *times = arena_array(&r->arena, (size_t)req->users.n, sizeof *times);
-    struct map first; /* name -> its slot of `times` */
-    bool ok = true;
+    struct describing *d = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *d);
 
-    if (!times || !describe_user_scram_credentials_response_describe_user_scram_credentials_result_array_alloc(
-                      &resp->results, req->users.n, &r->arena))
-        return false;
-    map_init(&first);
-    for (int32_t i = 0; ok && i < req->users.n; i++) {
-        int32_t *seen = map_get(&first, req->users.v[i].name);
-        if (seen)
-            ++*seen;
-        else
-            ok = map_put(&first, req->users.v[i].name, &times[i], NULL) == ERR_OK;
-    }
-    resp->results.n = 0;
-    for (struct map_entry *e = map_first(&first); ok && e; e = map_next(&first, e)) {
-        int32_t *seen = e->value;
-        ok = describe_one(r, &resp->results.v[resp->results.n++], req->users.v[seen - times].name, *seen > 0);
-    }
-    map_free(&first, NULL);
-    return ok;
+    if (!d)
+        return NULL;
+    describe_user_scram_credentials_response_init(&d->response);
+    d->users = users_snapshot_ref(r->engine->view->users);
+    if (!request_own(r, d->users, drop_users))
+        return NULL;
+    d->all = req->users.n <= 0;
+    d->n = d->all ? (int32_t)users_snapshot_count(d->users) : req->users.n;
+    d->response.results.v = arena_array_unset(&r->arena, (size_t)d->n, sizeof *d->response.results.v);
+    d->times = arena_array(&r->arena, d->all ? 0 : (size_t)d->n, sizeof *d->times);
+    if (!d->response.results.v || !d->times ||
+        (!d->all && !seen_init(&d->seen, d->n, user_at, req, &r->arena)))
+        return NULL;
+    return d;
+}
+
+/* One result for each distinct name, in the order of the request; or for each user. */
+static bool describe_next(struct request *r, struct describing *d)
+{
+    int32_t at = d->at++;
+    described *out = &d->response.results.v[d->response.results.n];
+    struct users_entry e;
+
+    if (!d->all && d->times[at] < 0)
+        return true;
+    d->response.results.n++;
+    describe_user_scram_credentials_response_describe_user_scram_credentials_result_init(out);
+    if (!d->all)
+        return describe_one(r, d->users, out, user_at(r->body, at), d->times[at] > 1);
+    e = users_snapshot_at(d->users, (size_t)at);
+    out->user = e.name;
+    return put_credentials(r, out, e.sha256, e.sha512);
+}
+
+static void count_next(struct describing *d)
+{
+    int32_t at = d->named++, first = seen_put(&d->seen, at);
+
+    d->times[first]++;
+    if (first != at)
+        d->times[at] = -1;
 }
 
 enum step describe_user_scram_credentials_answer(struct request *r)
 {
-    const struct describe_user_scram_credentials_request *req = r->body;
-    struct describe_user_scram_credentials_response *resp = arena_alloc(&r->arena, sizeof *resp);
-    bool all = req->users.n <= 0;
+    struct describing *d = r->state[FILTER_API];
 
-    if (!resp)
-        return request_no_memory(r);
-    describe_user_scram_credentials_response_init(resp);
-    if (!request_may_cluster(r, ACL_DESCRIBE))
+    if (!d && !request_may_cluster(r, ACL_DESCRIBE))
         return request_refuse(r, ERR_CLUSTER_AUTHORIZATION_FAILED);
-    if (!(all ? describe_all(r, resp) : describe_named(r, resp)))
+    if (!d && !(d = begin_describing(r)))
         return request_no_memory(r);
-    request_spent(r, all ? resp->results.n : req->users.n);
-    return request_reply(r, resp);
+    while (!d->all && d->named < d->n) {
+        count_next(d);
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    while (d->at < d->n) {
+        if (!describe_next(r, d))
+            return request_no_memory(r);
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    return request_reply(r, &d->response);
 }
 
 /* ---- AlterUserScramCredentials ---- */
@@ -127,8 +157,11 @@ struct altering {
     struct credential *credentials;
     size_t credentials_n;
     struct knowledge_change change;
-    bool may, submitted;
+    struct slice words; /* of the outcome, when it is an error */
+    bool may, dropped, submitted;
     int32_t deletion, upsertion; /* read so far */
+    size_t at, kept;             /* of the change: in the list at hand */
+    int32_t answered;
 };
 
 static void free_altering(void *p)
@@ -143,11 +176,16 @@ static void free_altering(void *p)
 
 static enum step altered(struct request *r, struct altering *a)
 {
-    for (int32_t i = 0; a->outcome.err && i < a->response.results.n; i++) {
-        if (a->response.results.v[i].error_code)
-            continue;
-        a->response.results.v[i].error_code = err_kafka(a->outcome.err);
-        a->response.results.v[i].error_message = request_words(r, a->outcome.err, &a->outcome.why);
+    if (a->outcome.err && a->answered == 0)
+        a->words = request_words(r, a->outcome.err, &a->outcome.why);
+    while (a->outcome.err && a->answered < a->response.results.n) {
+        result *out = &a->response.results.v[a->answered++];
+        if (!out->error_code) {
+            out->error_code = err_kafka(a->outcome.err);
+            out->error_message = a->words;
+        }
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
     return request_reply(r, &a->response);
 }
@@ -255,17 +293,37 @@ static bool read_upsertion(struct request *r, struct altering *a, int32_t i)
     return true;
 }
 
-/* Leaves out what belongs to users with an error. */
-static void drop_failed(struct altering *a)
+/* Leaves out what belongs to users with an error. NEXT or AGAIN. */
+static enum step drop_failed(struct request *r, struct altering *a)
 {
-    size_t kept = 0;
-
-    for (size_t i = 0; i < a->change.users_n; i++) {
-        const result *r = map_get(&a->users, a->change.users[i].user);
-        if (!r->error_code)
-            a->change.users[kept++] = a->change.users[i];
+    while (!a->dropped && a->at < a->change.users_n) {
+        size_t i = a->at++;
+        const result *out = map_get(&a->users, a->change.users[i].user);
+        if (!out->error_code)
+            a->change.users[a->kept++] = a->change.users[i];
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
-    a->change.users_n = kept;
+    if (!a->dropped) {
+        a->change.users_n = a->kept;
+        a->dropped = true;
+        a->at = 0;
+    }
+    return STEP_NEXT;
+}
+
+/* NEXT or AGAIN. */
+static enum step say_who(struct request *r, struct altering *a)
+{
+    while (a->at < a->change.users_n) {
+        size_t i = a->at++;
+        log_info("%.*s %s the %s credential of %.*s", SLICE_FMT(request_peer(r)->principal),
+                 a->change.users[i].credential ? "sets" : "removes",
+                 credential_mechanism_name(a->change.users[i].mechanism), SLICE_FMT(a->change.users[i].user));
+        if (request_spent(r, LOG_UNITS))
+            return STEP_AGAIN;
+    }
+    return STEP_NEXT;
 }
 
 static struct altering *begin_altering(struct request *r)
@@ -322,15 +380,15 @@ enum step alter_user_scram_credentials_answer(struct request *r)
     if (a->submitted)
         return altered(r, a);
     step = read_all(r, a);
+    if (step == STEP_NEXT)
+        step = drop_failed(r, a);
     if (step != STEP_NEXT)
         return step;
-    drop_failed(a);
     if (a->change.users_n == 0)
         return request_reply(r, &a->response);
-    for (size_t i = 0; i < a->change.users_n; i++)
-        log_info("%.*s %s the %s credential of %.*s", SLICE_FMT(request_peer(r)->principal),
-                 a->change.users[i].credential ? "sets" : "removes",
-                 credential_mechanism_name(a->change.users[i].mechanism), SLICE_FMT(a->change.users[i].user));
+    step = say_who(r, a);
+    if (step != STEP_NEXT)
+        return step;
     a->submitted = true;
     return change_submit(r, &a->outcome, &a->change) == STEP_WAIT ? STEP_WAIT : altered(r, a);
 }

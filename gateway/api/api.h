@@ -47,7 +47,7 @@ struct api_row {
     bool texts;           /* refused elements carry the error's text where the answer has room for it */
     struct api_right rights[API_RIGHTS_MAX];
     /* About the request as a whole, before all else; NULL: the rights say it all. */
-    enum err (*judge_whole)(struct request *r);
+    enum step (*judge_whole)(struct request *r, enum err *err);
     /* Instead of the right, about one element of the list (NULL: the right decides). */
     enum err (*judge)(struct request *r, const void *element);
     /* What a refused element (its partition, where it has some) says besides its error. */

@@ -3,6 +3,7 @@
  * a list. */
 #include "gateway/api/nodes.h"
 #include "gateway/api/steps.h"
+#include "gateway/filter/filter.h"
 #include "wire/find_coordinator.h"
 
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, LIST_SINCE = 4 };
@@ -58,13 +59,18 @@ enum step find_coordinator_start(struct request *r)
 enum step find_coordinator_finish(struct request *r)
 {
     struct find_coordinator_response *resp = r->response;
+    int32_t *at = r->state[FILTER_API]; /* coordinators looked at */
 
     if (r->version < LIST_SINCE && !resp->error_code)
         resp->port = node_rewrite(r, resp->node_id, &resp->host, resp->port);
-    for (int32_t i = 0; i < resp->coordinators.n; i++) {
-        struct find_coordinator_response_coordinator *c = &resp->coordinators.v[i];
+    if (!at && !(at = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *at)))
+        return request_no_memory(r);
+    while (*at < resp->coordinators.n) {
+        struct find_coordinator_response_coordinator *c = &resp->coordinators.v[(*at)++];
         if (!c->error_code)
             c->port = node_rewrite(r, c->node_id, &c->host, c->port);
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
     return STEP_NEXT;
 }

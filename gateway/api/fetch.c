@@ -12,13 +12,14 @@
 enum { SESSIONS_SINCE = 7, NODES_SINCE = 16 };
 
 /* Only a replica may say it is one: its reads go past the high watermark. */
-enum err fetch_judge_whole(struct request *r)
+enum step fetch_judge_whole(struct request *r, enum err *err)
 {
     const struct fetch_request *req = r->body;
 
-    if (req->replica_id < 0 && req->replica_state.replica_id < 0)
-        return ERR_OK;
-    return request_may_cluster(r, ACL_CLUSTER_ACTION) ? ERR_OK : ERR_TOPIC_AUTHORIZATION_FAILED;
+    bool replica = req->replica_id >= 0 || req->replica_state.replica_id >= 0;
+
+    *err = replica && !request_may_cluster(r, ACL_CLUSTER_ACTION) ? ERR_TOPIC_AUTHORIZATION_FAILED : ERR_OK;
+    return STEP_NEXT;
 }
 
 void fetch_fill(const struct request *r, int32_t i, void *out, const struct list_note *note)

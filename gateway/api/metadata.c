@@ -10,7 +10,7 @@
 #include "gateway/request/topic_names.h"
 #include "wire/metadata.h"
 
-enum { CLUSTER_OPERATIONS_SINCE = 8, CLUSTER_OPERATIONS_UNTIL = 10 };
+enum { CLUSTER_OPERATIONS_SINCE = 8, CLUSTER_OPERATIONS_UNTIL = 10, ASKED_AT_ONCE = 1000 };
 
 typedef struct metadata_response_metadata_response_topic topic_answer;
 typedef struct metadata_response_metadata_response_topic_array topic_answers;
@@ -19,7 +19,8 @@ struct metadata {
     struct metadata_plan plan;
     bool planned, asked, all;
     int32_t at, kept;     /* in the list at hand */
-    topic_answers held;   /* what was asked for without making it */
+    int32_t asked_n;      /* of plan.ask: so many were asked for, in portions */
+    topic_answers held;   /* and answered */
     topic_answers merged; /* the answer's topics, as far as they are decided */
 };
 
@@ -76,14 +77,28 @@ static enum step refuse_whole(struct request *r, enum err err)
 static enum step ask_without_making(struct request *r, struct metadata *s)
 {
     struct metadata_request ask = *(const struct metadata_request *)r->body;
+    int32_t left = s->plan.ask.n - s->asked_n;
 
     s->asked = true;
-    ask.topics = s->plan.ask;
+    ask.topics.v = s->plan.ask.v + s->asked_n;
+    ask.topics.n = left < ASKED_AT_ONCE ? left : ASKED_AT_ONCE;
     ask.allow_auto_topic_creation = false;
+    s->asked_n += ask.topics.n;
     return request_ask(r, WIRE_METADATA, asked_version(r), &ask);
 }
 
 /* The missing ones are refused, as Kafka refuses them. */
+static void hold(struct request *r, struct metadata *s, const topic_answers *topics)
+{
+    for (int32_t i = 0; i < topics->n && s->held.n < s->plan.ask.n; i++) {
+        topic_answer *t = &s->held.v[s->held.n++];
+        *t = topics->v[i];
+        if (t->error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+            refuse(r, t, t->name, NULL, may_make(r, t->name));
+        request_spent(r, 1);
+    }
+}
+
 static enum step take_asked(struct request *r, struct metadata *s)
 {
     struct metadata_response *resp = arena_alloc(&r->arena, sizeof *resp);
@@ -93,17 +108,19 @@ static enum step take_asked(struct request *r, struct metadata *s)
     if (r->call.err)
         return request_end(r, CONN_CLOSE_LOCAL, "the cluster did not answer");
     body = arena_copy(&r->arena, request_call_body(r)); /* kept while the rest is asked for */
-    if (!resp || slice_is_null(body))
+    if (!s->held.v)
+        s->held.v = arena_array_unset(&r->arena, (size_t)s->plan.ask.n, sizeof *s->held.v);
+    if (!resp || slice_is_null(body) || !s->held.v)
         return request_no_memory(r);
     c = cursor_of(body);
     if (metadata_response_decode(resp, &c, asked_version(r), &r->arena))
         return request_end(r, CONN_CLOSE_LOCAL, "the cluster's answer is not understood");
-    for (int32_t i = 0; i < resp->topics.n; i++)
-        if (resp->topics.v[i].error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
-            refuse(r, &resp->topics.v[i], resp->topics.v[i].name, NULL, may_make(r, resp->topics.v[i].name));
-    s->held = resp->topics;
+    hold(r, s, &resp->topics);
+    if (s->asked_n < s->plan.ask.n)
+        return ask_without_making(r, s);
     if (s->plan.send.n > 0)
         return STEP_NEXT;
+    resp->topics = s->held;
     r->response = resp; /* there is nothing more to ask */
     return STEP_DONE;
 }
@@ -187,7 +204,8 @@ static bool begin_finish(struct request *r, struct metadata *s)
     resp->brokers.n = kept;
     if (resp->topics.v == s->held.v) /* what was asked apart was all there is */
         s->held.n = held = 0;
-    s->merged.v = arena_array(&r->arena, (size_t)have + (size_t)held + (size_t)s->plan.refused_n, sizeof *s->merged.v);
+    s->merged.v =
+        arena_array_unset(&r->arena, (size_t)have + (size_t)held + (size_t)s->plan.refused_n, sizeof *s->merged.v);
     s->merged.n = 0;
     return s->merged.v != NULL;
 }

@@ -7,6 +7,7 @@
 
 struct deciding {
     const struct api_right *each;
+    bool whole, begun;
     int32_t at;
 };
 
@@ -79,19 +80,22 @@ static enum err judge_element(struct request *r, const struct api_right *right, 
     return id && err == ERR_UNKNOWN_TOPIC_OR_PARTITION ? ERR_UNKNOWN_TOPIC_ID : err;
 }
 
-static enum step begin(struct request *r)
+static enum step begin(struct request *r, struct deciding *d)
 {
-    struct deciding *d = r->state[FILTER_ACL] = arena_alloc(&r->arena, sizeof *d);
     struct shape shape;
-    enum err err;
+    enum err err = d->whole ? ERR_OK : judge_whole(r);
 
-    if (!d)
-        return request_no_memory(r);
-    err = judge_whole(r);
-    if (!err && r->row->judge_whole)
-        err = r->row->judge_whole(r);
     if (err)
         return request_refuse(r, err);
+    d->whole = true;
+    if (r->row->judge_whole) {
+        enum step step = r->row->judge_whole(r, &err);
+        if (step != STEP_NEXT)
+            return step;
+    }
+    if (err)
+        return request_refuse(r, err);
+    d->begun = true;
     d->each = each_right(r);
     if (!d->each || !shape_find(r->api, r->version, d->each->entity, &shape))
         return STEP_NEXT;
@@ -107,11 +111,12 @@ enum step filter_acl_start(struct request *r)
     struct deciding *d = r->state[FILTER_ACL];
     struct request_list *l;
 
-    if (!d) {
-        enum step step = begin(r);
+    if (!d && !(d = r->state[FILTER_ACL] = arena_alloc(&r->arena, sizeof *d)))
+        return request_no_memory(r);
+    if (!d->begun) {
+        enum step step = begin(r, d);
         if (step != STEP_NEXT)
             return step;
-        d = r->state[FILTER_ACL];
     }
     l = r->list;
     if (!l)

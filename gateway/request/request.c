@@ -115,9 +115,26 @@ enum step request_refuse(struct request *r, enum err err)
     if (r->no_answer)
         return refused_unanswered(r);
     response = wire_struct_new(r->api->response->body, &r->arena);
+    r->refusal = arena_alloc(&r->arena, sizeof *r->refusal);
     r->list = NULL; /* whatever its parts were to get, this is the answer to all */
-    if (!response || refusal_build(r->api, r->version, r->body, err, &r->arena, response))
+    if (!response || !r->refusal || refusal_begin(r->refusal, r->api, r->version, r->body, err, &r->arena, response))
         return request_no_memory(r);
+    return request_go_on_refusing(r);
+}
+
+enum step request_go_on_refusing(struct request *r)
+{
+    void *response = r->refusal->response;
+
+    switch (refusal_run(r->refusal, &r->left)) {
+    case REFUSAL_MORE:
+        return STEP_AGAIN;
+    case REFUSAL_NO_MEMORY:
+        return request_no_memory(r);
+    case REFUSAL_DONE:
+        break;
+    }
+    r->refusal = NULL;
     return request_reply(r, response);
 }
 
