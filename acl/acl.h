@@ -123,7 +123,6 @@ enum err acl_rule_validate(const struct acl_rule *r, struct reason *why) MUST_CH
 /* DescribeAcls' and DeleteAcls' checks; ERR_INVALID_REQUEST. */
 enum err acl_filter_validate(const struct acl_filter *f, struct reason *why) MUST_CHECK;
 bool acl_filter_matches(const struct acl_filter *f, const struct acl_rule *r);
-bool acl_rule_eq(const struct acl_rule *a, const struct acl_rule *b);
 /* "ALLOW User:alice READ TOPIC LITERAL orders from *": for logs and audit. Appends. */
 void acl_rule_put(struct buf *out, const struct acl_rule *r);
 

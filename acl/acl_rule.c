@@ -102,13 +102,6 @@ bool acl_filter_matches(const struct acl_filter *f, const struct acl_rule *r)
     return filter_name_matches(f, r);
 }
 
-bool acl_rule_eq(const struct acl_rule *a, const struct acl_rule *b)
-{
-    return a->type == b->type && a->pattern == b->pattern && a->operation == b->operation &&
-           a->permission == b->permission && slice_eq(a->name, b->name) && slice_eq(a->principal, b->principal) &&
-           slice_eq(a->host, b->host);
-}
-
 void acl_rule_put(struct buf *out, const struct acl_rule *r)
 {
     buf_printf(out, "%s %.*s %s %s %s %.*s from %.*s", acl_permission_name(r->permission), SLICE_FMT(r->principal),

@@ -14,7 +14,7 @@
  * It also remembers how far the erasure ledger had come, so that an older copy of the topics is refused.
  *
  * Backends stand behind this struct of functions: `file` here; PKCS#11, Vault and passphrase are to come. */
-enum { CUSTODY_VERSIONS_MAX = 2, CUSTODY_WRAP_OVERHEAD = 40, CUSTODY_EVIDENCE_MAX = 256 };
+enum { CUSTODY_VERSIONS_MAX = 2, CUSTODY_WRAP_OVERHEAD = 40 };
 
 struct custody_mark {
     uint64_t ledger_size;    /* entries of the erasure ledger */

@@ -16,7 +16,6 @@ enum {
     KEYD_KEY_IDS_MAX = 10000, /* in one GET */
     KEYD_NAME_MAX = 128,
     KEYD_ENTRY_SIZE = 1 + ENVELOPE_KEY_ID_SIZE + ENVELOPE_KEY_SIZE,
-    KEYD_LEASE_MS = 5000, /* default */
 };
 
 /* What a client may ask for. A socket gives one of them, by the configuration of the key process

@@ -55,11 +55,6 @@ void keyring_free(struct keyring *kr)
     free(kr);
 }
 
-int64_t keyring_position(const struct keyring *kr)
-{
-    return kr->position;
-}
-
 struct keyring_root keyring_root(const struct keyring *kr)
 {
     return kr->root;

@@ -54,7 +54,6 @@ void keyring_free(struct keyring *kr);        /* wipes */
 /* One record of the topic, in log order. An error names a record that cannot be understood; the state is as before. */
 enum err keyring_apply(struct keyring *kr, int64_t offset, struct slice key, struct slice value,
                        struct reason *why) MUST_CHECK;
-int64_t keyring_position(const struct keyring *kr); /* the offset after the last applied record */
 
 /* ---- the root ---- */
 
@@ -84,7 +83,6 @@ struct keyring_subject {
 };
 struct keyring_subject keyring_subject(const struct keyring *kr, const uint8_t tag[KEYRING_TAG_SIZE]);
 
-enum key_state keyring_key_state(const struct keyring *kr, const uint8_t id[ENVELOPE_KEY_ID_SIZE]);
 /* Unwrap. KEY_UNKNOWN also when the wrap does not open; `tag` may be NULL. */
 enum key_state keyring_unwrap(const struct keyring *kr, const uint8_t id[ENVELOPE_KEY_ID_SIZE], struct data_key *out,
                               uint8_t tag[KEYRING_TAG_SIZE]);

@@ -17,12 +17,6 @@ struct keyring_subject keyring_subject(const struct keyring *kr, const uint8_t t
     return s;
 }
 
-enum key_state keyring_key_state(const struct keyring *kr, const uint8_t id[ENVELOPE_KEY_ID_SIZE])
-{
-    const struct keyring_key *k = map_get(&kr->keys, slice_of(id, ENVELOPE_KEY_ID_SIZE));
-    return !k ? KEY_UNKNOWN : k->dead ? KEY_ERASED : KEY_LIVE;
-}
-
 enum key_state keyring_unwrap(const struct keyring *kr, const uint8_t id[ENVELOPE_KEY_ID_SIZE], struct data_key *out,
                               uint8_t tag[KEYRING_TAG_SIZE])
 {

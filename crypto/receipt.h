@@ -43,9 +43,6 @@ struct receipt_report {
  * signature, chain or proof do not hold. `out` is filled only on success. */
 enum err receipt_verify(struct slice json, struct slice trusted_key, struct slice tenant, struct slice subject_class,
                         struct slice subject, struct receipt_report *out, struct reason *why) MUST_CHECK;
-/* The same for files; `trusted_path` may be NULL. */
-enum err receipt_verify_file(const char *path, const char *trusted_path, struct receipt_report *out,
-                             struct reason *why) MUST_CHECK;
 
 /* ---- Used by the key process ---- */
 

@@ -222,19 +222,3 @@ enum err receipt_verify(struct slice json, struct slice trusted_key, struct slic
     json_decref(o);
     return e;
 }
-
-enum err receipt_verify_file(const char *path, const char *trusted_path, struct receipt_report *out, struct reason *why)
-{
-    struct buf json, trusted;
-    buf_init(&json, RECEIPT_FILE_MAX);
-    buf_init(&trusted, 4096);
-    enum err e = fs_read_file(path, &json, why);
-    if (!e && trusted_path)
-        e = fs_read_file(trusted_path, &trusted, why);
-    if (!e)
-        e = receipt_verify(buf_slice(&json), trusted_path ? buf_slice(&trusted) : SLICE_NULL, SLICE_NULL, SLICE_NULL,
-                           SLICE_NULL, out, why);
-    buf_free(&json);
-    buf_free(&trusted);
-    return e;
-}

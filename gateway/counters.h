@@ -5,7 +5,7 @@
 #include "acl/sasl_server.h"
 #include "core/base/metrics.h"
 #include "core/net/conn.h"
-#include "gateway/schema_check.h"
+#include "gateway/filter/schema_check.h"
 
 /* The counters that requests and connections touch. They are looked up once, because a lookup takes a lock that every
  * worker and whoever reads /metrics share; adding takes none. */

@@ -46,7 +46,6 @@ enum err json_schema_compile(struct json_schema **out, struct slice text, const 
 void json_schema_free(struct json_schema *s);
 enum json_draft json_schema_draft(const struct json_schema *s);
 const struct jvalue *json_schema_root(const struct json_schema *s);
-size_t json_schema_memory(const struct json_schema *s); /* bytes held, about */
 
 /* ERR_OK: valid. ERR_INVALID_RECORD: not valid, and `why` says where and which keyword. ERR_LIMIT_EXCEEDED: the work
  * or depth limit was met before a verdict. */

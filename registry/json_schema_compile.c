@@ -416,8 +416,3 @@ const struct jvalue *json_schema_root(const struct json_schema *s)
 {
     return s->root->value;
 }
-
-size_t json_schema_memory(const struct json_schema *s)
-{
-    return sizeof *s + s->arena.used + s->nodes_cap * sizeof *s->nodes;
-}

@@ -22,8 +22,8 @@ enum {
     BROKER_HEARTBEAT_INTERVAL_MS = 2000,
     PRODUCER_ID_BLOCK = 1000, /* ids per AllocateProducerIds, as Kafka */
     TOPIC_NAME_MAX = 249,
-    PARTITIONS_PER_TOPIC_MAX = 10000, /* a limit of ours */
-    PARTITIONS_PER_CLUSTER_MAX = 200000,
+    PARTITIONS_PER_TOPIC_MAX = 10000,    /* a limit of ours */
+    PARTITIONS_PER_CLUSTER_MAX = 200000, /* another; POLICY_VIOLATION */
 };
 
 /* The log of the cluster's metadata: no topic, and nobody may make one of that name. */

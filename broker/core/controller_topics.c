@@ -207,6 +207,16 @@ static enum err place(const struct controller *c, const struct create_topics_req
     return place_evenly(&alive, 0, call->arena, p, (int32_t)(map_count(&c->image->topics) + call->records->count));
 }
 
+/* What this request makes besides is counted by its records, so a little too high. */
+static enum err check_room(const struct controller *c, int32_t more, const struct controller_call *call,
+                           struct reason *why)
+{
+    if (c->image->partitions + (int64_t)call->records->count + more <= PARTITIONS_PER_CLUSTER_MAX)
+        return ERR_OK;
+    return reason_set(why, ERR_POLICY_VIOLATION, "The cluster would have more than %d partitions; delete topics first.",
+                      PARTITIONS_PER_CLUSTER_MAX);
+}
+
 static enum err check_configs(const struct create_topics_request_creatable_topic *t, struct reason *why)
 {
     for (int32_t i = 0; i < t->configs.n; i++) {
@@ -254,7 +264,8 @@ static enum err create_one(const struct controller *c, const struct create_topic
     struct placement p = {0};
     enum err err;
 
-    if ((err = check_name(c, t->name, why)) || (err = place(c, t, call, &p, why)) || (err = check_configs(t, why)) ||
+    if ((err = check_name(c, t->name, why)) || (err = place(c, t, call, &p, why)) ||
+        (err = check_room(c, p.partitions, call, why)) || (err = check_configs(t, why)) ||
         (err = describe_created(t, call->arena, out)))
         return err;
     out->num_partitions = p.partitions;
@@ -349,6 +360,9 @@ static enum err add_partitions(const struct controller *c,
     if (t->count > PARTITIONS_PER_TOPIC_MAX)
         return reason_set(why, ERR_INVALID_PARTITIONS, "Number of partitions is over the limit of %d.",
                           PARTITIONS_PER_TOPIC_MAX);
+    err = check_room(c, t->count - topic->partition_count, call, why);
+    if (err)
+        return err;
     p.factor = topic->partitions[0].replica_count;
     if (alive.n < 1)
         return reason_set(why, ERR_INVALID_REPLICATION_FACTOR, "no broker is available");

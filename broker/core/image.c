@@ -152,6 +152,7 @@ static enum err apply_partition(struct image *m, const struct partition_record *
             return ERR_NO_MEMORY;
         t->partitions = p;
         p[t->partition_count++] = (struct image_partition){0};
+        m->partitions++;
     }
     p = &t->partitions[r->partition_id];
     err = copy_ids(&p->replicas, &p->replica_count, r->replicas.v, r->replicas.n);
@@ -193,6 +194,7 @@ static enum err apply_remove_topic(struct image *m, const struct remove_topic_re
 
     if (!t)
         return ERR_CORRUPT_MESSAGE;
+    m->partitions -= t->partition_count;
     map_remove(&m->topics, slice_str(t->name));
     configs = map_remove(&m->configs, config_key(key, sizeof key, CONFIG_RESOURCE_TOPIC, slice_str(t->name)));
     if (configs)

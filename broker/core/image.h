@@ -42,6 +42,7 @@ struct image {
     struct map topics_by_id; /* 16 bytes -> the same */
     struct map brokers;      /* 4 bytes, big-endian id -> struct image_broker */
     struct map configs;      /* "T" + topic or "B" + broker id ("" for the default) -> struct map of name -> char * */
+    int64_t partitions;      /* of all topics */
     int64_t next_producer_id;
     int64_t applied; /* the offset of the last record applied; -1 at first */
 };

@@ -37,15 +37,6 @@ void index_clear(struct log_index *x)
     x->in_memory = true;
 }
 
-void index_keep(struct log_index *x, size_t entries)
-{
-    size_t n = entries * x->entry;
-    if (n < x->own.n)
-        x->own.n = n;
-    if (x->saved > x->own.n)
-        x->saved = x->own.n;
-}
-
 enum err index_load(struct log_index *x, struct env *env, const char *path, struct reason *why)
 {
     enum err e;
@@ -211,12 +202,4 @@ bool time_index_last(struct slice entries, struct index_hit *out)
         return false;
     *out = time_entry(entries, n - 1);
     return true;
-}
-
-size_t time_index_count_below(struct slice entries, uint32_t relative)
-{
-    size_t n = entries.n / TIME_INDEX_ENTRY;
-    while (n && time_entry(entries, n - 1).relative >= relative)
-        n--;
-    return n;
 }

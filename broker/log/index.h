@@ -30,8 +30,7 @@ void index_seal(struct log_index *x);
 /* The entries; maps a sealed file. A file that is gone or has an odd size is ERR_CORRUPT_MESSAGE. */
 enum err index_view(struct log_index *x, struct env *env, const char *path, struct slice *out,
                     struct reason *why) MUST_CHECK;
-void index_clear(struct log_index *x);                /* in memory, no entries */
-void index_keep(struct log_index *x, size_t entries); /* cut the entries after the first ones; in memory only */
+void index_clear(struct log_index *x); /* in memory, no entries */
 bool index_append_offset(struct log_index *x, uint32_t relative, uint32_t position);
 bool index_append_time(struct log_index *x, int64_t timestamp, uint32_t relative);
 
@@ -45,6 +44,5 @@ bool offset_index_floor(struct slice entries, uint32_t relative, struct index_hi
 bool offset_index_last(struct slice entries, struct index_hit *out);
 bool time_index_floor(struct slice entries, int64_t timestamp, struct index_hit *out);
 bool time_index_last(struct slice entries, struct index_hit *out);
-size_t time_index_count_below(struct slice entries, uint32_t relative);
 
 #endif

@@ -8,8 +8,6 @@
 #include "broker/log/segment.h"
 
 /* The inside of a log, shared by the files log_*.c. */
-enum { PLOG_DIR_MAX = 4000 };
-
 struct plog_doomed { /* a segment whose files are named *.deleted */
     int64_t base_offset;
     int64_t due_ms;

@@ -61,11 +61,6 @@ const struct handler_row *handler_find(int16_t api_key)
     return NULL;
 }
 
-const struct handler_row *handler_at(size_t i)
-{
-    return i < ROWS ? &rows[i] : NULL;
-}
-
 void node_handle_api_versions(struct request *r)
 {
     const struct api_versions_request *req = r->body;

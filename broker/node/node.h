@@ -166,6 +166,5 @@ struct handler_row {
     void (*handle)(struct request *r);
 };
 const struct handler_row *handler_find(int16_t api_key);
-const struct handler_row *handler_at(size_t i); /* NULL past the end */
 
 #endif

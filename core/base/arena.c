@@ -46,7 +46,7 @@ void arena_reset(struct arena *a)
     a->used = 0;
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+static void *take(struct arena *a, size_t n)
 {
     const size_t align = sizeof(max_align_t);
     size_t max = a->max ? a->max : (size_t)ARENA_MAX_DEFAULT;
@@ -75,7 +75,21 @@ void *arena_alloc(struct arena *a, size_t n)
     p = (uint8_t *)c->data + c->used;
     c->used += n;
     a->used += n;
-    return memset(p, 0, n);
+    return p;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+    void *p = take(a, n);
+    return p ? memset(p, 0, n) : NULL;
+}
+
+void *arena_array_unset(struct arena *a, size_t count, size_t size)
+{
+    size_t n;
+    if (__builtin_mul_overflow(count, size, &n))
+        return NULL;
+    return take(a, n);
 }
 
 void *arena_array(struct arena *a, size_t count, size_t size)

@@ -19,8 +19,10 @@ void arena_free(struct arena *a);  /* frees everything; may be used again */
 void arena_reset(struct arena *a); /* as arena_free, but keeps one chunk for the next use */
 void *arena_alloc(struct arena *a, size_t n);
 void *arena_array(struct arena *a, size_t count, size_t size); /* overflow-checked */
-struct slice arena_copy(struct arena *a, struct slice s);      /* null stays null; SLICE_NULL on failure */
-char *arena_strdup(struct arena *a, struct slice s);           /* NUL-terminated copy; "" for null */
+/* The same, but the memory is not zeroed: for long arrays whose elements are all written one after the other. */
+void *arena_array_unset(struct arena *a, size_t count, size_t size);
+struct slice arena_copy(struct arena *a, struct slice s); /* null stays null; SLICE_NULL on failure */
+char *arena_strdup(struct arena *a, struct slice s);      /* NUL-terminated copy; "" for null */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

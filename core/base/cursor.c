@@ -92,11 +92,6 @@ static uint64_t read_uvarint(struct cursor *c, unsigned bits)
     return 0;
 }
 
-uint64_t cursor_uvarint(struct cursor *c)
-{
-    return read_uvarint(c, 64);
-}
-
 uint32_t cursor_uvarint32(struct cursor *c)
 {
     return (uint32_t)read_uvarint(c, 32);

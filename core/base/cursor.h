@@ -23,7 +23,6 @@ uint8_t cursor_u8(struct cursor *c);
 uint16_t cursor_u16(struct cursor *c);
 uint32_t cursor_u32(struct cursor *c);
 uint64_t cursor_u64(struct cursor *c);
-uint64_t cursor_uvarint(struct cursor *c);   /* at most 10 bytes; over 64 bits is ERR_MALFORMED */
 uint32_t cursor_uvarint32(struct cursor *c); /* at most 5 bytes; over 32 bits is ERR_MALFORMED */
 int64_t cursor_varint(struct cursor *c);     /* zigzag */
 int32_t cursor_varint32(struct cursor *c);

@@ -320,12 +320,6 @@ bool settings_bool(const struct settings *s, const char *key)
     return text && strcmp(text, "true") == 0;
 }
 
-double settings_double(const struct settings *s, const char *key)
-{
-    const char *text = settings_string(s, key);
-    return text ? strtod(text, NULL) : 0;
-}
-
 struct slice settings_list(const struct settings *s, const char *key, size_t i)
 {
     const char *p = settings_string(s, key);

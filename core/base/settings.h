@@ -39,7 +39,6 @@ bool settings_has(const struct settings *s, const char *key);           /* set, 
 const char *settings_string(const struct settings *s, const char *key); /* NULL when absent; lives as long as s */
 int64_t settings_int(const struct settings *s, const char *key);        /* 0 when absent */
 bool settings_bool(const struct settings *s, const char *key);
-double settings_double(const struct settings *s, const char *key);
 /* Item i of a list, blanks trimmed, as a slice; null past the end. */
 struct slice settings_list(const struct settings *s, const char *key, size_t i);
 /* Walk all keys that were set in the file, in order; false at the end. */

@@ -115,8 +115,6 @@ void ledger_view_emit(struct ledger_view *view, struct slice key,
                       struct slice value); /* copies; null value: tombstone */
 /* The value of `key` as the decision must see it; false when absent. Needs config.keep. Valid during decide. */
 bool ledger_view_get(struct ledger_view *view, struct slice key, struct slice *value);
-/* Every live key, in no particular order, until fn returns false. Needs config.keep. */
-void ledger_view_each(struct ledger_view *view, bool (*fn)(void *ctx, struct slice key, struct slice value), void *ctx);
 
 /* Blocking form for records that need no decision (last writer wins). Not from the posting loop. */
 struct ledger_write_record {

@@ -177,24 +177,6 @@ bool ledger_view_get(struct ledger_view *view, struct slice key, struct slice *v
     return found;
 }
 
-void ledger_view_each(struct ledger_view *view, bool (*fn)(void *ctx, struct slice key, struct slice value), void *ctx)
-{
-    struct ledger *l = view->ledger;
-    bool more = true;
-    pthread_mutex_lock(&l->table_lock);
-    for (struct map_entry *e = map_first(&l->table.map); e && more; e = map_next(&l->table.map, e)) {
-        const struct table_value *v = e->value;
-        if (!map_has(&view->overlay.map, map_key(e)))
-            more = fn(ctx, map_key(e), slice_of(v->bytes, v->n));
-    }
-    pthread_mutex_unlock(&l->table_lock);
-    for (struct map_entry *e = map_first(&view->overlay.map); e && more; e = map_next(&view->overlay.map, e)) {
-        const struct table_value *v = e->value;
-        if (!v->tombstone)
-            more = fn(ctx, map_key(e), slice_of(v->bytes, v->n));
-    }
-}
-
 /* --- the batch --- */
 
 static void speculate(struct ledger *l, const struct ledger_out *records, size_t n)

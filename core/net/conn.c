@@ -12,11 +12,13 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <linux/sockios.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 struct conn_io {
@@ -73,16 +75,6 @@ int conn_fd(const struct conn *c)
     return c->io ? c->io->fd : -1;
 }
 
-static void set_local_port(struct conn *c, int fd)
-{
-    struct sockaddr_storage a = {0};
-    socklen_t n = sizeof a;
-    char host[INET6_ADDRSTRLEN];
-
-    if (!getsockname(fd, (struct sockaddr *)&a, &n))
-        sockaddr_print(&a, host, sizeof host, &c->local_port);
-}
-
 enum err conn_set_fd(struct conn *c, int fd)
 {
     struct conn_io *io = calloc(1, sizeof *io);
@@ -104,7 +96,6 @@ enum err conn_set_fd(struct conn *c, int fd)
     io->conn = c;
     io->fd = fd;
     c->io = io;
-    set_local_port(c, fd);
     return ERR_OK;
 }
 
@@ -279,17 +270,6 @@ static void on_timer(void *arg)
     case CONN_CLOSED:
         return;
     }
-}
-
-void conn_set_idle_ms(struct conn *c, int64_t idle_ms)
-{
-    c->idle_ms = idle_ms ? idle_ms : CONN_IDLE_MS_DEFAULT;
-    if (c->state != CONN_OPEN)
-        return;
-    if (c->idle_ms > 0)
-        loop_timer_start(&c->timer, c->idle_ms);
-    else
-        loop_timer_stop(&c->timer);
 }
 
 /* ---- opening ---- */
@@ -513,26 +493,10 @@ void conn_peer_is_known(struct conn *c)
         listener_peer_is_known(&c->accepted);
 }
 
-void *conn_user(const struct conn *c)
-{
-    return c->user;
-}
-
-void conn_set_ops(struct conn *c, const struct conn_ops *ops, void *user)
-{
-    c->ops = ops;
-    c->user = user;
-}
-
 void conn_set_stream(struct conn *c, uint32_t stream_above, uint32_t stream_peek)
 {
     c->stream_above = stream_above;
     c->stream_peek = stream_peek < CONN_STREAM_PEEK_MAX ? stream_peek : CONN_STREAM_PEEK_MAX;
-}
-
-struct loop *conn_loop(const struct conn *c)
-{
-    return c->loop;
 }
 
 const char *conn_peer(const struct conn *c)
@@ -545,29 +509,9 @@ const char *conn_peer_host(const struct conn *c)
     return c->peer_host;
 }
 
-uint16_t conn_local_port(const struct conn *c)
-{
-    return c->local_port;
-}
-
-bool conn_is_open(const struct conn *c)
-{
-    return c->state == CONN_OPEN;
-}
-
-bool conn_is_tls(const struct conn *c)
-{
-    return c->tls != NULL;
-}
-
 const char *conn_tls_version(const struct conn *c)
 {
     return c->ssl ? SSL_get_version(c->ssl) : "";
-}
-
-const char *conn_tls_cipher(const struct conn *c)
-{
-    return c->ssl ? SSL_get_cipher_name(c->ssl) : "";
 }
 
 struct x509_st *conn_peer_cert(const struct conn *c)
@@ -580,7 +524,11 @@ uint64_t conn_bytes_in(const struct conn *c)
     return c->bytes_in;
 }
 
-uint64_t conn_bytes_out(const struct conn *c)
+uint64_t conn_bytes_taken(const struct conn *c)
 {
-    return c->bytes_out;
+    int waiting = 0;
+
+    if (!c->io || ioctl(conn_fd(c), SIOCOUTQ, &waiting) || waiting < 0 || (uint64_t)waiting > c->bytes_out)
+        waiting = 0;
+    return c->bytes_out - (uint64_t)waiting;
 }

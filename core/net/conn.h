@@ -105,7 +105,6 @@ enum err conn_take_frame(struct conn *c, struct buf *out) MUST_CHECK;
 void conn_set_frame_max(struct conn *c, uint32_t frame_max); /* live: after authentication */
 /* The peer has said who it is: the connection no longer counts as a stranger's (accept_limit.h). May be repeated. */
 void conn_peer_is_known(struct conn *c);
-void conn_set_idle_ms(struct conn *c, int64_t idle_ms);
 void conn_set_stream(struct conn *c, uint32_t stream_above, uint32_t stream_peek); /* for the frames to come */
 
 /* Inside on_frame_start only: send the rest of this frame, from byte `skip` of it on, to `to` while it arrives. The
@@ -115,26 +114,25 @@ void conn_set_stream(struct conn *c, uint32_t stream_above, uint32_t stream_peek
  * must live on the same loop. */
 enum err conn_stream_to(struct conn *c, struct conn *to, uint32_t skip) MUST_CHECK;
 void conn_stream_discard(struct conn *c);
+/* Right after conn_stream_to(): every piece of the frame from `skip` on is shown to `edit` before it is queued, and may
+ * be changed in place. False: nothing of that piece goes out and this connection is closed for PROTOCOL with the text
+ * that `edit` left in `*why` (which is "" before); `to` ends with STREAM_BROKEN as always. `context` must live until
+ * on_frame_end or on_closed. `edit` makes no conn_ calls. */
+typedef bool (*conn_edit_fn)(void *context, uint8_t *bytes, size_t n, const char **why);
+void conn_stream_edit(struct conn *c, conn_edit_fn edit, void *context);
 
 /* Closing. `detail` (may be NULL) is copied and handed to on_closed. */
 void conn_close(struct conn *c, enum conn_close why, const char *detail);
 /* Stop reading, send what is queued, then close. */
 void conn_close_after_flush(struct conn *c, enum conn_close why, const char *detail);
 
-void *conn_user(const struct conn *c);
-void conn_set_ops(struct conn *c, const struct conn_ops *ops, void *user); /* hand over to another owner */
-struct loop *conn_loop(const struct conn *c);
 const char *conn_peer(const struct conn *c);      /* "127.0.0.1:51234", "unix" */
 const char *conn_peer_host(const struct conn *c); /* "127.0.0.1", "::1"; what ACL hosts are compared with */
-uint16_t conn_local_port(const struct conn *c);
-bool conn_is_open(const struct conn *c); /* ready and not closing */
 /* TLS facts, after on_ready. */
-bool conn_is_tls(const struct conn *c);
 const char *conn_tls_version(const struct conn *c); /* "TLSv1.3"; "" for plain */
-const char *conn_tls_cipher(const struct conn *c);
 /* The peer's certificate, NULL when it showed none; lives as long as the conn. See tls_cert_*() for what to ask it. */
 struct x509_st *conn_peer_cert(const struct conn *c);
+uint64_t conn_bytes_taken(const struct conn *c); /* what was sent and the peer's kernel has acknowledged */
 uint64_t conn_bytes_in(const struct conn *c); /* from the socket, TLS overhead included */
-uint64_t conn_bytes_out(const struct conn *c);
 
 #endif

@@ -99,6 +99,8 @@ struct conn {
     uint32_t stream_left, stream_skip;
     struct conn *stream_to;
     struct chunk *stream_mark, *stream_spare;
+    conn_edit_fn edit; /* NULL: the bytes pass as they are */
+    void *edit_context;
 
     /* writing */
     struct chunk *first, *last, *marks;
@@ -112,7 +114,6 @@ struct conn {
     enum conn_close why;
     char *detail;
     uint64_t bytes_in, bytes_out;
-    uint16_t local_port;
     char peer_host[46];
     char peer[56];
 };

@@ -7,6 +7,8 @@
  * they are down to queue_low. What stands behind a mark does not count, or the stream at the front could wait for bytes
  * that wait for it.
  *
+ * An editor may look at the bytes and change them where they stand in that queue, before they count as queued.
+ *
  * Bytes are decrypted straight into a block of the loop's pool that then is the queue's chunk: one copy less than
  * through a buffer. If the source ends inside the frame the target cannot be saved (its peer waits for the rest) and is
  * closed; if the target ends, the source reads on and drops the rest, so that its own session survives. */
@@ -42,7 +44,15 @@ enum err conn_stream_to(struct conn *c, struct conn *to, uint32_t skip)
     c->stream_skip = skip;
     c->stream_broken = false;
     c->streaming = true;
+    c->edit = NULL;
     return ERR_OK;
+}
+
+void conn_stream_edit(struct conn *c, conn_edit_fn edit, void *context)
+{
+    assert(c->streaming && c->stream_to && edit);
+    c->edit = edit;
+    c->edit_context = context;
 }
 
 void conn_stream_discard(struct conn *c)
@@ -125,11 +135,16 @@ static struct chunk *tail_chunk(struct conn *c)
     return k;
 }
 
-/* k, which tail_chunk() gave, got n bytes more. */
-static void appended(struct conn *c, struct chunk *k, size_t n)
+/* k, which tail_chunk() gave, got n bytes more. False: they may not pass, and the connection was closed. */
+static bool appended(struct conn *c, struct chunk *k, size_t n)
 {
     struct conn *to = c->stream_to;
+    const char *why = "";
 
+    if (c->edit && !c->edit(c->edit_context, k->p + k->n, n, &why)) {
+        conn_close(c, CONN_CLOSE_PROTOCOL, why);
+        return false;
+    }
     if (k == c->stream_spare) {
         c->stream_spare = NULL;
         conn_queue_insert(to, k, c->stream_mark);
@@ -143,6 +158,7 @@ static void appended(struct conn *c, struct chunk *k, size_t n)
     if (c->stream_mark->ahead > to->queue_high)
         c->stream_wait = true;
     conn_work_later(to, WORK_FLUSH);
+    return true;
 }
 
 bool conn_stream_put(struct conn *c, const uint8_t *p, size_t n)
@@ -161,7 +177,8 @@ bool conn_stream_put(struct conn *c, const uint8_t *p, size_t n)
         }
         take = k->cap - k->n < n ? k->cap - k->n : n;
         memcpy(k->p + k->n, p, take);
-        appended(c, k, take);
+        if (!appended(c, k, take))
+            return false;
         p += take;
         n -= take;
     }
@@ -188,8 +205,7 @@ bool conn_stream_commit(struct conn *c, size_t n)
         spare_free(c);
         return false;
     }
-    appended(c, tail_chunk(c), n);
-    return advance(c, n);
+    return appended(c, tail_chunk(c), n) && advance(c, n);
 }
 
 void conn_stream_drained(struct conn *to, size_t n)

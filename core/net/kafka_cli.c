@@ -28,7 +28,6 @@ struct cli_link {
 };
 
 struct kafka_cli {
-    struct settings *own; /* when loaded here */
     const struct settings *settings;
     struct loop *loop;
     struct tls *tls;
@@ -367,23 +366,6 @@ enum err kafka_cli_open_settings(struct kafka_cli **out, const struct settings *
     return ERR_OK;
 }
 
-enum err kafka_cli_open(struct kafka_cli **out, const char *properties_path, struct reason *why)
-{
-    static const struct setting_row rows[] = {KAFKA_CLI_SETTING_ROWS, {0}};
-    struct settings *s;
-    enum err err = settings_load(&s, properties_path, rows, why);
-
-    *out = NULL;
-    if (err)
-        return err;
-    err = kafka_cli_open_settings(out, s, why);
-    if (err)
-        settings_free(s);
-    else
-        (*out)->own = s;
-    return err;
-}
-
 void kafka_cli_close(struct kafka_cli *c)
 {
     if (!c)
@@ -402,11 +384,5 @@ void kafka_cli_close(struct kafka_cli *c)
     tls_free(c->tls);
     buf_wipe_free(&c->user);
     secret_free(&c->password);
-    settings_free(c->own);
     free(c);
-}
-
-const struct settings *kafka_cli_settings(const struct kafka_cli *c)
-{
-    return c->settings;
 }

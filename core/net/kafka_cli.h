@@ -27,10 +27,8 @@ enum {
         {"castellan.registry.url", SETTING_STRING, NULL, 0, 0, "the registry, https://host:port"},                     \
         {"castellan.admin.url", SETTING_STRING, NULL, 0, 0, "the admin API, https://host:port"}, TLS_SETTING_ROWS("")
 
-enum err kafka_cli_open(struct kafka_cli **out, const char *properties_path, struct reason *why) MUST_CHECK;
 enum err kafka_cli_open_settings(struct kafka_cli **out, const struct settings *s, struct reason *why) MUST_CHECK;
 void kafka_cli_close(struct kafka_cli *c);
-const struct settings *kafka_cli_settings(const struct kafka_cli *c); /* as loaded, for the registry and admin URLs */
 
 /* One request to one node; the response struct is decoded at the negotiated version, its slices live in the arena.
  * ERR_UNSUPPORTED_VERSION when the node does not speak the API. Errors inside the response are the caller's to read. */

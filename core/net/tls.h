@@ -57,10 +57,6 @@ enum err tls_opts_from_settings(struct tls_opts *out, const struct settings *s, 
 /* What a certificate says. */
 /* The subject as Java's X500Principal.getName() prints it (RFC 2253): "CN=alice,OU=data,O=Example". */
 enum err tls_cert_subject(struct x509_st *cert, struct buf *out) MUST_CHECK;
-/* The i-th subject alternative name, appended as "DNS:name", "IP:addr", "URI:uri" or "email:addr"; ERR_NOT_FOUND past
- * the end. */
-enum err tls_cert_san(struct x509_st *cert, size_t i, struct buf *out) MUST_CHECK;
-enum err tls_cert_fingerprint(struct x509_st *cert, uint8_t sha256[32]) MUST_CHECK;
 int64_t tls_cert_not_before(struct x509_st *cert); /* Unix seconds */
 int64_t tls_cert_not_after(struct x509_st *cert);  /* Unix seconds */
 

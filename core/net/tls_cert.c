@@ -113,61 +113,6 @@ enum err tls_cert_subject(struct x509_st *cert, struct buf *out)
     return buf_error(out);
 }
 
-static bool put_general_name(struct buf *out, const GENERAL_NAME *name)
-{
-    int type;
-    const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
-    char text[INET6_ADDRSTRLEN];
-    int n;
-
-    switch (type) {
-    case GEN_DNS:
-        buf_put_str(out, "DNS:");
-        break;
-    case GEN_URI:
-        buf_put_str(out, "URI:");
-        break;
-    case GEN_EMAIL:
-        buf_put_str(out, "email:");
-        break;
-    case GEN_IPADD:
-        n = ASN1_STRING_length(value);
-        if ((n != 4 && n != 16) ||
-            !inet_ntop(n == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(value), text, sizeof text))
-            return false;
-        buf_printf(out, "IP:%s", text);
-        return true;
-    default: /* a number of OpenSSL's, not an enum of ours: names nobody maps to a principal */
-        return false;
-    }
-    buf_put(out, ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
-    return true;
-}
-
-enum err tls_cert_san(struct x509_st *cert, size_t i, struct buf *out)
-{
-    GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-    size_t seen = 0;
-    bool found = false;
-
-    for (int k = 0; !found && names && k < sk_GENERAL_NAME_num(names); k++) {
-        size_t before = out->n;
-        if (!put_general_name(out, sk_GENERAL_NAME_value(names, k)))
-            continue;
-        found = seen++ == i;
-        if (!found)
-            out->n = before;
-    }
-    GENERAL_NAMES_free(names);
-    return found ? buf_error(out) : ERR_NOT_FOUND;
-}
-
-enum err tls_cert_fingerprint(struct x509_st *cert, uint8_t sha256[32])
-{
-    unsigned n = 0;
-    return X509_digest(cert, EVP_sha256(), sha256, &n) == 1 && n == 32 ? ERR_OK : ERR_TLS;
-}
-
 static int64_t seconds_of(const ASN1_TIME *t)
 {
     struct tm tm = {0};

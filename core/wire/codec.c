@@ -50,24 +50,30 @@ struct slice wire_get_bytes(struct cursor *c, bool flexible, bool nullable)
     return get_slice(c, flexible, nullable, false);
 }
 
+int32_t wire_get_count(struct cursor *c, bool flexible, bool nullable, size_t min_encoded)
+{
+    int64_t count = get_length(c, flexible, nullable, false);
+
+    if (count > 0 && (uint64_t)count > cursor_left(c) / min_encoded) {
+        cursor_fail(c, ERR_TRUNCATED);
+        return 0;
+    }
+    return (int32_t)count;
+}
+
 void *wire_get_array(struct cursor *c, struct arena *a, bool flexible, bool nullable, size_t min_encoded, size_t size,
                      int32_t *n)
 {
-    int64_t count = get_length(c, flexible, nullable, false);
     void *v;
 
-    *n = count < 0 ? -1 : 0;
-    if (count <= 0)
+    *n = wire_get_count(c, flexible, nullable, min_encoded);
+    if (*n <= 0)
         return NULL;
-    if ((uint64_t)count > cursor_left(c) / min_encoded) {
-        cursor_fail(c, ERR_TRUNCATED);
-        return NULL;
-    }
-    v = arena_array(a, (size_t)count, size);
-    if (v)
-        *n = (int32_t)count;
-    else
+    v = arena_array(a, (size_t)*n, size);
+    if (!v) {
+        *n = 0;
         cursor_fail(c, ERR_NO_MEMORY);
+    }
     return v;
 }
 
@@ -160,7 +166,7 @@ void wire_tags_keep(struct wire_tags_reader *r, struct cursor *c, uint32_t tag, 
                     struct wire_tags *tags, struct arena *a)
 {
     if (!tags->v) { /* this one and at most all that are left */
-        tags->v = arena_array(a, (size_t)r->left + 1, sizeof *tags->v);
+        tags->v = arena_array_unset(a, (size_t)r->left + 1, sizeof *tags->v);
         if (!tags->v) {
             cursor_fail(c, ERR_NO_MEMORY);
             return;
@@ -211,15 +217,20 @@ static int64_t slice_length(struct slice s)
     return s.n > INT64_MAX ? INT64_MAX : (int64_t)s.n;
 }
 
+void wire_put_length(struct buf *b, struct slice s, bool flexible, bool nullable, bool is_string)
+{
+    put_length(b, slice_length(s), flexible, nullable, is_string);
+}
+
 void wire_put_string(struct buf *b, struct slice s, bool flexible, bool nullable)
 {
-    put_length(b, slice_length(s), flexible, nullable, true);
+    wire_put_length(b, s, flexible, nullable, true);
     buf_put_slice(b, s);
 }
 
 void wire_put_bytes(struct buf *b, struct slice s, bool flexible, bool nullable)
 {
-    put_length(b, slice_length(s), flexible, nullable, false);
+    wire_put_length(b, s, flexible, nullable, false);
     buf_put_slice(b, s);
 }
 
@@ -257,18 +268,28 @@ struct wire_tags_writer wire_put_tags_count(struct buf *b, const struct wire_tag
     return (struct wire_tags_writer){unknown, 0, 0};
 }
 
+const struct wire_tag *wire_put_unknown_tag(struct wire_tags_writer *w, struct buf *b, uint64_t below)
+{
+    const struct wire_tag *t;
+
+    if (b->error || w->at == w->unknown->n || w->unknown->v[w->at].tag >= below)
+        return NULL;
+    t = &w->unknown->v[w->at++];
+    if (t->data.n > INT32_MAX) {
+        wire_put_fail(b, ERR_LIMIT_EXCEEDED);
+        return NULL;
+    }
+    wire_put_uvarint(b, t->tag);
+    wire_put_uvarint(b, (uint32_t)t->data.n);
+    return t;
+}
+
 static void put_unknown_before(struct wire_tags_writer *w, struct buf *b, uint64_t tag)
 {
-    for (; w->at < w->unknown->n && w->unknown->v[w->at].tag < tag; w->at++) {
-        const struct wire_tag *t = &w->unknown->v[w->at];
-        if (t->data.n > INT32_MAX) {
-            wire_put_fail(b, ERR_LIMIT_EXCEEDED);
-            return;
-        }
-        wire_put_uvarint(b, t->tag);
-        wire_put_uvarint(b, (uint32_t)t->data.n);
+    const struct wire_tag *t;
+
+    while ((t = wire_put_unknown_tag(w, b, tag)))
         buf_put_slice(b, t->data);
-    }
 }
 
 void wire_put_tag_begin(struct wire_tags_writer *w, struct buf *b, uint32_t tag)

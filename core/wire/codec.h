@@ -6,8 +6,9 @@
 
 #include <endian.h>
 
-/* The primitives generated code is made of; nothing else includes this. `flexible` chooses between the old length
- * prefixes (int16 for strings, int32 elsewhere, -1 for null) and the compact ones (uvarint n + 1, 0 for null). */
+/* The primitives generated code is made of; only it and this folder include this. `flexible` chooses between the old
+ * length prefixes (int16 for strings, int32 elsewhere, -1 for null) and the compact ones (uvarint n + 1, 0 for null).
+ */
 
 enum { WIRE_STRING_MAX = INT16_MAX };
 
@@ -81,8 +82,10 @@ static inline uint32_t wire_get_uvarint(struct cursor *c)
 
 struct slice wire_get_string(struct cursor *c, bool flexible, bool nullable);
 struct slice wire_get_bytes(struct cursor *c, bool flexible, bool nullable);
-/* Room for the elements of an array whose count is read here: the count is held against the bytes that remain, of
- * which each element takes at least `min_encoded`, before anything is allocated. */
+/* An array's count, -1 for null: held against the bytes that remain, of which each element takes at least
+ * `min_encoded`. 0 when the cursor failed. */
+int32_t wire_get_count(struct cursor *c, bool flexible, bool nullable, size_t min_encoded);
+/* Reads the count, then makes room for so many elements. */
 void *wire_get_array(struct cursor *c, struct arena *a, bool flexible, bool nullable, size_t min_encoded, size_t size,
                      int32_t *n);
 void wire_get_int8_array(struct cursor *c, struct arena *a, bool flexible, bool nullable, struct wire_int8_array *out);
@@ -174,6 +177,8 @@ static inline void wire_put_uvarint(struct buf *b, uint32_t v)
 void wire_put_fail(struct buf *b, enum err e); /* keeps the first error */
 void wire_put_string(struct buf *b, struct slice s, bool flexible, bool nullable);
 void wire_put_bytes(struct buf *b, struct slice s, bool flexible, bool nullable);
+/* Only the length before them. */
+void wire_put_length(struct buf *b, struct slice s, bool flexible, bool nullable, bool is_string);
 void wire_put_count(struct buf *b, int32_t n, bool flexible, bool nullable);
 void wire_put_int8_array(struct buf *b, const struct wire_int8_array *in, bool flexible, bool nullable);
 void wire_put_int16_array(struct buf *b, const struct wire_int16_array *in, bool flexible, bool nullable);
@@ -195,6 +200,8 @@ struct wire_tags_writer wire_put_tags_count(struct buf *b, const struct wire_tag
 void wire_put_tag_begin(struct wire_tags_writer *w, struct buf *b, uint32_t tag);
 void wire_put_tag_end(struct wire_tags_writer *w, struct buf *b);
 void wire_put_tags_rest(struct wire_tags_writer *w, struct buf *b);
+/* Tag and size of the next unknown one, if its tag is below that; its bytes are to follow. NULL: there is none. */
+const struct wire_tag *wire_put_unknown_tag(struct wire_tags_writer *w, struct buf *b, uint64_t below);
 
 /* What every x_encode ends with. */
 enum err wire_encode_finish(struct buf *b, size_t before) MUST_CHECK;

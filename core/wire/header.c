@@ -52,8 +52,7 @@ enum err wire_response_header_encode(const struct response_header *header, struc
     return response_header_encode(header, out, wire_response_header_version(key, version));
 }
 
-/* Header and body stand in `out` from `before` + 4 on, if `e` says so: fill in the length, or take all back. */
-static enum err frame_close(struct buf *out, size_t before, enum err e)
+enum err wire_frame_close(struct buf *out, size_t before, enum err e)
 {
     if (!e && out->n - before - 4 > INT32_MAX)
         e = ERR_LIMIT_EXCEEDED;
@@ -83,23 +82,34 @@ enum err wire_request_frame(struct buf *out, int16_t key, int16_t version, int32
     e = wire_request_header_encode(&h, out);
     if (!e)
         e = api->request->encode(body, out, version);
-    return frame_close(out, before, e);
+    return wire_frame_close(out, before, e);
+}
+
+enum err wire_response_frame_open(struct buf *out, int16_t key, int16_t version, int32_t correlation_id)
+{
+    struct response_header h;
+    size_t before = out->n;
+    enum err e;
+
+    response_header_init(&h);
+    h.correlation_id = correlation_id;
+    wire_put_32(out, 0);
+    e = wire_response_header_encode(&h, out, key, version);
+    if (e)
+        out->n = before;
+    return e;
 }
 
 enum err wire_response_frame(struct buf *out, int16_t key, int16_t version, int32_t correlation_id, const void *body)
 {
     const struct wire_api *api = wire_api(key);
-    struct response_header h;
     size_t before = out->n;
     enum err e;
 
     if (!api)
         return ERR_UNSUPPORTED_VERSION;
-    response_header_init(&h);
-    h.correlation_id = correlation_id;
-    wire_put_32(out, 0);
-    e = wire_response_header_encode(&h, out, key, version);
+    e = wire_response_frame_open(out, key, version, correlation_id);
     if (!e)
         e = api->response->encode(body, out, version);
-    return frame_close(out, before, e);
+    return wire_frame_close(out, before, e);
 }

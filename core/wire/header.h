@@ -33,4 +33,10 @@ enum err wire_request_frame(struct buf *out, int16_t key, int16_t version, int32
 enum err wire_response_frame(struct buf *out, int16_t key, int16_t version, int32_t correlation_id,
                              const void *body) MUST_CHECK;
 
+/* The same in steps, for a body that is encoded in slices (resumable.h): the frame up to its body, the caller's body,
+ * then the close, which fills in the length, or, when `e` says that the body failed, takes all back and returns `e`.
+ * `before` is out->n before the frame. */
+enum err wire_response_frame_open(struct buf *out, int16_t key, int16_t version, int32_t correlation_id) MUST_CHECK;
+enum err wire_frame_close(struct buf *out, size_t before, enum err e) MUST_CHECK;
+
 #endif

@@ -61,7 +61,7 @@ static void print_slice(struct buf *out, const struct wire_field *f, const uint8
         buf_printf(out, "<%zu bytes>", s.n);
 }
 
-static size_t element_size(const struct wire_field *f)
+size_t wire_field_size(const struct wire_field *f)
 {
     switch (f->type) {
     case WIRE_BOOL:
@@ -140,7 +140,7 @@ static void print_value(struct buf *out, const struct wire_field *f, const uint8
 static void print_array(struct buf *out, const struct wire_field *f, const uint8_t *at, int16_t version)
 {
     const struct wire_array *array = (const struct wire_array *)(const void *)at;
-    size_t size = element_size(f);
+    size_t size = wire_field_size(f);
 
     if (array->n < 0) {
         buf_put_str(out, "null");
@@ -212,7 +212,7 @@ static enum err walk_field(const struct walk *w, const struct wire_field *f, uin
 {
     if (f->array) {
         const struct wire_array *array = (const struct wire_array *)(const void *)at;
-        size_t size = element_size(f);
+        size_t size = wire_field_size(f);
         for (int32_t i = 0; i < array->n; i++) {
             enum err e = walk_value(w, f, (uint8_t *)array->v + (size_t)i * size);
             if (e)

@@ -125,6 +125,9 @@ struct wire_field {
     struct wire_versions versions, nullable, tagged, flexible;
     const char *default_text;       /* as the description writes it; NULL when it does not */
     const struct wire_struct *body; /* of WIRE_STRUCT */
+    /* Does it carry something that is not its default? `m` is the struct it belongs to. NULL where that never matters:
+     * every version has it or it is ignorable, and it is never tagged. */
+    bool (*is_set)(const void *m);
 };
 
 struct wire_struct {
@@ -135,6 +138,8 @@ struct wire_struct {
     struct wire_versions versions;
     const struct wire_field *fields;
     size_t field_count;
+    size_t min_encoded; /* bytes that it takes at least, in any version */
+    int depth;          /* of structs in it, 1 for itself */
     void (*init)(void *m);
 };
 
@@ -171,7 +176,6 @@ struct wire_api {
 };
 
 const struct wire_api *wire_api(int16_t key); /* NULL when it is not described here */
-int16_t wire_api_key_max(void);
 /* Versions to put into an ApiVersions answer; false for an unknown API. Produce is said to start at 0, although 0-2
  * are refused: old clients of librdkafka take their feature decisions from that (KAFKA-18659). */
 bool wire_api_versions_advertised(int16_t key, int16_t *min, int16_t *max);
@@ -182,6 +186,8 @@ const struct wire_message *const *wire_messages(size_t *count);
 
 /* ---- Generic use of the tables ---- */
 
+/* Bytes the value takes in its struct; of an array, one element. */
+size_t wire_field_size(const struct wire_field *f);
 /* A zeroed, initialised struct of this type from the arena; NULL when that is exhausted. */
 void *wire_struct_new(const struct wire_struct *s, struct arena *a);
 /* One line: Name(Field=value, ...), without the fields this version lacks. Secrets are "***", bytes only counted,

@@ -75,7 +75,8 @@ enum step describe_acls_answer(struct request *r)
                            .name = req->resource_name_filter,
                            .principal = req->principal_filter,
                            .host = req->host_filter};
-    enum err err = request_may_cluster(r, ACL_DESCRIBE) ? acl_filter_validate(&f, &why) : ERR_CLUSTER_AUTHORIZATION_FAILED;
+    enum err err =
+        request_may_cluster(r, ACL_DESCRIBE) ? acl_filter_validate(&f, &why) : ERR_CLUSTER_AUTHORIZATION_FAILED;
 
     if (!resp)
         return request_no_memory(r);

@@ -77,7 +77,6 @@ enum step describe_client_quotas_answer(struct request *r)
         resp->entries.n = -1;
         return request_reply(r, resp);
     }
-    resp->error_message = SLICE_NULL;
     for (size_t i = 0; i < quota_snapshot_count(s); i++)
         n += quota_filter_matches(&f, quota_snapshot_entity(s, i));
     if (!describe_client_quotas_response_entry_data_array_alloc(&resp->entries, n, &r->arena))

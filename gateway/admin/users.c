@@ -45,7 +45,6 @@ static bool describe_all(struct request *r, struct describe_user_scram_credentia
     for (int32_t i = 0; i < n; i++) {
         struct users_entry e = users_snapshot_at(s, (size_t)i);
         resp->results.v[i].user = e.name;
-        resp->results.v[i].error_message = SLICE_NULL;
         if (!put_credentials(r, &resp->results.v[i], e.sha256, e.sha512))
             return false;
     }
@@ -60,7 +59,6 @@ static bool describe_one(struct request *r, described *out, struct slice user, b
     struct reason why = {0};
 
     out->user = user;
-    out->error_message = SLICE_NULL;
     if (twice)
         out->error_code = err_kafka(reason_set(
             &why, ERR_DUPLICATE_RESOURCE,
@@ -111,7 +109,6 @@ enum step describe_user_scram_credentials_answer(struct request *r)
     if (!resp)
         return request_no_memory(r);
     describe_user_scram_credentials_response_init(resp);
-    resp->error_message = SLICE_NULL;
     if (!request_may_cluster(r, ACL_DESCRIBE))
         return request_refuse(r, ERR_CLUSTER_AUTHORIZATION_FAILED);
     if (!(all ? describe_all(r, resp) : describe_named(r, resp)))

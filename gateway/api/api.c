@@ -15,15 +15,42 @@ enum { ALL = INT16_MAX };
 #define TXN(op)     .type = ACL_TRANSACTIONAL_ID, .operation = (op)
 #define CLUSTER(op) .type = ACL_CLUSTER, .operation = (op)
 
-#define RESERVED_TOPIC(op) {RIGHT_EACH, WIRE_ENTITY_TOPIC_NAME, TOPIC(op), .by_cluster = true}
-#define EACH_TOPIC(op)    {RIGHT_EACH, WIRE_ENTITY_TOPIC_NAME, TOPIC(op)}
-#define EACH_GROUP(op)    {RIGHT_EACH, WIRE_ENTITY_GROUP_ID, GROUP(op)}
-#define EACH_TXN(op)      {RIGHT_EACH, WIRE_ENTITY_TRANSACTIONAL_ID, TXN(op)}
-#define WHOLE_GROUP(op)   {RIGHT_WHOLE, WIRE_ENTITY_GROUP_ID, GROUP(op)}
-#define WHOLE_TXN(op)     {RIGHT_WHOLE, WIRE_ENTITY_TRANSACTIONAL_ID, TXN(op)}
-#define WHOLE_CLUSTER(op) {RIGHT_WHOLE, WIRE_ENTITY_NONE, CLUSTER(op)}
-#define OWN(entity_)      {RIGHT_OWN, WIRE_ENTITY_##entity_}
-#define FREE(entity_, because) {RIGHT_FREE, WIRE_ENTITY_##entity_, .why = because}
+#define RESERVED_TOPIC(op)                                                                                             \
+    {                                                                                                                  \
+        RIGHT_EACH, WIRE_ENTITY_TOPIC_NAME, TOPIC(op), .by_cluster = true                                              \
+    }
+#define EACH_TOPIC(op)                                                                                                 \
+    {                                                                                                                  \
+        RIGHT_EACH, WIRE_ENTITY_TOPIC_NAME, TOPIC(op)                                                                  \
+    }
+#define EACH_GROUP(op)                                                                                                 \
+    {                                                                                                                  \
+        RIGHT_EACH, WIRE_ENTITY_GROUP_ID, GROUP(op)                                                                    \
+    }
+#define EACH_TXN(op)                                                                                                   \
+    {                                                                                                                  \
+        RIGHT_EACH, WIRE_ENTITY_TRANSACTIONAL_ID, TXN(op)                                                              \
+    }
+#define WHOLE_GROUP(op)                                                                                                \
+    {                                                                                                                  \
+        RIGHT_WHOLE, WIRE_ENTITY_GROUP_ID, GROUP(op)                                                                   \
+    }
+#define WHOLE_TXN(op)                                                                                                  \
+    {                                                                                                                  \
+        RIGHT_WHOLE, WIRE_ENTITY_TRANSACTIONAL_ID, TXN(op)                                                             \
+    }
+#define WHOLE_CLUSTER(op)                                                                                              \
+    {                                                                                                                  \
+        RIGHT_WHOLE, WIRE_ENTITY_NONE, CLUSTER(op)                                                                     \
+    }
+#define OWN(entity_)                                                                                                   \
+    {                                                                                                                  \
+        RIGHT_OWN, WIRE_ENTITY_##entity_                                                                               \
+    }
+#define FREE(entity_, because)                                                                                         \
+    {                                                                                                                  \
+        RIGHT_FREE, WIRE_ENTITY_##entity_, .why = because                                                              \
+    }
 
 #define UNDER_CLUSTER "the right on the cluster covers it"
 
@@ -37,38 +64,22 @@ static const struct api_row rows[] = {
 
     {FORWARDED(WIRE_PRODUCE),
      .filters = FILTER_BIT(FILTER_QUOTA) | FILTER_BIT(FILTER_SCHEMA) | FILTER_BIT(FILTER_CRYPT),
-     .quota = QUOTA_PRODUCER_BYTE_RATE,
-     .rights = {OWN(TRANSACTIONAL_ID), EACH_TOPIC(ACL_WRITE)},
-     .judge_whole = produce_judge_whole,
-     .fill = produce_fill,
-     .silent = produce_is_silent,
-     .start = produce_start,
+     .quota = QUOTA_PRODUCER_BYTE_RATE, .rights = {OWN(TRANSACTIONAL_ID), EACH_TOPIC(ACL_WRITE)},
+     .judge_whole = produce_judge_whole, .fill = produce_fill, .silent = produce_is_silent, .start = produce_start,
      .finish = produce_finish},
-    {FORWARDED(WIRE_FETCH),
-     .filters = FILTER_BIT(FILTER_QUOTA) | FILTER_BIT(FILTER_CRYPT),
-     .quota = QUOTA_CONSUMER_BYTE_RATE,
-     .rights = {EACH_TOPIC(ACL_READ)},
-     .judge_whole = fetch_judge_whole,
-     .fill = fetch_fill,
-     .start = fetch_start,
-     .finish = fetch_finish,
-     .finish_if_read = true},
+    {FORWARDED(WIRE_FETCH), .filters = FILTER_BIT(FILTER_QUOTA) | FILTER_BIT(FILTER_CRYPT),
+     .quota = QUOTA_CONSUMER_BYTE_RATE, .rights = {EACH_TOPIC(ACL_READ)}, .judge_whole = fetch_judge_whole,
+     .fill = fetch_fill, .start = fetch_start, .finish = fetch_finish, .finish_if_read = true},
     {FORWARDED(WIRE_LIST_OFFSETS), .rights = {EACH_TOPIC(ACL_DESCRIBE)}},
     {FORWARDED(WIRE_METADATA), .rights = {OWN(TOPIC_NAME)}, .start = metadata_start, .finish = metadata_finish},
-    {FORWARDED(WIRE_DESCRIBE_TOPIC_PARTITIONS),
-     .rights = {OWN(TOPIC_NAME)},
-     .start = describe_topic_partitions_start,
+    {FORWARDED(WIRE_DESCRIBE_TOPIC_PARTITIONS), .rights = {OWN(TOPIC_NAME)}, .start = describe_topic_partitions_start,
      .finish = describe_topic_partitions_finish},
     {FORWARDED(WIRE_OFFSET_FOR_LEADER_EPOCH), .rights = {EACH_TOPIC(ACL_DESCRIBE)}},
     {FORWARDED(WIRE_DELETE_RECORDS), .rights = {EACH_TOPIC(ACL_DELETE)}, .fill = delete_records_fill},
     {FORWARDED(WIRE_DESCRIBE_PRODUCERS), .rights = {EACH_TOPIC(ACL_READ)}, .texts = true},
 
-    {FORWARDED(WIRE_FIND_COORDINATOR),
-     .rights = {{RIGHT_EACH, WIRE_ENTITY_COORDINATOR_KEY}},
-     .judge = find_coordinator_judge,
-     .texts = true,
-     .fill = find_coordinator_fill,
-     .start = find_coordinator_start,
+    {FORWARDED(WIRE_FIND_COORDINATOR), .rights = {{RIGHT_EACH, WIRE_ENTITY_COORDINATOR_KEY}},
+     .judge = find_coordinator_judge, .texts = true, .fill = find_coordinator_fill, .start = find_coordinator_start,
      .finish = find_coordinator_finish},
     {FORWARDED(WIRE_JOIN_GROUP), .rights = {WHOLE_GROUP(ACL_READ)}},
     {FORWARDED(WIRE_SYNC_GROUP), .rights = {WHOLE_GROUP(ACL_READ)}},
@@ -80,20 +91,14 @@ static const struct api_row rows[] = {
                 {RIGHT_EACH, WIRE_ENTITY_TOPIC_NAME, TOPIC(ACL_DESCRIBE), .min = 0, .max = 7},
                 OWN(GROUP_ID),
                 OWN(TOPIC_NAME)},
-     .fill = offset_fetch_fill,
-     .start = offset_fetch_start,
-     .finish = offset_fetch_finish},
+     .fill = offset_fetch_fill, .start = offset_fetch_start, .finish = offset_fetch_finish},
     {FORWARDED(WIRE_OFFSET_DELETE), .rights = {WHOLE_GROUP(ACL_DELETE), EACH_TOPIC(ACL_READ)}},
     {FORWARDED(WIRE_DESCRIBE_GROUPS), .rights = {EACH_GROUP(ACL_DESCRIBE)}, .finish = describe_groups_finish},
     {FORWARDED(WIRE_LIST_GROUPS), .finish = list_groups_finish},
     {FORWARDED(WIRE_DELETE_GROUPS), .rights = {EACH_GROUP(ACL_DELETE)}},
-    {FORWARDED(WIRE_CONSUMER_GROUP_HEARTBEAT),
-     .rights = {WHOLE_GROUP(ACL_READ), OWN(TOPIC_NAME)},
-     .start = consumer_group_heartbeat_start,
-     .finish = consumer_group_heartbeat_finish},
-    {FORWARDED(WIRE_CONSUMER_GROUP_DESCRIBE),
-     .rights = {EACH_GROUP(ACL_DESCRIBE)},
-     .texts = true,
+    {FORWARDED(WIRE_CONSUMER_GROUP_HEARTBEAT), .rights = {WHOLE_GROUP(ACL_READ), OWN(TOPIC_NAME)},
+     .start = consumer_group_heartbeat_start, .finish = consumer_group_heartbeat_finish},
+    {FORWARDED(WIRE_CONSUMER_GROUP_DESCRIBE), .rights = {EACH_GROUP(ACL_DESCRIBE)}, .texts = true,
      .finish = consumer_group_describe_finish},
 
     {.key = WIRE_INIT_PRODUCER_ID,
@@ -110,57 +115,33 @@ static const struct api_row rows[] = {
                 FREE(TOPIC_NAME, UNDER_CLUSTER)}},
     {FORWARDED(WIRE_ADD_OFFSETS_TO_TXN), .rights = {WHOLE_TXN(ACL_WRITE), WHOLE_GROUP(ACL_READ)}},
     {FORWARDED(WIRE_END_TXN), .rights = {WHOLE_TXN(ACL_WRITE)}},
-    {FORWARDED(WIRE_WRITE_TXN_MARKERS),
-     .rights = {WHOLE_CLUSTER(ACL_CLUSTER_ACTION), OWN(TOPIC_NAME)},
-     .start = write_txn_markers_start,
-     .finish = write_txn_markers_finish},
-    {FORWARDED(WIRE_TXN_OFFSET_COMMIT),
-     .rights = {WHOLE_TXN(ACL_WRITE), WHOLE_GROUP(ACL_READ), EACH_TOPIC(ACL_READ)}},
+    {FORWARDED(WIRE_WRITE_TXN_MARKERS), .rights = {WHOLE_CLUSTER(ACL_CLUSTER_ACTION), OWN(TOPIC_NAME)},
+     .start = write_txn_markers_start, .finish = write_txn_markers_finish},
+    {FORWARDED(WIRE_TXN_OFFSET_COMMIT), .rights = {WHOLE_TXN(ACL_WRITE), WHOLE_GROUP(ACL_READ), EACH_TOPIC(ACL_READ)}},
     {FORWARDED(WIRE_DESCRIBE_TRANSACTIONS), .rights = {EACH_TXN(ACL_DESCRIBE)}, .finish = describe_transactions_finish},
     {FORWARDED(WIRE_LIST_TRANSACTIONS), .finish = list_transactions_finish},
 
-    {FORWARDED(WIRE_CREATE_TOPICS),
-     .rights = {OWN(TOPIC_NAME)},
-     .texts = true,
-     .fill = create_topics_fill,
-     .start = create_topics_start,
-     .finish = create_topics_finish},
-    {FORWARDED(WIRE_DELETE_TOPICS),
-     .rights = {OWN(TOPIC_NAME)},
-     .texts = true,
-     .fill = delete_topics_fill,
+    {FORWARDED(WIRE_CREATE_TOPICS), .rights = {OWN(TOPIC_NAME)}, .texts = true, .fill = create_topics_fill,
+     .start = create_topics_start, .finish = create_topics_finish},
+    {FORWARDED(WIRE_DELETE_TOPICS), .rights = {OWN(TOPIC_NAME)}, .texts = true, .fill = delete_topics_fill,
      .start = delete_topics_start},
     {FORWARDED(WIRE_CREATE_PARTITIONS), .rights = {EACH_TOPIC(ACL_ALTER)}, .texts = true},
-    {FORWARDED(WIRE_DESCRIBE_CONFIGS),
-     .rights = {{RIGHT_EACH, WIRE_ENTITY_RESOURCE_NAME}},
-     .judge = describe_configs_judge,
-     .texts = true},
-    {FORWARDED(WIRE_ALTER_CONFIGS),
-     .rights = {{RIGHT_EACH, WIRE_ENTITY_RESOURCE_NAME}},
-     .judge = alter_configs_judge,
-     .texts = true,
-     .finish = alter_configs_finish},
-    {FORWARDED(WIRE_INCREMENTAL_ALTER_CONFIGS),
-     .rights = {{RIGHT_EACH, WIRE_ENTITY_RESOURCE_NAME}},
-     .judge = incremental_alter_configs_judge,
-     .texts = true,
-     .finish = alter_configs_finish},
+    {FORWARDED(WIRE_DESCRIBE_CONFIGS), .rights = {{RIGHT_EACH, WIRE_ENTITY_RESOURCE_NAME}},
+     .judge = describe_configs_judge, .texts = true},
+    {FORWARDED(WIRE_ALTER_CONFIGS), .rights = {{RIGHT_EACH, WIRE_ENTITY_RESOURCE_NAME}}, .judge = alter_configs_judge,
+     .texts = true, .finish = alter_configs_finish},
+    {FORWARDED(WIRE_INCREMENTAL_ALTER_CONFIGS), .rights = {{RIGHT_EACH, WIRE_ENTITY_RESOURCE_NAME}},
+     .judge = incremental_alter_configs_judge, .texts = true, .finish = alter_configs_finish},
     {FORWARDED(WIRE_LIST_CONFIG_RESOURCES), .rights = {WHOLE_CLUSTER(ACL_DESCRIBE_CONFIGS)}},
 
     {FORWARDED(WIRE_DESCRIBE_CLUSTER), .finish = describe_cluster_finish},
-    {FORWARDED(WIRE_DESCRIBE_LOG_DIRS),
-     .rights = {WHOLE_CLUSTER(ACL_DESCRIBE), FREE(TOPIC_NAME, UNDER_CLUSTER)},
+    {FORWARDED(WIRE_DESCRIBE_LOG_DIRS), .rights = {WHOLE_CLUSTER(ACL_DESCRIBE), FREE(TOPIC_NAME, UNDER_CLUSTER)},
      .finish = describe_log_dirs_finish},
-    {FORWARDED(WIRE_ALTER_REPLICA_LOG_DIRS),
-     .rights = {WHOLE_CLUSTER(ACL_ALTER), OWN(TOPIC_NAME)},
-     .start = alter_replica_log_dirs_start,
-     .finish = alter_replica_log_dirs_finish},
-    {FORWARDED(WIRE_ELECT_LEADERS),
-     .rights = {WHOLE_CLUSTER(ACL_ALTER), RESERVED_TOPIC(ACL_ALTER)},
-     .judge_whole = elect_leaders_judge_whole,
-     .texts = true},
-    {FORWARDED(WIRE_ALTER_PARTITION_REASSIGNMENTS),
-     .rights = {WHOLE_CLUSTER(ACL_ALTER), RESERVED_TOPIC(ACL_ALTER)},
+    {FORWARDED(WIRE_ALTER_REPLICA_LOG_DIRS), .rights = {WHOLE_CLUSTER(ACL_ALTER), OWN(TOPIC_NAME)},
+     .start = alter_replica_log_dirs_start, .finish = alter_replica_log_dirs_finish},
+    {FORWARDED(WIRE_ELECT_LEADERS), .rights = {WHOLE_CLUSTER(ACL_ALTER), RESERVED_TOPIC(ACL_ALTER)},
+     .judge_whole = elect_leaders_judge_whole, .texts = true},
+    {FORWARDED(WIRE_ALTER_PARTITION_REASSIGNMENTS), .rights = {WHOLE_CLUSTER(ACL_ALTER), RESERVED_TOPIC(ACL_ALTER)},
      .texts = true},
     {FORWARDED(WIRE_LIST_PARTITION_REASSIGNMENTS),
      .rights = {WHOLE_CLUSTER(ACL_DESCRIBE), FREE(TOPIC_NAME, UNDER_CLUSTER)},
@@ -264,8 +245,8 @@ static enum err check_struct(const struct api_row *row, const struct wire_struct
         if (f->type == WIRE_STRUCT && depth < 8)
             err = check_struct(row, f->body, version, path, depth + 1, why);
         else if (needs_decision(f->entity) && !api_right_of(row, entity, path, version))
-            err = reason_set(why, ERR_UNKNOWN_SERVER_ERROR, "%s version %d: nothing decides about %s", wire_api(row->key)->name,
-                             version, path);
+            err = reason_set(why, ERR_UNKNOWN_SERVER_ERROR, "%s version %d: nothing decides about %s",
+                             wire_api(row->key)->name, version, path);
         if (err)
             return err;
     }

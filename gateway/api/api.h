@@ -3,7 +3,7 @@
 #define CASTELLAN_GATEWAY_API_H
 
 #include "acl/quota.h"
-#include "gateway/cluster.h"
+#include "gateway/cluster/cluster.h"
 #include "gateway/request/request.h"
 
 /* The table of what the gateway serves: one row per API. An API without a row does not exist: it is not advertised, and
@@ -26,11 +26,11 @@ struct api_right {
     enum wire_entity entity; /* WIRE_ENTITY_NONE with RIGHT_WHOLE: the cluster */
     enum acl_type type;
     enum acl_operation operation;
-    bool null_passes;    /* a null name needs no right (no transactional id) */
-    bool by_cluster;     /* a right on the cluster, asked before, stands in for it: only reserved names are refused */
-    bool or_cluster;     /* the same right on the cluster does as well */
-    int16_t min, max;    /* versions it is for; 0, 0: all */
-    const char *field;   /* only this place, by its path ("Cursor.TopicName"); NULL: every place of the entity */
+    bool null_passes;  /* a null name needs no right (no transactional id) */
+    bool by_cluster;   /* a right on the cluster, asked before, stands in for it: only reserved names are refused */
+    bool or_cluster;   /* the same right on the cluster does as well */
+    int16_t min, max;  /* versions it is for; 0, 0: all */
+    const char *field; /* only this place, by its path ("Cursor.TopicName"); NULL: every place of the entity */
     const char *why;
 };
 enum { API_RIGHTS_MAX = 6 };
@@ -42,7 +42,7 @@ struct api_row {
     int16_t max;     /* the highest version served; INT16_MAX: as far as it is described */
     unsigned phases; /* enum api_phases */
     enum api_where where;
-    unsigned filters; /* FILTER_BIT()s beyond ids, acl and the API's own, which follow from what stands here */
+    unsigned filters;     /* FILTER_BIT()s beyond ids, acl and the API's own, which follow from what stands here */
     enum quota_key quota; /* with FILTER_QUOTA */
     bool texts;           /* refused elements carry the error's text where the answer has room for it */
     struct api_right rights[API_RIGHTS_MAX];
@@ -56,6 +56,7 @@ struct api_row {
     /* Before it is forwarded (API_ANSWERED_HERE: makes the answer); on the cluster's answer, which is then decoded. */
     enum step (*start)(struct request *r);
     enum step (*finish)(struct request *r);
+    bool spends_frame;   /* nobody looks at the request after it was forwarded whole: its memory goes with it */
     bool finish_if_read; /* `finish` alone is no reason to decode the answer */
 };
 #define FILTER_BIT(id) (1u << (id))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Requests that need a right on the cluster and name topics in lists of lists: WriteTxnMarkers, AlterReplicaLogDirs; and
- * two whose answers name topics: DescribeLogDirs, ListPartitionReassignments. The right on the cluster stands in the
- * table; here reserved topics are taken out of the request and answered, or left out of a list. */
+ * Requests that need a right on the cluster and name topics in lists of lists: WriteTxnMarkers, AlterReplicaLogDirs;
+ * and two whose answers name topics: DescribeLogDirs, ListPartitionReassignments. The right on the cluster stands in
+ * the table; here reserved topics are taken out of the request and answered, or left out of a list. */
 #include "core/base/map.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"

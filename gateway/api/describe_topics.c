@@ -5,7 +5,7 @@
 #include "gateway/filter/filter.h"
 #include "gateway/request/engine.h"
 #include "gateway/request/topic_names.h"
-#include "gateway/topic_page.h"
+#include "gateway/api/topic_page.h"
 #include "wire/describe_topic_partitions.h"
 #include "wire/metadata.h"
 

@@ -61,9 +61,9 @@ enum step fetch_start(struct request *r)
     }
     if (r->list && r->list->refused > 0)
         req->max_wait_ms = 0; /* what was refused is to be answered now */
-    if (r->version >= NODES_SINCE)
+    if (r->version >= NODES_SINCE) /* a short answer tells where else to go; in a long one that is hidden */
         r->reads_answer = true;
-    r->streamable = r->version < NODES_SINCE && !(r->list && r->list->refused);
+    r->streamable = !(r->list && r->list->refused);
     return STEP_NEXT;
 }
 

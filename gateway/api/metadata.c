@@ -5,7 +5,7 @@
 #include "gateway/api/nodes.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
-#include "gateway/metadata_plan.h"
+#include "gateway/api/metadata_plan.h"
 #include "gateway/request/engine.h"
 #include "gateway/request/topic_names.h"
 #include "wire/metadata.h"

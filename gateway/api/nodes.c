@@ -2,7 +2,7 @@
  * Addresses. A node not seen before gets its ports opened. */
 #include "gateway/api/nodes.h"
 #include "core/base/log.h"
-#include "gateway/cluster.h"
+#include "gateway/cluster/cluster.h"
 #include "gateway/request/engine.h"
 
 int32_t node_rewrite(struct request *r, int32_t id, struct slice *host, int32_t port)

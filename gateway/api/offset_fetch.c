@@ -3,15 +3,15 @@
  * with their error; when all topics are asked for, those are left out.
  *
  * Versions up to 7 ask for one group: their rights stand in the table. From 8 on a request holds several groups, each
- * with its own list, and from 10 on topics are named by id: refused groups and topics are taken out here, and the answer
- * is put together in the order of the request. Groups are found in the answer by name, in the order they were asked. */
+ * with its own list, and from 10 on topics are named by id: refused groups and topics are taken out here, and the
+ * answer is put together in the order of the request. Groups are found in the answer by name, in the order they were
+ * asked. */
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "gateway/request/engine.h"
 #include "gateway/request/ids.h"
 #include "gateway/request/topic_names.h"
 #include "wire/offset_fetch.h"
-
 
 enum { GROUPS_SINCE = 8, IDS_SINCE = 10, NO_OFFSET = -1 };
 

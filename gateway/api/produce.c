@@ -7,8 +7,8 @@
 #include "gateway/api/nodes.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
-#include "gateway/produce_batches.h"
-#include "gateway/schema_check.h"
+#include "gateway/api/produce_batches.h"
+#include "gateway/filter/schema_check.h"
 
 enum { RECORD_ERRORS_SINCE = 8, NODES_SINCE = 10, IDS_SINCE = 13 };
 
@@ -84,7 +84,7 @@ static void put_record_errors(const struct request *r, struct produce_response_p
     int32_t n = (int32_t)(note->bad_n < SCHEMA_ERRORS_MAX ? note->bad_n : SCHEMA_ERRORS_MAX);
 
     if (n == 0 || !produce_response_batch_index_and_error_message_array_alloc(&p->record_errors, n,
-                                                                               (struct arena *)(uintptr_t)&r->arena))
+                                                                              (struct arena *)(uintptr_t)&r->arena))
         return;
     for (int32_t i = 0; i < n; i++) {
         p->record_errors.v[i].batch_index = note->bad[i].index;

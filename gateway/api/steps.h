@@ -22,8 +22,8 @@ void fetch_fill(const struct request *r, int32_t i, void *out, const struct list
 
 enum step metadata_start(struct request *r); /* metadata.c */
 enum step metadata_finish(struct request *r);
-enum step describe_cluster_finish(struct request *r);    /* cluster.c */
-enum step find_coordinator_finish(struct request *r);    /* coordinator.c */
+enum step describe_cluster_finish(struct request *r); /* cluster.c */
+enum step find_coordinator_finish(struct request *r); /* coordinator.c */
 enum err find_coordinator_judge(struct request *r, const void *element);
 enum step find_coordinator_start(struct request *r);
 void find_coordinator_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * CreateTopics and DeleteTopics: what Kafka checks about the list as a whole, and rights, is topic_fates.h's; a right on
- * the cluster stands in for the one on a topic that is to be made. The answer tells a new topic's configuration to those
- * who may DESCRIBE_CONFIGS on it (KIP-525). DeleteRecords: what a refused partition says. */
+ * CreateTopics and DeleteTopics: what Kafka checks about the list as a whole, and rights, is topic_fates.h's; a right
+ * on the cluster stands in for the one on a topic that is to be made. The answer tells a new topic's configuration to
+ * those who may DESCRIBE_CONFIGS on it (KIP-525). DeleteRecords: what a refused partition says. */
 #include "core/base/map.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "gateway/knowledge.h"
 #include "gateway/request/engine.h"
 #include "gateway/request/topic_names.h"
-#include "gateway/topic_fates.h"
+#include "gateway/api/topic_fates.h"
 #include "wire/create_topics.h"
 #include "wire/delete_records.h"
 #include "wire/delete_topics.h"

@@ -2,8 +2,8 @@
  * Transactions and producer ids:
  *   ListTransactions     DESCRIBE on each transactional id
  *   DescribeTransactions DESCRIBE on each transactional id; topics that may not be described are left out
- *   InitProducerId       WRITE on the transactional id; without one IDEMPOTENT_WRITE on the cluster or WRITE on any topic
- *                        (KIP-679) */
+ *   InitProducerId       WRITE on the transactional id; without one IDEMPOTENT_WRITE on the cluster or WRITE on any
+ * topic (KIP-679) */
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "wire/describe_transactions.h"

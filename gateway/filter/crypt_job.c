@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Two phases around the key process: collect what the runs of one policy need, resolve it (cached keys cost no wait),
  * then seal or open each run. Runs under one policy go together, because the policy says whose keys a subject's are.
- * Without a key process, or without its lease, protected data neither goes in nor comes out: fail closed. Output buffers
- * belong to the job, the job to its request. */
+ * Without a key process, or without its lease, protected data neither goes in nor comes out: fail closed. Output
+ * buffers belong to the job, the job to its request. */
 #include "gateway/filter/crypt_job.h"
 #include "core/base/env.h"
 #include "crypto/key_client.h"

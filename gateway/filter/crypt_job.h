@@ -20,12 +20,13 @@ struct crypt_run {
     struct slice *records;            /* the field to replace */
     int32_t tag_topic, tag_partition; /* the caller's own */
     enum err err;                     /* why this run could not be sealed or opened */
-    const char *text; /* why, in words; NULL: the error says it */
+    const char *text;                 /* why, in words; NULL: the error says it */
 };
 
 struct crypt_job;
 /* Owned by the request. NULL: no memory. At most `runs_max` runs. Make it in the same event in which its policies are
- * found: it keeps them from then on, whatever the rules become. `keys` NULL: there is no key process, nothing passes. */
+ * found: it keeps them from then on, whatever the rules become. `keys` NULL: there is no key process, nothing passes.
+ */
 struct crypt_job *crypt_job_new(struct request *r, size_t runs_max, bool sealing, struct key_client *keys,
                                 struct gateway_counters *counters);
 /* A new run; the caller fills topic, policy, records and tags. */

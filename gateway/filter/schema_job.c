@@ -16,8 +16,8 @@
 #include "core/base/log.h"
 #include "gateway/filter/schema_topics.h"
 #include "gateway/request/engine.h"
-#include "gateway/schema_dead_letter.h"
-#include "gateway/schemas.h"
+#include "gateway/filter/schema_dead_letter.h"
+#include "gateway/filter/schemas.h"
 #include "gateway/session/worker.h"
 
 #include <assert.h>

@@ -3,7 +3,7 @@
 #define CASTELLAN_GATEWAY_SCHEMA_JOB_H
 
 #include "gateway/request/request.h"
-#include "gateway/schema_check.h"
+#include "gateway/filter/schema_check.h"
 
 struct worker;
 
@@ -14,8 +14,8 @@ struct schema_run {
     struct slice *records;            /* the field to judge, and maybe to replace */
     int32_t tag_topic, tag_partition; /* the caller's own */
     /* how it went */
-    enum err err;     /* ERR_INVALID_RECORD: `bad` lists the records, which may be none */
-    const char *text; /* why, in words; NULL: the error says it */
+    enum err err;                       /* ERR_INVALID_RECORD: `bad` lists the records, which may be none */
+    const char *text;                   /* why, in words; NULL: the error says it */
     const struct schema_violation *bad; /* in the request's arena */
     size_t bad_n;
     bool emptied; /* every record went to the dead-letter topic: nothing to forward, and no error */

@@ -182,8 +182,7 @@ static enum err fill(struct arena *a, struct describe_configs_request *req, cons
         keys++;
     describe_configs_request_init(req);
     names = arena_array(a, keys, sizeof *names);
-    if (!names ||
-        !describe_configs_request_describe_configs_resource_array_alloc(&req->resources, (int32_t)n, a))
+    if (!names || !describe_configs_request_describe_configs_resource_array_alloc(&req->resources, (int32_t)n, a))
         return ERR_NO_MEMORY;
     for (size_t k = 0; k < keys; k++)
         names[k] = slice_str(schema_setting_name(k));

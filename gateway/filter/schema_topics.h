@@ -2,7 +2,7 @@
 #ifndef CASTELLAN_GATEWAY_SCHEMA_TOPICS_H
 #define CASTELLAN_GATEWAY_SCHEMA_TOPICS_H
 
-#include "gateway/schema_check.h"
+#include "gateway/filter/schema_check.h"
 #include "gateway/request/request.h"
 
 /* A worker's memory of what topics' configurations say about schemas, and the judges of those that say something. The

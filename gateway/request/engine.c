@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "gateway/api/api.h"
 #include "gateway/filter/filter.h"
+#include "gateway/request/coding.h"
 #include "gateway/request/list.h"
 
 #include <assert.h>
@@ -60,6 +61,7 @@ struct request *request_new(struct pipeline *p, struct buf *frame)
     buf_init(&r->answer, 0);
     buf_init(&r->call.frame, 0);
     buf_init(&r->reply, 0);
+    buf_init(&r->forwarding, 0);
     r->frame = *frame;
     buf_init(frame, 0);
     return r;
@@ -81,6 +83,7 @@ void request_free(struct request *r)
     buf_free(&r->answer);
     buf_free(&r->call.frame);
     buf_free(&r->reply);
+    buf_free(&r->forwarding);
     arena_free(&r->arena);
     r->magic = 0;
     free(r);
@@ -105,16 +108,18 @@ bool request_own(struct request *r, void *p, void (*free_fn)(void *p))
 static enum step decode_body(struct request *r)
 {
     struct cursor c = cursor_of(r->body_bytes);
+    enum step step;
     enum err err;
 
-    r->body = wire_struct_new(r->api->request->body, &r->arena);
-    if (!r->body)
+    if (!r->body && !(r->body = wire_struct_new(r->api->request->body, &r->arena)))
         return request_no_memory(r);
-    err = r->api->request->decode(r->body, &c, r->version, &r->arena);
-    if (err == ERR_NO_MEMORY || err == ERR_LIMIT_EXCEEDED)
+    step = coding_decode(r, r->api->request, r->body, &c, &err);
+    if (step == STEP_AGAIN)
+        return step;
+    if (step == STEP_DONE && (err == ERR_NO_MEMORY || err == ERR_LIMIT_EXCEEDED))
         return request_end(r, CONN_CLOSE_PROTOCOL,
                            "a request needs more memory than castellan.request.memory.max.bytes");
-    if (err)
+    if (step == STEP_DONE)
         return request_end(r, CONN_CLOSE_PROTOCOL, "a request body does not parse");
     if (cursor_left(&c))
         r->engine->ops->surplus(r);
@@ -124,7 +129,7 @@ static enum step decode_body(struct request *r)
 
 static enum step decode(struct request *r)
 {
-    enum step step = r->engine->ops->admit(r);
+    enum step step = r->body ? STEP_NEXT : r->engine->ops->admit(r);
 
     if (step == STEP_NEXT && !slice_is_null(r->body_bytes)) /* ApiVersions of an unknown version has no body for us */
         step = decode_body(r);
@@ -158,20 +163,27 @@ static enum step go(struct request *r)
             return request_answer_list(r);
         r->reads_answer = r->reads_answer || r->list->refused > 0;
     }
+    r->frame_spent = r->row->spends_frame && (!r->list || r->list->refused == 0);
     return request_forward(r);
 }
 
 static enum step read_answer(struct request *r)
 {
-    struct cursor c = cursor_of(request_call_body(r));
+    struct cursor c;
+    enum step step;
+    enum err err;
 
-    r->response = wire_struct_new(r->api->response->body, &r->arena);
-    if (!r->response)
-        return request_no_memory(r);
-    r->reply = r->call.frame; /* a filter may ask something else yet */
-    buf_init(&r->call.frame, 0);
-    if (!r->api->response->decode(r->response, &c, r->version, &r->arena) && cursor_left(&c) == 0)
-        return STEP_NEXT;
+    if (!r->response) {
+        r->response = wire_struct_new(r->api->response->body, &r->arena);
+        if (!r->response)
+            return request_no_memory(r);
+        r->reply = r->call.frame; /* a filter may ask something else yet */
+        buf_init(&r->call.frame, 0);
+    }
+    c = cursor_of(slice_of(r->reply.p + r->call.body_at, r->reply_n));
+    step = coding_decode(r, r->api->response, r->response, &c, &err);
+    if (step == STEP_AGAIN || (step == STEP_NEXT && cursor_left(&c) == 0))
+        return step;
     log_warn("%s: the cluster's answer to %s version %d is not understood", r->pipeline->peer.label, r->api->name,
              r->version);
     return request_end(r, CONN_CLOSE_LOCAL, "the cluster's answer is not understood");
@@ -226,7 +238,8 @@ static void put_throttle(struct request *r)
 
 static enum step encode(struct request *r)
 {
-    enum err err;
+    enum step step = STEP_NEXT;
+    enum err err = ERR_OK;
 
     if (r->no_answer || r->streamed)
         return STEP_NEXT;
@@ -235,8 +248,15 @@ static enum step encode(struct request *r)
         relay(r);
         return STEP_NEXT;
     }
-    put_throttle(r);
-    err = wire_response_frame(&r->answer, r->api->key, r->version, r->correlation_id, r->response);
+    if (!r->coding) {
+        put_throttle(r);
+        err = wire_response_frame_open(&r->answer, r->api->key, r->version, r->correlation_id);
+    }
+    if (!err)
+        step = coding_encode(r, r->api->response, r->response, &r->answer, &err);
+    if (step == STEP_AGAIN)
+        return step;
+    err = wire_frame_close(&r->answer, 0, err);
     if (!err)
         return STEP_NEXT;
     log_error("an answer to %s version %d cannot be encoded: %s", r->api->name, r->version, err_text(err));
@@ -257,7 +277,8 @@ static enum step phase_step(struct request *r)
             return STEP_WAIT;
         if (r->call.err)
             return request_end(r, CONN_CLOSE_LOCAL, "the cluster did not answer");
-        r->reply_n = r->streamed ? 0 : request_call_body(r).n;
+        if (!r->response && !r->streamed)
+            r->reply_n = request_call_body(r).n;
         return r->reads_answer && !r->streamed ? read_answer(r) : STEP_NEXT;
     case REQUEST_COMING:
         return come(r);
@@ -306,8 +327,7 @@ static void over_budget(struct request *r, const struct budget *full)
 {
     char text[160];
 
-    snprintf(text, sizeof text, "a request needs more memory than %s=%lld allows", full->setting,
-             (long long)full->max);
+    snprintf(text, sizeof text, "a request needs more memory than %s=%lld allows", full->setting, (long long)full->max);
     log_warn("%s (%.*s): %s: %s", r->pipeline->peer.label, SLICE_FMT(r->pipeline->peer.principal),
              r->api ? r->api->name : "a request", text);
     if (r->phase == REQUEST_GOING && r->waits == 0 && !r->response && r->body &&
@@ -347,7 +367,9 @@ static int32_t run_request(struct request *r)
         enum step step;
 
         r->woken = false;
+        r->engine->current = r;
         step = phase_step(r);
+        r->engine->current = NULL;
         r->left -= ENGINE_STEP_UNITS;
         if (step == STEP_FAIL)
             return r->engine->slice_units - r->left;
@@ -374,7 +396,7 @@ static int32_t run_request(struct request *r)
 
 /* ---- Turns ---- */
 
-#define owner_of(link, type, member) ((type *)(void *)((uint8_t *)(link) - offsetof(type, member)))
+#define owner_of(link, type, member) ((type *)(void *)((uint8_t *)(link)-offsetof(type, member)))
 
 void turn_init(struct turn *t)
 {
@@ -476,7 +498,8 @@ void request_wake(struct request *r)
             request_free(r);
         return;
     }
-    engine_make_ready(r->engine, r);
+    if (r->engine->current != r) /* else its turn goes on */
+        engine_make_ready(r->engine, r);
 }
 
 void request_answered(struct request *r, enum err err, struct buf *frame, size_t body_at)
@@ -496,7 +519,8 @@ void request_answered(struct request *r, enum err err, struct buf *frame, size_t
 
 bool request_may_stream(const struct request *r)
 {
-    return r->streamable && !r->reads_answer && r->phase == REQUEST_AWAY && r->pipeline && r->pipeline->head == r && !r->pipeline->closing;
+    return r->streamable && r->phase == REQUEST_AWAY && r->pipeline && r->pipeline->head == r &&
+           !r->pipeline->closing;
 }
 
 void request_stream(struct request *r, uint32_t header_n, uint32_t body_n, struct buf *head, uint32_t *skip)

@@ -4,7 +4,7 @@
 
 #include "acl/quota.h"
 #include "gateway/request/pipeline.h"
-#include "gateway/reserved.h"
+#include "gateway/request/reserved.h"
 
 struct view;
 struct quota_meters;
@@ -61,17 +61,18 @@ struct engine_ops {
 struct engine {
     uint32_t magic;
     const struct engine_ops *ops;
-    void *owner;               /* of the ops */
-    const struct view *view;   /* rules, limits, policies; NULL: not there yet, nothing is allowed */
+    void *owner;             /* of the ops */
+    const struct view *view; /* rules, limits, policies; NULL: not there yet, nothing is allowed */
     struct quota_meters *meters;
     struct cluster *cluster;
     struct topic_names *topics; /* names of topic ids */
     struct reserved_names reserved;
-    struct budget *process;     /* memory of all sessions of the process */
-    int64_t now_ms;             /* of the turn */
+    struct budget *process; /* memory of all sessions of the process */
+    int64_t now_ms;         /* of the turn */
     int32_t slice_units, turn_units; /* ENGINE_SLICE_UNITS, ENGINE_TURN_UNITS; tests make them small */
     bool running, announced;
-    struct turn ready; /* ring of principals (struct share) with something to do */
+    struct request *current; /* whose step runs */
+    struct turn ready;       /* ring of principals (struct share) with something to do */
 };
 
 void engine_init(struct engine *e, const struct engine_ops *ops, void *owner);
@@ -95,7 +96,7 @@ bool turn_is_waiting(const struct turn *t);
 void turn_leave(struct turn *t);
 void engine_make_ready(struct engine *e, struct request *r);
 void engine_make_pipeline_ready(struct engine *e, struct pipeline *p); /* it has ready requests */
-struct request *request_new(struct pipeline *p, struct buf *frame); /* takes the frame's memory; NULL: no memory */
+struct request *request_new(struct pipeline *p, struct buf *frame);    /* takes the frame's memory; NULL: no memory */
 void request_move(struct request *r, enum request_phase to);
 void request_free(struct request *r);
 void request_check(const struct request *r);

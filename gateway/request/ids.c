@@ -89,8 +89,7 @@ static bool gather(struct request *r, struct ids *s, const void *message, struct
     while (n < IDS_ASKED_AT_ONCE && r->left > 0 && (id = next_id(r, s, message))) {
         if (wire_uuid_is_zero(id) || !slice_is_null(topic_names_find(r->engine->topics, id)))
             continue;
-        if (n == 0 &&
-            !metadata_request_metadata_request_topic_array_alloc(&req->topics, IDS_ASKED_AT_ONCE, &r->arena))
+        if (n == 0 && !metadata_request_metadata_request_topic_array_alloc(&req->topics, IDS_ASKED_AT_ONCE, &r->arena))
             return false;
         req->topics.v[n].topic_id = *id;
         req->topics.v[n++].name = SLICE_NULL;

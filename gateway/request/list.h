@@ -35,7 +35,7 @@ struct request_list {
     uint8_t *elements;        /* as they came */
     size_t size;              /* of one */
     int32_t n;
-    int16_t *fate;      /* of each element: ERR_OK goes on, else the error it is answered with */
+    int16_t *fate; /* of each element: ERR_OK goes on, else the error it is answered with */
     bool any_error;
     int32_t refused;    /* elements with a fate, and partitions with one of their own */
     int32_t *first;     /* the first partition of each element in part_fate, n + 1; NULL: no partition has its own */
@@ -61,7 +61,7 @@ void list_refuse(struct request_list *l, int32_t i, enum err err);
 void list_set_silent(struct request_list *l, int32_t i); /* not forwarded, no answer of its own */
 /* One partition of an element. `note` may be NULL. False: no memory. */
 bool list_refuse_part(struct request *r, int32_t i, int32_t part, int16_t fate, const struct list_note *note);
-bool list_any_error(const struct request_list *l); /* some refusal is an error */
+bool list_any_error(const struct request_list *l);                     /* some refusal is an error */
 bool list_goes(const struct request_list *l, int32_t i, int32_t part); /* part -1: the element */
 int32_t list_parts(const struct request_list *l, int32_t i);
 size_t list_parts_all(const struct request_list *l); /* of all elements that go on */

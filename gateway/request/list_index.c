@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A hash table of the answer's elements: a slot for each distinct name, and a chain of the elements that share it, so
- * that many equal names cost no more than many different ones. The hash is keyed at random: clients choose the names. */
+ * that many equal names cost no more than many different ones. The hash is keyed at random: clients choose the names.
+ */
 #include "gateway/request/list_index.h"
 #include "core/base/env.h"
 #include "core/base/map.h"

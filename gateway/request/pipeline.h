@@ -23,13 +23,13 @@ struct pipeline {
     void *session; /* the owner */
     struct peer peer;
     struct budget budget; /* the session's */
-    struct share *share; /* the principal's; `alone` until it is known */
+    struct share *share;  /* the principal's; `alone` until it is known */
     struct share alone;
     struct request *head, **tail; /* in the order they came */
     struct request *deciding;     /* the first that is not on its way yet */
     int count;
-    struct turn turn;             /* among its principal's sessions */
-    struct turn ready;            /* ring of its requests with something to do */
+    struct turn turn;  /* among its principal's sessions */
+    struct turn ready; /* ring of its requests with something to do */
     bool closing;
     int64_t request_max; /* castellan.request.memory.max.bytes */
     int64_t reserve;     /* castellan.session.memory.reserve.bytes: what a session may use whatever the others do */

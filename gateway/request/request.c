@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "gateway/api/api.h"
 #include "gateway/knowledge.h"
+#include "gateway/request/coding.h"
 #include "gateway/request/engine.h"
 #include "gateway/request/list.h"
 #include "gateway/request/refusal.h"
@@ -86,7 +87,8 @@ int32_t request_operations(const struct request *r, enum acl_type type, struct s
     int32_t bits = 0;
 
     for (int op = ACL_READ; op < ACL_OPERATIONS; op++)
-        if (acl_operation_supported(type, (enum acl_operation)op) && request_sees(r, type, (enum acl_operation)op, name))
+        if (acl_operation_supported(type, (enum acl_operation)op) &&
+            request_sees(r, type, (enum acl_operation)op, name))
             bits |= 1 << op;
     return bits;
 }
@@ -175,31 +177,44 @@ static enum step send_to_cluster(struct request *r, const struct engine_send *s)
     return request_end(r, CONN_CLOSE_LOCAL, "the cluster cannot be reached");
 }
 
-static enum step send_struct(struct request *r, int16_t api_key, int16_t version, const void *message, bool no_answer)
+static enum step not_encodable(struct request *r, int16_t api_key, int16_t version, enum err err)
 {
-    struct engine_send s = {
-        .api_key = api_key, .version = version, .client_id = r->client_id, .no_answer = no_answer};
+    log_error("a request %s version %d cannot be encoded: %s", wire_api(api_key)->name, version, err_text(err));
+    return request_end(r, CONN_CLOSE_INTERNAL, "a request could not be encoded");
+}
+
+enum step request_ask(struct request *r, int16_t api_key, int16_t version, const void *message)
+{
+    struct engine_send s = {.api_key = api_key, .version = version, .client_id = r->client_id};
     enum step step;
     struct buf body;
     enum err err;
 
     buf_init(&body, 0);
     err = wire_api(api_key)->request->encode(message, &body, version);
-    if (err) {
-        log_error("a request %s version %d cannot be encoded: %s", wire_api(api_key)->name, version, err_text(err));
-        buf_free(&body);
-        return request_end(r, CONN_CLOSE_INTERNAL, "a request could not be encoded");
-    }
     s.body = buf_slice(&body);
     s.owned = &body;
-    step = send_to_cluster(r, &s);
+    step = err ? not_encodable(r, api_key, version, err) : send_to_cluster(r, &s);
     buf_free(&body);
     return step;
 }
 
-enum step request_ask(struct request *r, int16_t api_key, int16_t version, const void *message)
+/* `forwarding` holds the encoded body between slices. */
+static enum step forward_changed(struct request *r, struct engine_send *s)
 {
-    return send_struct(r, api_key, version, message, false);
+    enum err err = ERR_OK;
+    enum step step = coding_encode(r, r->api->request, r->body, &r->forwarding, &err);
+
+    if (step == STEP_AGAIN)
+        return step;
+    if (err)
+        return not_encodable(r, r->api->key, r->version, err);
+    s->body = buf_slice(&r->forwarding);
+    s->owned = &r->forwarding;
+    r->forwarded = true;
+    step = send_to_cluster(r, s);
+    buf_free(&r->forwarding);
+    return step;
 }
 
 enum step request_forward(struct request *r)
@@ -209,15 +224,21 @@ enum step request_forward(struct request *r)
                             .client_id = r->client_id,
                             .body = r->body_bytes,
                             .no_answer = r->no_answer};
+    enum step step;
 
     assert(!r->forwarded);
-    r->forwarded = true;
     if (r->changed)
-        return send_struct(r, r->api->key, r->version, r->body, r->no_answer);
+        return forward_changed(r, &s);
+    r->forwarded = true;
     /* the body ends the frame only where nothing was left out behind it */
     if (r->frame_spent && s.body.p + s.body.n == r->frame.p + r->frame.n)
         s.owned = &r->frame;
-    return send_to_cluster(r, &s);
+    step = send_to_cluster(r, &s);
+    if (r->frame_spent) {
+        buf_free(&r->frame);
+        r->client_id = r->body_bytes = SLICE_NULL;
+    }
+    return step;
 }
 
 struct slice request_call_body(const struct request *r)

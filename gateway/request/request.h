@@ -13,9 +13,9 @@
  *   ARRIVED -> DECODING -> GOING -> AWAY -> COMING -> ENCODING -> ANSWERED
  *
  * GOING runs the `start` of every filter that takes part, in the order of the table (gateway/filter/filter.h), AWAY
- * waits for the cluster, COMING runs their `finish` backwards. A request that is answered here goes from GOING to COMING
- * at once. The engine (engine.h) moves requests; filters look at one and say what is next. They have no sockets, clock
- * or threads: what reaches outside is asked of the engine's ops, and its outcome comes back as an event.
+ * waits for the cluster, COMING runs their `finish` backwards. A request that is answered here goes from GOING to
+ * COMING at once. The engine (engine.h) moves requests; filters look at one and say what is next. They have no sockets,
+ * clock or threads: what reaches outside is asked of the engine's ops, and its outcome comes back as an event.
  *
  * Memory: everything about a request stands in its arena and its frame, and goes with it. */
 
@@ -76,17 +76,17 @@ struct request {
     struct request_list *list;        /* the things it names, each with its fate (list.h) */
     struct owned *owned;              /* to be freed with the request */
 
-    bool changed;       /* `body` is not what the frame says any more: encode it before it is forwarded */
-    bool reads_answer;  /* a filter looks into the cluster's answer: decode it */
-    bool frame_spent;   /* nobody looks at the request after it is forwarded: its memory may go with it */
-    bool streamable;    /* the cluster's answer may pass through while it arrives */
-    bool streamed;      /* and it did */
-    bool relayed;       /* `answer` is the cluster's own frame, without its length */
-    bool no_answer;     /* acks=0 */
-    bool forwarded;     /* it, not a question on its behalf, was sent to the cluster */
-    int waits;          /* events that must come before it may be freed */
-    bool woken;         /* one came since the step began */
-    int64_t charged;    /* bytes its session's budget counts for it */
+    bool changed;      /* `body` is not what the frame says any more: encode it before it is forwarded */
+    bool reads_answer; /* a filter looks into the cluster's answer: decode it */
+    bool frame_spent;  /* nobody looks at the request after it is forwarded: its memory may go with it */
+    bool streamable;   /* the cluster's answer may pass through while it arrives */
+    bool streamed;     /* and it did */
+    bool relayed;      /* `answer` is the cluster's own frame, without its length */
+    bool no_answer;    /* acks=0 */
+    bool forwarded;    /* it, not a question on its behalf, was sent to the cluster */
+    int waits;         /* events that must come before it may be freed */
+    bool woken;        /* one came since the step began */
+    int64_t charged;   /* bytes its session's budget counts for it */
     int64_t throttle_ms;
     int32_t left; /* units of work until its slice is used up */
 
@@ -100,6 +100,8 @@ struct request {
     struct buf reply;  /* the cluster's answer to the request itself, once decoded; slices of `response` point here */
     size_t reply_n;    /* bytes of its body */
     struct buf answer; /* the frame to send */
+    struct buf forwarding; /* the changed request, while it is encoded */
+    struct coding *coding; /* a long message that is decoded or encoded in slices; NULL: none */
 };
 
 /* ---- For filters and API steps ---- */
@@ -123,9 +125,10 @@ enum err request_judge(const struct request *r, enum acl_type type, enum acl_ope
 /* The same, not counted: for what is left out of a list, and for rights that may be absent without a refusal. */
 enum err request_decide(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name,
                         bool by_cluster) MUST_CHECK;
-/* As yes or no, where no API makes a difference, and not counted: for lists that are filtered, and rights that are one of several ways. */
+/* As yes or no, where no API makes a difference, and not counted: for lists that are filtered, and rights that are one
+ * of several ways. */
 bool request_sees(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name);
-bool request_may_cluster(const struct request *r, enum acl_operation op);  /* counted */
+bool request_may_cluster(const struct request *r, enum acl_operation op); /* counted */
 bool request_is_super_user(const struct request *r);
 bool request_sees_cluster(const struct request *r, enum acl_operation op); /* not counted */
 /* May it do this on any topic at all (KIP-679)? */

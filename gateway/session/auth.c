@@ -290,8 +290,7 @@ static enum step judge(struct session *s, struct request *r, struct slice token,
 
     switch (s->token) {
     case TOKEN_NEW:
-        s->auth_waited_ms =
-            sasl_session_decides_next(s->sasl) ? door_before(&s->worker->gateway->door, &from) : 0;
+        s->auth_waited_ms = sasl_session_decides_next(s->sasl) ? door_before(&s->worker->gateway->door, &from) : 0;
         s->token = TOKEN_WAITED;
         if (s->auth_waited_ms > 0)
             return wait_for(s, r, s->auth_waited_ms);
@@ -334,7 +333,8 @@ enum step sasl_authenticate_answer(struct request *r)
 
     if (s->phase != PHASE_SASL || !s->sasl) {
         log_warn("%s: SaslAuthenticate without a SaslHandshake before it", conn_peer(s->conn));
-        return refuse(r, s, ERR_ILLEGAL_SASL_STATE, "SaslAuthenticate request received without a SaslHandshake before it");
+        return refuse(r, s, ERR_ILLEGAL_SASL_STATE,
+                      "SaslAuthenticate request received without a SaslHandshake before it");
     }
     resp = arena_alloc(&r->arena, sizeof *resp);
     if (!resp)

@@ -219,7 +219,7 @@ static enum err answer(struct pipeline *p, struct request *r)
     if (!err && s->ends_after_answer)
         session_close(s, CONN_CLOSE_AUTH_FAILED, s->auth_text);
     else if (!err && conn_is_congested(s->conn) && !s->stall.running) {
-        s->stall_out = conn_bytes_out(s->conn);
+        s->stall_out = conn_bytes_taken(s->conn);
         loop_timer_start(&s->stall, s->worker->gateway->write_stall_ms);
     }
     return err;
@@ -376,11 +376,11 @@ static void on_stall(void *arg)
     struct session *s = arg;
 
     assert(s->magic == SESSION_MAGIC);
-    if (conn_bytes_out(s->conn) == s->stall_out) {
+    if (conn_bytes_taken(s->conn) == s->stall_out) {
         session_close(s, CONN_CLOSE_NOT_TAKEN, NULL);
         return;
     }
-    s->stall_out = conn_bytes_out(s->conn);
+    s->stall_out = conn_bytes_taken(s->conn);
     loop_timer_start(&s->stall, s->worker->gateway->write_stall_ms);
 }
 

@@ -7,8 +7,9 @@
  * What any node can answer (gateway/node_choice.c) goes to another one while the session's is silent; what was asked
  * already and may be asked twice is asked again there. */
 #include "core/base/log.h"
+#include "core/wire/skim.h"
 #include "gateway/filter/filter.h"
-#include "gateway/node_choice.h"
+#include "gateway/cluster/node_choice.h"
 #include "gateway/session/session.h"
 
 #include <assert.h>
@@ -37,7 +38,8 @@ struct upstream {
     int place; /* of the node it speaks to; -1: an address of bootstrap.servers */
     bool up;
     struct waiting *waiting, **waiting_tail;
-    struct call *calls; /* in flight, those that can be asked again */
+    struct wire_skim skim; /* follows the answer that passes through */
+    struct call *calls;    /* in flight, those that can be asked again */
     struct upstream *next;
     uint64_t tried;      /* places that the bootstrap port tried in vain */
     int bootstrap_tries; /* then these addresses */
@@ -189,28 +191,54 @@ static void on_up(void *owner, struct kafka_client *k)
     }
 }
 
+/* What passes through is followed: the addresses of the cluster's nodes, which stand at its end, are hidden. */
+static bool follow(void *context, uint8_t *bytes, size_t n, const char **why)
+{
+    struct upstream *u = context;
+
+    if (wire_skim_pass(&u->skim, bytes, n))
+        return true;
+    *why = "the cluster's answer is not understood";
+    return false;
+}
+
+/* The part of the answer's body that stands in `head` already has passed, too. */
+static bool begin_following(struct upstream *u, const struct request *r, const struct kafka_stream_start *st,
+                            uint32_t replaced)
+{
+    uint8_t copy[sizeof(int32_t)];
+
+    wire_skim_begin(&u->skim, r->api->response, r->version, st->body_n, true);
+    if (replaced > sizeof copy || replaced > st->head.n)
+        return false;
+    memcpy(copy, st->head.p, replaced);
+    return wire_skim_pass(&u->skim, copy, replaced);
+}
+
 /* A long answer that needs no change goes to the client while it still arrives, if it is the next in the client's
  * order: length, header and throttle time of our own, then the body from wherever it has got to. */
 static enum conn_frame_choice on_stream(void *owner, struct kafka_client *k, const struct kafka_stream_start *st)
 {
+    struct upstream *u = owner;
     struct call *c = st->user;
     struct session *s = session_of_call(c);
     struct buf head;
     struct slice slice;
     uint32_t skip;
 
-    (void)owner;
     assert(c->magic == CALL_MAGIC);
     if (!s || s->phase != PHASE_READY || conn_is_congested(s->conn) || !request_may_stream(c->request))
         return CONN_FRAME_WHOLE;
     buf_init(&head, 0);
     request_stream(c->request, st->header_n, st->body_n, &head, &skip);
     slice = buf_slice(&head);
-    if (buf_error(&head) || conn_write(s->conn, &slice, 1) || conn_stream_to(kafka_client_conn(k), s->conn, skip)) {
+    if (buf_error(&head) || !begin_following(u, c->request, st, skip - st->header_n) ||
+        conn_write(s->conn, &slice, 1) || conn_stream_to(kafka_client_conn(k), s->conn, skip)) {
         session_close(s, CONN_CLOSE_STREAM_BROKEN, NULL);
         buf_free(&head);
         return CONN_FRAME_WHOLE;
     }
+    conn_stream_edit(kafka_client_conn(k), follow, u);
     buf_free(&head);
     return CONN_FRAME_STREAMED;
 }
@@ -300,7 +328,7 @@ static enum err upstream_connect(struct upstream *u)
         err = kafka_client_connect(&u->client, w->loop, &o);
         if (err)
             continue;
-        kafka_client_on_stream(u->client, STREAM_ABOVE, 1, on_stream);
+        kafka_client_on_stream(u->client, STREAM_ABOVE, STREAM_PEEK, on_stream);
         return ERR_OK;
     }
     return err;
@@ -440,11 +468,8 @@ static void move_call(struct call *c)
 
     if (!other)
         return;
-    *other = (struct call){.magic = CALL_MAGIC,
-                           .request = c->request,
-                           .again = c->again,
-                           .tried = c->tried,
-                           .upstream = c->upstream};
+    *other = (struct call){
+        .magic = CALL_MAGIC, .request = c->request, .again = c->again, .tried = c->tried, .upstream = c->upstream};
     if (!ask_elsewhere(other, s)) {
         free(other);
         return;

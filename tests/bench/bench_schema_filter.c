@@ -3,7 +3,7 @@
  * them: framing and id only, and payloads too; beside it the same bytes by memcpy, and only walking the records.
  * Usage: bench_schema_filter */
 #include "core/ledger/ledger.h"
-#include "gateway/schema_check.h"
+#include "gateway/filter/schema_check.h"
 
 #include <stdio.h>
 #include <time.h>

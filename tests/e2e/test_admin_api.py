@@ -50,7 +50,7 @@ def test_open_to_everybody(castellan):
     assert castellan.admin("GET", "/health/live", user=None) == (200, {"status": "live"})
     status, report = castellan.admin("GET", "/health/ready", user=None)
     assert status == 200 and report["ready"]
-    assert {n for n, p in report["parts"].items() if p["ready"]} == {"gateway", "keyd", "registry"}
+    assert {n for n, p in report["parts"].items() if p["ready"]} == {"cluster", "gateway", "keyd", "registry"}
     status, text = castellan.admin("GET", "/metrics", user=None)
     assert status == 200 and "# TYPE castellan_admin_requests_total counter" in text
 

@@ -574,6 +574,7 @@ def small_disk(tmp_path):
     """A broker's log folder on a file system of its own, which can be filled."""
     folder = tmp_path / "data" / "broker-1" / "log"
     folder.mkdir(parents=True)
+    (tmp_path / "data").chmod(0o700)
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True).returncode:
         pytest.skip("no right to mount a small file system")
     yield folder

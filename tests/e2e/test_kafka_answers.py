@@ -100,7 +100,7 @@ def test_only_a_brokers_certificate_opens_the_metadata_log():
         system.start()
         for role, wanted in (("gateway", UNKNOWN), ("registry", UNKNOWN), ("broker-2", 0), ("broker-3", 0)):
             keystore = system.data / role / "node.keystore.pem"
-            with wire.Connection(system.base + 400, str(system.data / "secrets" / "cluster-ca.pem"), keystore) as c:
+            with wire.Connection(system.base + 400, str(system.data / "secrets" / "cluster-ca.pem"), keystore=keystore) as c:
                 body = struct.pack(">iiiib", 2, 10, 1, 1000, 0) + wire.array(
                     [wire.string(METADATA_LOG) + wire.array([struct.pack(">iqi", 0, 0, 1000)])])
                 r = c.call(wire.FETCH, 4, body)

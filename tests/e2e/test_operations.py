@@ -10,12 +10,14 @@ import resource
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import time
 
 import pytest
 from confluent_kafka import Consumer
 
+import kafka_wire as wire
 from system import System
 
 
@@ -36,8 +38,9 @@ def ignores_hangup(pid):
     return bool(int(ignored.split()[1], 16) & 1 << (signal.SIGHUP - 1))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def system():
+    """One for all that leave it as they found it; the tests run in the order of this file."""
     s = System()
     s.start()
     yield s
@@ -150,10 +153,11 @@ def frozen(pid):
 
 
 def test_a_frozen_broker_is_told(system):
-    system.castellan("topic", "create", "orders", "--partitions", "6")
+    system.castellan("topic", "create", "many", "--partitions", "6")
+    wait_for(lambda: [n["state"] for n in status(system)[1]["nodes"]] == ["answers"] * 3, "three nodes that answer")
     wait_for(lambda: status(system)[0] == 0, "all well")
     code, report = status(system)
-    assert [n["state"] for n in report["nodes"]] == ["answers"] * 3 and report["problems"] == []
+    assert report["problems"] == []
     assert report["partitions"]["total"] > 0 and report["partitions"]["offline"] == 0
     with frozen(broker(system, 3)):
         wait_for(lambda: node(status(system)[1], 3)["state"] == "silent", "node 3 to be found silent")
@@ -168,7 +172,7 @@ def test_a_frozen_broker_is_told(system):
         assert system.admin("GET", "/health/live", user=None)[0] == 200
         # whoever is not known is told how many, not which
         answer = system.admin("GET", "/health/ready", user=None)[1]
-        assert "1 of 3 nodes do not answer" in json.dumps(answer) and "orders" not in json.dumps(answer)
+        assert "1 of 3 nodes do not answer" in json.dumps(answer) and "many" not in json.dumps(answer)
     wait_for(lambda: status(system)[0] == 0, "all well again")
     assert metric(system, 'castellan_cluster_node_up{node="3"}') == 1
 
@@ -181,7 +185,7 @@ def test_not_ready_says_why(system):
             code, answer = system.admin("GET", "/health/ready", user=None)
             return code == 503 and answer
         answer = wait_for(not_ready, "503")
-        assert "cluster: no node of the cluster behind answers" in answer["reasons"]
+        assert any(r.startswith("cluster: no node of the cluster behind answers") for r in answer["reasons"])
         assert answer["ready"] is False and answer["parts"]["cluster"]["ready"] is False
         assert system.admin("GET", "/health/live", user=None)[0] == 200
     wait_for(lambda: system.admin("GET", "/health/ready", user=None)[0] == 200, "ready again")
@@ -212,33 +216,50 @@ def test_one_frozen_broker_does_not_hold_up_metadata(system):
         wait_for(lambda: node(status(system)[1], node_id).get("state") != "silent", "an answer")
 
 
-def test_a_full_disk_is_told(tmp_path):
+@pytest.fixture
+def small_disk(tmp_path):
+    """A broker's log folder on a file system of its own, which can be filled."""
     folder = tmp_path / "data" / "broker-2" / "log"
     folder.mkdir(parents=True)
+    (tmp_path / "data").chmod(0o700)
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True).returncode:
         pytest.skip("no right to mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told(small_disk, tmp_path):
     system = System(tmp_path)
     try:
         system.start()
         wait_for(lambda: status(system)[0] == 0, "all well")
-        with open(folder / "filler", "wb", buffering=0) as f, contextlib.suppress(OSError):
+        with open(small_disk / "filler", "wb", buffering=0) as f, contextlib.suppress(OSError):
             while True:
                 f.write(b"\0" * 65536)
         told = wait_for(lambda: [p for p in status(system)[1]["problems"] if "disk is full" in p], "a full disk")
         assert told[0].startswith("node 2: ")
         assert status(system)[0] == 1
         assert metric(system, 'castellan_cluster_disk_usable_bytes{node="2"}') < 1 << 20
-        (folder / "filler").unlink()
+        (small_disk / "filler").unlink()
         wait_for(lambda: status(system)[0] == 0, "room")
     finally:
         system.close()
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 # ---- Memory after a storm ----
 
 def resident_mib(pid):
     return int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1)) / 1024
+
+
+def authenticate(connection, user, password):
+    """SASL/PLAIN by hand."""
+    for key, version, body in ((17, 1, wire.string("PLAIN")),
+                               (36, 0, wire.bytes_(f"\0{user}\0{password}".encode()))):
+        frame = struct.pack(">hhi", key, version, 1) + wire.string("storm") + body
+        connection.sendall(struct.pack(">i", len(frame)) + frame)
+        answer = connection.recv(4096)
+        assert struct.unpack_from(">h", answer, 8) == (0,), answer
 
 
 def test_memory_goes_back_after_a_storm(system):
@@ -251,12 +272,13 @@ def test_memory_goes_back_after_a_storm(system):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     with contextlib.ExitStack() as open_ones:
-        for _ in range(800):
+        for _ in range(400):
             raw = socket.create_connection(("localhost", system.base), timeout=30)
-            open_ones.enter_context(context.wrap_socket(raw, server_hostname="localhost"))
+            connection = open_ones.enter_context(context.wrap_socket(raw, server_hostname="localhost"))
+            authenticate(connection, "admin", system.password("admin"))
         during = resident_mib(gateway)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert during > before + 20  # it was a storm
+    assert during > before + 4  # it was a storm
     for _ in range(2):
         system.kcat("admin", "-P", "-t", "big", "-X", "batch.size=4000000", "-X", "linger.ms=200",
                     stdin=("x" * 900 + "\n") * 60000, timeout=120)

@@ -23,6 +23,8 @@ struct side {
     struct side *stream_to; /* on_frame_start streams there */
     uint32_t stream_skip, start_n;
     size_t head_n;
+    conn_edit_fn edit; /* of what is streamed, with this side as context */
+    size_t edited;
 };
 
 static inline uint64_t side_sum(uint64_t sum, struct slice s)
@@ -111,6 +113,8 @@ static inline enum conn_frame_choice side_on_frame_start(void *user, struct conn
         struct slice l = slice_of(length, 4);
         assert_int_equal(conn_write(s->stream_to->conn, &l, 1), ERR_OK);
         assert_int_equal(conn_stream_to(c, s->stream_to->conn, s->stream_skip), ERR_OK);
+        if (s->edit)
+            conn_stream_edit(c, s->edit, s);
     } else {
         conn_stream_discard(c);
     }

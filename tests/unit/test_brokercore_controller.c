@@ -300,6 +300,54 @@ static void test_nobody_makes_the_metadata_log(void **state)
     cluster_free(&c);
 }
 
+static int16_t grow(struct cluster *c, const char *name, int32_t count)
+{
+    struct create_partitions_request req;
+    struct create_partitions_request_create_partitions_topic t;
+    struct create_partitions_response resp;
+
+    create_partitions_request_init(&req);
+    create_partitions_request_create_partitions_topic_init(&t);
+    t.name = slice_str(name);
+    t.count = count;
+    t.assignments.n = -1;
+    req.topics.v = &t;
+    req.topics.n = 1;
+    assert_int_equal(controller_create_partitions(&c->controller, &req, &resp, &c->call), ERR_OK);
+    commit(c);
+    return resp.results.v[0].error_code;
+}
+
+static void test_the_cluster_has_room_for_so_many_partitions(void **state)
+{
+    struct cluster c;
+    struct delete_topics_request req;
+    struct delete_topics_response resp;
+    struct slice name = slice_str("t0");
+    char text[16];
+
+    (void)state;
+    cluster_init(&c);
+    for (int i = 0; i < PARTITIONS_PER_CLUSTER_MAX / PARTITIONS_PER_TOPIC_MAX - 1; i++) {
+        snprintf(text, sizeof text, "t%d", i);
+        assert_int_equal(create(&c, text, PARTITIONS_PER_TOPIC_MAX, 1, NULL, NULL), 0);
+    }
+    assert_int_equal(create(&c, "nearly", PARTITIONS_PER_TOPIC_MAX - 100, 1, NULL, NULL), 0);
+    assert_int_equal(create(&c, "over", 101, 1, NULL, NULL), ERR_POLICY_VIOLATION);
+    assert_int_equal(grow(&c, "nearly", PARTITIONS_PER_TOPIC_MAX), 0);
+    assert_int_equal(create(&c, "over", 1, 1, NULL, NULL), ERR_POLICY_VIOLATION);
+    assert_int_equal(c.image.partitions, PARTITIONS_PER_CLUSTER_MAX);
+    delete_topics_request_init(&req);
+    req.topic_names.v = &name;
+    req.topic_names.n = 1;
+    assert_int_equal(controller_delete_topics(&c.controller, &req, 5, &resp, &c.call), ERR_OK);
+    commit(&c);
+    assert_int_equal(create(&c, "over", 1, 1, NULL, NULL), 0);
+    assert_int_equal(grow(&c, "over", PARTITIONS_PER_TOPIC_MAX), 0);
+    assert_int_equal(create(&c, "again", 1, 1, NULL, NULL), ERR_POLICY_VIOLATION);
+    cluster_free(&c);
+}
+
 static void test_producer_id_blocks_never_overlap(void **state)
 {
     struct cluster c;
@@ -324,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_partitions_are_spread_over_the_brokers),
         cmocka_unit_test(test_what_create_refuses),
+        cmocka_unit_test(test_the_cluster_has_room_for_so_many_partitions),
         cmocka_unit_test(test_a_silent_broker_is_fenced_and_comes_back),
         cmocka_unit_test(test_configs_are_set_appended_and_removed),
         cmocka_unit_test(test_deleting_removes_topic_and_configs),

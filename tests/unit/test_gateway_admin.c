@@ -2,7 +2,7 @@
  * Who the admin interface lets in: right and wrong passwords, headers that are none, a remembered password that must
  * not outlive a change of the users. */
 #include "acl/acl_base64.h"
-#include "gateway/admin_request.h"
+#include "gateway/admin/admin_request.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

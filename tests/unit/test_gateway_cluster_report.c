@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What is wrong with the cluster behind, told from what its nodes say. */
-#include "gateway/cluster_report.h"
+#include "gateway/cluster/cluster_report.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What becomes of each topic a Metadata request names: described, made on demand, asked for apart, refused. */
-#include "gateway/metadata_plan.h"
+#include "gateway/api/metadata_plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

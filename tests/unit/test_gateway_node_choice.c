@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Which node behind a request goes to, by what is known of their health. */
 #include "core/wire/header.h"
-#include "gateway/node_choice.h"
+#include "gateway/cluster/node_choice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the gateway reads in a Produce request's batches; the bytes are a client's, so every cut and every wrong size.
  */
-#include "gateway/produce_batches.h"
+#include "gateway/api/produce_batches.h"
 #include "core/wire/record_batch.h"
 #include "wire/produce.h"
 

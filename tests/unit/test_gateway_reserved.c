@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The table of reserved names: what each row refuses and to whom, and that docs/authorization.md shows the same. */
-#include "gateway/reserved.h"
+#include "gateway/request/reserved.h"
 #include "wire/keys.h"
 
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  * The judge of records over a table of schemas in memory: settings, frames, ids, subjects, payloads, rules, and what is
  * forgotten when the registry says something new. */
 #include "core/ledger/ledger.h"
-#include "gateway/schema_check.h"
+#include "gateway/filter/schema_check.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

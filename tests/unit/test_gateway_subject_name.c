@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * How ACLs name data subjects: no two persons share a name. */
-#include "gateway/subject_name.h"
+#include "gateway/admin/subject_name.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

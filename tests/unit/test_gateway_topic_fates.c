@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * CreateTopics' and DeleteTopics' lists: a topic named twice, by name and id both, by neither, and what the answers
  * show to whom. */
-#include "gateway/topic_fates.h"
+#include "gateway/api/topic_fates.h"
 #include "wire/create_topics.h"
 #include "wire/delete_topics.h"
 

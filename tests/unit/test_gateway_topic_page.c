@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Pages of DescribeTopicPartitions against a plain reading of what Kafka does, on every small list, right and cursor.
  */
-#include "gateway/topic_page.h"
+#include "gateway/api/topic_page.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

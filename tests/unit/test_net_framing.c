@@ -422,6 +422,96 @@ static void test_stream(void **state)
     free(p);
 }
 
+static bool edit_bytes(void *context, uint8_t *bytes, size_t n, const char **why)
+{
+    struct side *s = context;
+
+    (void)why;
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)(bytes[i] ^ (s->edited + i));
+    s->edited += n;
+    return true;
+}
+
+/* An editor sees each byte once, in order, also those that came before the frame was streamed. */
+static void test_stream_edited(void **state)
+{
+    static const uint32_t peeks[] = {0, 7, 5000, 60000};
+    enum { N = 1000000, SKIP = 3 };
+    uint8_t *p = side_pattern(N + 4, 5), *edited = malloc(N);
+
+    (void)state;
+    assert_non_null(edited);
+    memcpy(p, (uint8_t[]){0, (uint8_t)(N >> 16), (uint8_t)(N >> 8), (uint8_t)N}, 4);
+    for (size_t i = 0; i < N - SKIP; i++)
+        edited[i] = (uint8_t)(p[4 + SKIP + i] ^ i);
+    for (size_t i = 0; i < sizeof peeks / sizeof peeks[0]; i++) {
+        struct relay r;
+
+        relay_open(&r, 100, peeks[i], SKIP);
+        r.in.edit = edit_bytes;
+        relay_feed(&r, p, N + 4);
+        RUN_UNTIL(r.l, r.far.frames == 1 && r.in.ended);
+        assert_int_equal(r.in.edited, N - SKIP);
+        assert_int_equal(r.far.bytes, N - SKIP);
+        assert_int_equal(r.far.sum, side_sum(0, slice_of(edited, N - SKIP)));
+        r.in.edit = NULL; /* the next frame has none */
+        relay_feed(&r, p, N + 4);
+        RUN_UNTIL(r.l, r.far.frames == 2);
+        assert_int_equal(r.in.edited, N - SKIP);
+        close(r.fd);
+        RUN_UNTIL(r.l, r.in.closed);
+        loop_free(r.l);
+    }
+    free(edited);
+    free(p);
+}
+
+static bool refuse_a_byte(void *context, uint8_t *bytes, size_t n, const char **why)
+{
+    struct side *s = context;
+
+    s->edited += n;
+    if (!memchr(bytes, 'X', n))
+        return true;
+    *why = "an X";
+    return false;
+}
+
+/* What the editor refuses does not go out, nor anything behind it: both connections end. */
+static void test_stream_refused(void **state)
+{
+    static const size_t at[] = {5, 200000}; /* with the frame's first bytes, and while it streams */
+    enum { N = 250000 };
+    uint8_t *p = calloc(1, N + 4);
+
+    (void)state;
+    assert_non_null(p);
+    memcpy(p, (uint8_t[]){0, (uint8_t)(N >> 16), (uint8_t)(N >> 8), (uint8_t)N}, 4);
+    for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {
+        struct relay r;
+
+        p[at[i]] = 'X';
+        relay_open(&r, 100, 8, 0);
+        r.in.edit = refuse_a_byte;
+        for (size_t sent = 0; sent < N + 4 && !r.in.closed;) {
+            ssize_t n = send(r.fd, p + sent, N + 4 - sent, MSG_NOSIGNAL);
+            sent += n > 0 ? (size_t)n : 0;
+            loop_run_once(r.l, false);
+        }
+        RUN_UNTIL(r.l, r.in.closed && r.out.closed && r.far.closed);
+        assert_int_equal(r.in.why, CONN_CLOSE_PROTOCOL);
+        assert_string_equal(r.in.detail, "an X");
+        assert_int_equal(r.out.why, CONN_CLOSE_STREAM_BROKEN);
+        assert_int_equal(r.far.frames, 0);
+        assert_true(r.in.edited <= N && !r.in.ended);
+        close(r.fd);
+        loop_free(r.l);
+        p[at[i]] = 0;
+    }
+    free(p);
+}
+
 static void test_stream_backpressure(void **state)
 {
     enum { N = 20 << 20 };
@@ -607,6 +697,8 @@ int main(void)
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_raw),
         cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_stream_edited),
+        cmocka_unit_test(test_stream_refused),
         cmocka_unit_test(test_stream_backpressure),
         cmocka_unit_test(test_stream_backpressure_frames),
         cmocka_unit_test(test_stream_source_dies),

@@ -17,7 +17,7 @@ static const char *boolean(bool b)
     return b ? "true" : "false";
 }
 
-static void emit_field_row(struct buf *out, const struct strukt *s, const struct field *f)
+static void emit_field_row(struct buf *out, const struct message *m, const struct strukt *s, const struct field *f)
 {
     buf_printf(out, "    {\"%s\", %s, %s, %s, %s, %s, %s, %s, %s, %d, offsetof(struct %s, %s),\n     ", f->name,
                type_enum_name(f->type), entity_enum_name(f->entity), boolean(f->array), boolean(field_is_pointer(f)),
@@ -35,22 +35,34 @@ static void emit_field_row(struct buf *out, const struct strukt *s, const struct
     else
         buf_put_str(out, ", NULL");
     if (f->type == WIRE_STRUCT)
-        buf_printf(out, ", &struct_%s},\n", f->body->c_name);
+        buf_printf(out, ", &struct_%s, ", f->body->c_name);
     else
-        buf_put_str(out, ", NULL},\n");
+        buf_put_str(out, ", NULL, ");
+    if (field_asks_is_set(m, f))
+        buf_printf(out, "is_set_%s_%s},\n", s->c_name, f->c_name);
+    else
+        buf_put_str(out, "NULL},\n");
+}
+
+static void emit_is_set(struct buf *out, const struct strukt *s, const struct field *f, struct arena *a)
+{
+    buf_printf(out, "static bool is_set_%s_%s(const void *any)\n{\n    const struct %s *m = any;\n    return %s;\n}\n",
+               s->c_name, f->c_name, s->c_name, field_not_default(f, a));
 }
 
 void emit_tables(struct buf *out, const struct message *m, const struct strukt *s, struct arena *a)
 {
     size_t n = 0;
 
-    (void)a;
-    for (const struct field *f = s->fields; f; f = f->next)
+    for (const struct field *f = s->fields; f; f = f->next) {
         n++;
+        if (field_asks_is_set(m, f))
+            emit_is_set(out, s, f, a);
+    }
     if (n) {
         buf_printf(out, "static const struct wire_field fields_%s[] = {\n", s->c_name);
         for (const struct field *f = s->fields; f; f = f->next)
-            emit_field_row(out, s, f);
+            emit_field_row(out, m, s, f);
         buf_put_str(out, "};\n");
     }
     buf_printf(out, "static void init_any_%s(void *m)\n{\n    %s_init(m);\n}\n", s->c_name, s->c_name);
@@ -62,15 +74,14 @@ void emit_tables(struct buf *out, const struct message *m, const struct strukt *
         buf_put_str(out, "SIZE_MAX, ");
     emit_versions(out, s->versions);
     if (n)
-        buf_printf(out, ", fields_%s, %zu, init_any_%s};\n\n", s->c_name, n, s->c_name);
+        buf_printf(out, ", fields_%s, %zu", s->c_name, n);
     else
-        buf_printf(out, ", NULL, 0, init_any_%s};\n\n", s->c_name);
+        buf_put_str(out, ", NULL, 0");
+    buf_printf(out, ", %zu, %d, init_any_%s};\n\n", struct_min_encoded(m, s), struct_depth(s), s->c_name);
 }
 
 static void emit_apis(struct buf *out, struct file *const *files, size_t n)
 {
-    int max = -1;
-
     buf_put_str(out, "static const struct wire_api apis[] = {\n");
     for (size_t i = 0; i < n; i++) {
         const struct file *f = files[i];
@@ -87,14 +98,11 @@ static void emit_apis(struct buf *out, struct file *const *files, size_t n)
             buf_printf(out, "%d", request->flexible.min);
         buf_printf(out, ", %u, %s, &%s_message, &%s_message},\n", f->listeners, boolean(f->unstable), request->c_name,
                    response->c_name);
-        if (f->api_key > max)
-            max = f->api_key;
     }
     buf_put_str(out, "};\n\n");
     buf_put_str(out, "const struct wire_api *wire_api(int16_t key)\n{\n"
                      "    if (key < 0 || (size_t)key >= sizeof apis / sizeof *apis || !apis[key].name)\n"
                      "        return NULL;\n    return &apis[key];\n}\n\n");
-    buf_printf(out, "int16_t wire_api_key_max(void)\n{\n    return %d;\n}\n\n", max);
 }
 
 static void emit_metadata_records(struct buf *out, struct file *const *files, size_t n)

@@ -137,6 +137,23 @@ const char *field_nullable(const struct message *m, const struct field *f, struc
     return versions_condition(f->nullable, present, a);
 }
 
+bool field_asks_is_set(const struct message *m, const struct field *f)
+{
+    return f->tag >= 0 || (!f->ignorable && !versions_cover(f->versions, m->valid));
+}
+
+int struct_depth(const struct strukt *s)
+{
+    int deepest = 0;
+
+    for (const struct field *f = s->fields; f; f = f->next) {
+        int depth = f->type == WIRE_STRUCT ? struct_depth(f->body) : 0;
+        if (depth > deepest)
+            deepest = depth;
+    }
+    return deepest + 1;
+}
+
 bool struct_has_tags(const struct message *m)
 {
     return !versions_none(m->flexible);

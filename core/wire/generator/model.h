@@ -85,6 +85,8 @@ const char *field_default(const struct field *f, struct arena *a);     /* C init
 const char *field_not_default(const struct field *f, struct arena *a); /* C condition on m->field */
 const char *field_flexible(const struct message *m, const struct field *f, struct arena *a);
 const char *field_nullable(const struct message *m, const struct field *f, struct arena *a);
+bool field_asks_is_set(const struct message *m, const struct field *f); /* some version must know */
+int struct_depth(const struct strukt *s);
 size_t struct_min_encoded(const struct message *m, const struct strukt *s);
 bool struct_has_tags(const struct message *m); /* the message has a flexible version */
 
