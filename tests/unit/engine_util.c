@@ -99,7 +99,7 @@ static void close_pipeline(struct pipeline *p, enum conn_close why, const char *
     SCENE_EXPECT(c->here);
     c->here = false; /* the test lets it leave when the engine has returned */
     c->why = why;
-    c->detail = detail;
+    snprintf(c->detail, sizeof c->detail, "%s", detail ? detail : "");
 }
 
 static void mute(struct pipeline *p, int64_t ms)

@@ -40,7 +40,7 @@ struct client {
     bool here; /* its connection is open */
     bool deaf; /* it takes no answers */
     enum conn_close why;
-    const char *detail;
+    char detail[200]; /* why the engine ended the connection */
     int64_t muted_ms;
     int looked_at_reading;
 };

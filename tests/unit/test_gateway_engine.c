@@ -183,7 +183,7 @@ static void test_what_does_not_parse_ends_the_connection(void **state)
         assert_true(client_sends(c, bad[i]));
         scene_run(&s);
         assert_false(c->here);
-        assert_non_null(c->detail);
+        assert_true(c->detail[0] != 0);
         assert_int_equal(c->answers_n, 0);
         assert_int_equal(s.sent_n, 0);
     }

@@ -92,7 +92,7 @@ static void test_allowed(void **state)
         id = client_asks(c, api->key, v, fake_request(api->key, v, &asked, &arena));
         scene_settle(&s);
         if (!c->here || c->answers_n != 1)
-            fail_msg("%s %d: %s", api->name, v, c->detail ? c->detail : "no answer");
+            fail_msg("%s %d: %s", api->name, v, c->detail);
         if (contains(buf_slice(&c->answers[0]), FAKE_HOST))
             fail_msg("%s %d: the cluster's own address reaches a client", api->name, v);
         client_answer(c, 0, api->key, v, id, &arena);
@@ -200,7 +200,7 @@ static void half(const struct api_row *row, int16_t v, bool by_id, int32_t slice
     id = client_asks(c, api->key, v, request);
     scene_settle(&s);
     if (!c->here || c->answers_n != 1)
-        fail_msg("%s %d: %s", api->name, v, c->detail ? c->detail : "no answer");
+        fail_msg("%s %d: %s", api->name, v, c->detail);
     check_sent(api, v);
     got = client_answer(c, 0, api->key, v, id, &arena);
     if (api->key != WIRE_CONSUMER_GROUP_DESCRIBE && list_of(row, v, &sh)) /* its members have hidden topics */
@@ -300,7 +300,7 @@ static void test_refused(void **state)
         id = client_asks(c, api->key, v, fake_request(api->key, v, &all_names, &arena));
         scene_settle(&s);
         if (!c->here || c->answers_n != 1)
-            fail_msg("%s %d: %s", api->name, v, c->detail ? c->detail : "no answer");
+            fail_msg("%s %d: %s", api->name, v, c->detail);
         answer = client_answer(c, 0, api->key, v, id, &arena);
         if (!is_filtered(api->key) && !(api->key == WIRE_DESCRIBE_LOG_DIRS && v < 3) && /* nothing is its refusal */
             !has_error(api->response->body, answer, v))
