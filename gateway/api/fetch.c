@@ -60,7 +60,7 @@ enum step fetch_start(struct request *r)
         r->changed = true;
     }
     if (r->list && r->list->refused > 0)
-        req->max_wait_ms = 0; /* what was refused is to be answered now */
+        req->max_wait_ms = 0;      /* what was refused is to be answered now */
     if (r->version >= NODES_SINCE) /* a short answer tells where else to go; in a long one that is hidden */
         r->reads_answer = true;
     r->streamable = !(r->list && r->list->refused);

@@ -19,8 +19,11 @@ enum { REQUEST_MAGIC = 0x52714573, ENGINE_MAGIC = 0x456e6769 };
 
 void engine_init(struct engine *e, const struct engine_ops *ops, void *owner)
 {
-    *e = (struct engine){.magic = ENGINE_MAGIC, .ops = ops, .owner = owner,
-                         .slice_units = ENGINE_SLICE_UNITS, .turn_units = ENGINE_TURN_UNITS};
+    *e = (struct engine){.magic = ENGINE_MAGIC,
+                         .ops = ops,
+                         .owner = owner,
+                         .slice_units = ENGINE_SLICE_UNITS,
+                         .turn_units = ENGINE_TURN_UNITS};
     turn_init(&e->ready);
 }
 
@@ -520,8 +523,7 @@ void request_answered(struct request *r, enum err err, struct buf *frame, size_t
 
 bool request_may_stream(const struct request *r)
 {
-    return r->streamable && r->phase == REQUEST_AWAY && r->pipeline && r->pipeline->head == r &&
-           !r->pipeline->closing;
+    return r->streamable && r->phase == REQUEST_AWAY && r->pipeline && r->pipeline->head == r && !r->pipeline->closing;
 }
 
 void request_stream(struct request *r, uint32_t header_n, uint32_t body_n, struct buf *head, uint32_t *skip)

@@ -88,7 +88,6 @@ static void test_ids(void **state)
     for (int16_t version = 10; version < METADATA_IDS_SINCE; version++) {
         assert_int_equal(plan(v, 1, version, true).whole, ERR_INVALID_REQUEST);
         assert_int_equal(plan(v + 2, 1, version, true).whole, ERR_INVALID_REQUEST);
-        
     }
 }
 
