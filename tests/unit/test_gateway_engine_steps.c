@@ -115,6 +115,7 @@ static void test_write_txn_markers(void **state)
         assert_true(contains(last_sent(), "orders"));
         scene_forget_sent(&s);
         q = fake_request(WIRE_WRITE_TXN_MARKERS, 1, &reserved, &arena);
+        q->markers.n = 1;
         assert_int_equal(errors_of_markers(asks(0, "User:ops", WIRE_WRITE_TXN_MARKERS, 1, q), &all), 2);
         assert_int_equal(all, 2);
         assert_int_equal(s.sent_n, 0); /* nothing is left to forward */
