@@ -333,8 +333,8 @@ static void put_field(struct buf *out, const char *as, const struct wire_field *
 static void put_right(struct buf *out, const struct api_right *r, int16_t v)
 {
     static const char *const scopes[] = {"", "whole", "each", "own", "free"};
-    static const char *const entities[] = {"cluster", "topic", "group", "transactional-id", "producer-id",
-                                           "broker", "topic", "resource", "coordinator-key"};
+    static const char *const entities[] = {"cluster", "topic", "group",    "transactional-id", "producer-id",
+                                           "broker",  "topic", "resource", "coordinator-key"};
 
     if (r->max && (v < r->min || v > r->max))
         return;
@@ -420,7 +420,8 @@ static void test_lists_and_rights_are_the_golden_ones(void **state)
     buf_init(&out, 0);
     put_table(&out);
     if (strcmp(golden, buf_cstr(&out)) != 0)
-        fail_msg("what the gateway finds in requests has changed: compare with %s (--write makes it anew)", golden_path);
+        fail_msg("what the gateway finds in requests has changed: compare with %s (--write makes it anew)",
+                 golden_path);
     buf_free(&out);
 }
 
