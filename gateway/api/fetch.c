@@ -46,6 +46,17 @@ static enum step refuse_session(struct request *r)
     return request_reply(r, resp);
 }
 
+/* Where memory is short the answer is made smaller: what is read, decoded and opened is held up to twice. */
+static void ask_for_less(struct request *r, struct fetch_request *req)
+{
+    int64_t room = pipeline_room(r->pipeline) / 2;
+
+    if (req->max_bytes <= room)
+        return;
+    req->max_bytes = room > 0 ? (int32_t)room : 1;
+    r->changed = true;
+}
+
 enum step fetch_start(struct request *r)
 {
     struct fetch_request *req = r->body;
@@ -60,6 +71,7 @@ enum step fetch_start(struct request *r)
         req->forgotten_topics_data.n = 0;
         r->changed = true;
     }
+    ask_for_less(r, req);
     if (r->list && r->list->refused > 0)
         req->max_wait_ms = 0;      /* what was refused is to be answered now */
     if (r->version >= NODES_SINCE) /* a short answer tells where else to go; in a long one that is hidden */

@@ -82,6 +82,8 @@ void request_free(struct request *r)
     assert(r->waits == 0 && !turn_is_waiting(&r->turn));
     for (struct owned *o = r->owned; o; o = o->next)
         o->free_fn(o->p);
+    if (r->secret)
+        buf_wipe_free(&r->frame);
     buf_free(&r->frame);
     buf_free(&r->answer);
     buf_free(&r->call.frame);
@@ -241,6 +243,17 @@ static void put_throttle(struct request *r)
             *(int32_t *)(void *)((uint8_t *)r->response + body->fields[i].offset) = throttle(r);
 }
 
+/* The words of a refusal, where the answer has a place for them. */
+static void put_words(struct request *r)
+{
+    const struct wire_struct *body = r->api->response->body;
+
+    for (size_t i = 0; !slice_is_null(r->words) && i < body->field_count; i++)
+        if (strcmp(body->fields[i].name, "ErrorMessage") == 0 &&
+            wire_versions_has(body->fields[i].versions, r->version))
+            *(struct slice *)(void *)((uint8_t *)r->response + body->fields[i].offset) = r->words;
+}
+
 static enum step encode(struct request *r)
 {
     enum step step = STEP_NEXT;
@@ -255,6 +268,7 @@ static enum step encode(struct request *r)
     }
     if (!r->coding) {
         put_throttle(r);
+        put_words(r);
         err = wire_response_frame_open(&r->answer, r->api->key, r->version, r->correlation_id);
     }
     if (!err)
@@ -341,6 +355,7 @@ static void over_budget(struct request *r, const struct budget *full)
         return;
     }
     r->taking = 0;
+    r->words = arena_copy(&r->arena, slice_str(text));
     step = request_refuse(r, ERR_INVALID_REQUEST);
     if (step == STEP_DONE)
         advance(r, step);

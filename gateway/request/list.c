@@ -289,8 +289,7 @@ static enum step put_parts(struct request *r, struct request_list *l, int32_t i,
     bool whole = l->fate[i] != ERR_OK;
 
     if (l->at_part == 0) {
-        uint8_t *v =
-            arena_array_unset(&r->arena, (size_t)have + (size_t)(whole ? n : l->parts_refused[i]), body->size);
+        uint8_t *v = arena_array_unset(&r->arena, (size_t)have + (size_t)(whole ? n : l->parts_refused[i]), body->size);
         if (!v)
             return request_no_memory(r);
         if (have)

@@ -117,6 +117,16 @@ bool pipeline_may_read(const struct pipeline *p)
     return !process || used <= p->reserve || budget_used(process) < process->max;
 }
 
+int64_t pipeline_room(const struct pipeline *p)
+{
+    int64_t room = INT64_MAX;
+
+    for (const struct budget *b = &p->budget; b && !b->soft; b = b->parent)
+        if (b->max - budget_used(b) < room)
+            room = b->max - budget_used(b);
+    return room > 0 ? room : 0;
+}
+
 void pipeline_flush(struct pipeline *p)
 {
     check(p);
@@ -167,10 +177,13 @@ void pipeline_abandon(struct pipeline *p)
         r->pipeline = NULL;
         turn_leave(&r->turn);
         release(p, r);
-        if (r->waits == 0)
+        if (r->waits == 0) {
             request_free(r);
-        else
-            request_move(r, REQUEST_ABANDONED);
+            continue;
+        }
+        request_move(r, REQUEST_ABANDONED);
+        if (r->abandoned)
+            r->abandoned(r->abandoned_arg);
     }
     p->head = p->deciding = NULL;
     p->tail = &p->head;

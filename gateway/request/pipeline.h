@@ -47,6 +47,8 @@ bool pipeline_take(struct pipeline *p, struct buf *frame);
 /* May it be read from the session now? False while it has too much under way, or the process is short of memory and the
  * session is over its reserve. */
 bool pipeline_may_read(const struct pipeline *p);
+/* How much more its requests may hold: the least that session and principal leave. */
+int64_t pipeline_room(const struct pipeline *p);
 /* The client left. */
 void pipeline_abandon(struct pipeline *p);
 void share_init(struct share *s);

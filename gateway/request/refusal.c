@@ -176,8 +176,7 @@ static enum refusal_progress mirror(struct refusal *f, int32_t *units)
         return REFUSAL_NO_MEMORY;
     f->begun = true;
     while (f->i < list->n) {
-        enum refusal_progress progress =
-            mirror_one(f, element(have, f->from, f->i), element(list, f->to, f->i), units);
+        enum refusal_progress progress = mirror_one(f, element(have, f->from, f->i), element(list, f->to, f->i), units);
         if (progress != REFUSAL_DONE)
             return progress;
         f->i++;
@@ -284,9 +283,9 @@ static bool begin_log_dirs(struct refusal *f)
 }
 
 /* `m` counts its partitions. */
-static enum refusal_progress refuse_log_dir_topic(
-    struct refusal *f, const struct alter_replica_log_dirs_request_alter_replica_log_dir_topic *in,
-    struct alter_replica_log_dirs_response_alter_replica_log_dir_topic_result *out, int32_t *units)
+static enum refusal_progress
+refuse_log_dir_topic(struct refusal *f, const struct alter_replica_log_dirs_request_alter_replica_log_dir_topic *in,
+                     struct alter_replica_log_dirs_response_alter_replica_log_dir_topic_result *out, int32_t *units)
 {
     if (f->m == 0) {
         alter_replica_log_dirs_response_alter_replica_log_dir_topic_result_init(out);
@@ -319,8 +318,8 @@ enum refusal_progress refuse_log_dirs(struct refusal *f, int32_t *units)
         enum refusal_progress progress = REFUSAL_DONE;
 
         if (f->k < req->dirs.v[f->i].topics.n)
-            progress = refuse_log_dir_topic(f, &req->dirs.v[f->i].topics.v[f->k], &resp->results.v[resp->results.n],
-                                            units);
+            progress =
+                refuse_log_dir_topic(f, &req->dirs.v[f->i].topics.v[f->k], &resp->results.v[resp->results.n], units);
         if (progress != REFUSAL_DONE)
             return progress;
         if (f->k < req->dirs.v[f->i].topics.n) {
@@ -336,9 +335,9 @@ enum refusal_progress refuse_log_dirs(struct refusal *f, int32_t *units)
     return REFUSAL_DONE;
 }
 
-static enum refusal_progress refuse_marker_topic(
-    struct refusal *f, const struct write_txn_markers_request_writable_txn_marker_topic *in,
-    struct write_txn_markers_response_writable_txn_marker_topic_result *out, int32_t *units)
+static enum refusal_progress
+refuse_marker_topic(struct refusal *f, const struct write_txn_markers_request_writable_txn_marker_topic *in,
+                    struct write_txn_markers_response_writable_txn_marker_topic_result *out, int32_t *units)
 {
     if (f->m == 0) {
         write_txn_markers_response_writable_txn_marker_topic_result_init(out);
@@ -375,8 +374,7 @@ static enum refusal_progress refuse_marker(struct refusal *f,
             return REFUSAL_NO_MEMORY;
     }
     while (f->k < out->topics.n) {
-        enum refusal_progress progress =
-            refuse_marker_topic(f, &in->topics.v[f->k], &out->topics.v[f->k], units);
+        enum refusal_progress progress = refuse_marker_topic(f, &in->topics.v[f->k], &out->topics.v[f->k], units);
         if (progress != REFUSAL_DONE)
             return progress;
         f->k++;

@@ -117,8 +117,7 @@ enum step request_refuse(struct request *r, enum err err)
     response = wire_struct_new(r->api->response->body, &r->arena);
     r->refusal = arena_alloc(&r->arena, sizeof *r->refusal);
     r->list = NULL; /* whatever its parts were to get, this is the answer to all */
-    if (!response || !r->refusal ||
-        refusal_begin(r->refusal, r->api, r->version, r->body, err, &r->arena, response))
+    if (!response || !r->refusal || refusal_begin(r->refusal, r->api, r->version, r->body, err, &r->arena, response))
         return request_no_memory(r);
     return request_go_on_refusing(r);
 }

@@ -9,7 +9,7 @@
 struct seen {
     const void *list;
     struct slice (*key)(const void *list, int32_t place); /* of the thing at a place; the same as long as this lives */
-    int32_t *slots; /* 1 + a place; 0: free */
+    int32_t *slots;                                       /* 1 + a place; 0: free */
     uint32_t mask;
     uint8_t secret[16];
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * From below: runs of one are merged to runs of two, and so on; a pass moves every place from one array to the other. */
+ * From below: runs of one are merged to runs of two, and so on; a pass moves every place from one array to the other.
+ */
 #include "gateway/request/sorting.h"
 
 #include <assert.h>
@@ -47,8 +48,7 @@ bool sorting_next(struct sorting *s, int (*compare)(const void *list, int32_t a,
 
     if (s->width >= s->n)
         return false;
-    left = s->left < s->middle &&
-           (s->right == s->end || compare(list, s->sorted[s->left], s->sorted[s->right]) <= 0);
+    left = s->left < s->middle && (s->right == s->end || compare(list, s->sorted[s->left], s->sorted[s->right]) <= 0);
     s->into[s->at++] = s->sorted[left ? s->left++ : s->right++];
     if (s->at == s->n)
         end_pass(s);

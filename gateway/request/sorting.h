@@ -7,11 +7,11 @@
 /* A merge sort that can pause: a client chooses how long the list is, and how equal its names. What is sorted are
  * places of the list, which stays as it is; equal ones keep their order. */
 struct sorting {
-    int32_t *sorted;           /* the places in order, once sorting_next() said false */
-    int32_t *into;             /* where the pass at hand puts them */
-    int32_t n, width;          /* runs of so many are in order */
-    int32_t at, left, right;   /* of `into`: the next; of the two runs at hand: the next of each */
-    int32_t middle, end;       /* where the right one begins and ends */
+    int32_t *sorted;         /* the places in order, once sorting_next() said false */
+    int32_t *into;           /* where the pass at hand puts them */
+    int32_t n, width;        /* runs of so many are in order */
+    int32_t at, left, right; /* of `into`: the next; of the two runs at hand: the next of each */
+    int32_t middle, end;     /* where the right one begins and ends */
 };
 
 /* False: no memory. */

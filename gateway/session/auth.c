@@ -288,6 +288,7 @@ static enum step judge(struct session *s, struct request *r, struct slice token,
 {
     struct address_group from = address_of(s);
 
+    r->secret = true;
     switch (s->token) {
     case TOKEN_NEW:
         s->auth_waited_ms = sasl_session_decides_next(s->sasl) ? door_before(&s->worker->gateway->door, &from) : 0;

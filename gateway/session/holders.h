@@ -14,7 +14,7 @@ struct holder {
     struct budget budget;
     int sessions;
     size_t key_n;
-    char key[]; /* "User:alice", or "address 10.0.0.1" */
+    char key[]; /* "User:alice", or "address " and a struct address_group */
 };
 
 struct holders {

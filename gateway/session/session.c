@@ -496,6 +496,7 @@ static void link_session(struct session *s)
 void session_accept(struct worker *w, struct entrance *e, int place, struct accepted a)
 {
     struct session *s = calloc(1, sizeof *s);
+    struct address_group from;
     struct conn_opts o = {
         .ops = &ops, .user = s, .tls = e->tls, .frame_max = CONN_FRAME_MAX_BEFORE_AUTH, .idle_ms = w->gateway->idle_ms};
 
@@ -513,7 +514,8 @@ void session_accept(struct worker *w, struct entrance *e, int place, struct acce
     }
     link_session(s);
     set_peer(s);
-    if (!set_holder(s, "address ", slice_str(conn_peer_host(s->conn))))
+    from = address_group_of(&a.peer);
+    if (!set_holder(s, "address ", address_group_slice(&from)))
         session_close(s, CONN_CLOSE_NO_MEMORY, NULL);
 }
 

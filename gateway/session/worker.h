@@ -9,10 +9,12 @@
 #include "core/base/map.h"
 #include "core/base/metrics.h"
 #include "core/net/conn.h"
+#include "core/wire/record_unpack.h"
 #include "crypto/key_client.h"
 #include "gateway/cluster/cluster.h"
 #include "gateway/audit.h"
 #include "gateway/counters.h"
+#include "gateway/filter/heavy.h"
 #include "gateway/knowledge.h"
 #include "gateway/refusals.h"
 #include "gateway/request/engine.h"
@@ -54,8 +56,10 @@ struct gateway {
     struct schemas *schemas;           /* what the registry knows */
     struct dead_letters *dead_letters; /* where bad records go */
     struct node_watch *watch;          /* NULL: not started */
-    struct gateway_counters counters;  /* looked up once, added to without a lock */
-    _Atomic uint64_t topic_changes;    /* configurations of topics changed through this gateway, and when last */
+    struct work_pool *pool;            /* threads for what would hold a worker too long (heavy.h) */
+    struct record_unpack_limits unpack_limits;
+    struct gateway_counters counters; /* looked up once, added to without a lock */
+    _Atomic uint64_t topic_changes;   /* configurations of topics changed through this gateway, and when last */
     _Atomic int64_t topic_changed_ms;
     bool mechanisms[SASL_MECHANISMS];
     struct key_keeper *keeper; /* keeps the workers' key leases; NULL without a key process */
@@ -116,6 +120,8 @@ void worker_attach(struct worker *w, struct entrance *e, int listener_index); /*
 void worker_turn_later(struct worker *w);
 /* Somebody is not read for want of memory: look again in a while. */
 void worker_watch_memory(struct worker *w);
+/* For work of this principal's that would hold the worker too long. */
+struct heavy worker_heavy(struct worker *w, struct slice principal);
 /* The turns of a principal's sessions. NULL: no memory. Given back once for each session. */
 struct share *worker_share_get(struct worker *w, struct slice principal);
 void worker_share_put(struct worker *w, struct share *s, struct slice principal);
