@@ -94,8 +94,7 @@ static struct describing *begin_describing(struct request *r)
     d->n = d->all ? (int32_t)users_snapshot_count(d->users) : req->users.n;
     d->response.results.v = arena_array_unset(&r->arena, (size_t)d->n, sizeof *d->response.results.v);
     d->times = arena_array(&r->arena, d->all ? 0 : (size_t)d->n, sizeof *d->times);
-    if (!d->response.results.v || !d->times ||
-        (!d->all && !seen_init(&d->seen, d->n, user_at, req, &r->arena)))
+    if (!d->response.results.v || !d->times || (!d->all && !seen_init(&d->seen, d->n, user_at, req, &r->arena)))
         return NULL;
     return d;
 }
@@ -156,7 +155,7 @@ struct altering {
     struct alter_user_scram_credentials_response response;
     struct seen users;  /* the places in the request, deletions first, at which a user is named first */
     int32_t *result_at; /* of those places: in the response's results */
-    struct map pairs; /* name, NUL, mechanism: each may be altered once */
+    struct map pairs;   /* name, NUL, mechanism: each may be altered once */
     struct credential *credentials;
     size_t credentials_n;
     struct knowledge_change change;
@@ -195,8 +194,7 @@ static enum step altered(struct request *r, struct altering *a)
 static struct slice altered_user(const void *list, int32_t place)
 {
     const struct alter_user_scram_credentials_request *req = list;
-    return place < req->deletions.n ? req->deletions.v[place].name
-                                    : req->upsertions.v[place - req->deletions.n].name;
+    return place < req->deletions.n ? req->deletions.v[place].name : req->upsertions.v[place - req->deletions.n].name;
 }
 
 /* The result of the user named at a place, made when first named. */

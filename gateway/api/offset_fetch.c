@@ -32,7 +32,7 @@ struct offset_fetch {
     struct group_fate *groups;
     int32_t n, kept;
     int32_t at, topic, part; /* where the work stands */
-    struct ids ids;    /* of the answer */
+    struct ids ids;          /* of the answer */
     bool ids_begun, ids_known;
     struct offset_fetch_response_offset_fetch_response_group_array merged;
     int32_t next; /* in the cluster's list of groups */

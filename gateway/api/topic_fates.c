@@ -103,8 +103,7 @@ static void judge_name(const struct topic_fates *f, struct topic_fate *t, const 
     if (t->err || slice_is_null(t->name))
         return;
     t->err = rights->change(rights->ctx, t->name, &t->text);
-    t->may_miss =
-        f->delete && t->err == ERR_TOPIC_AUTHORIZATION_FAILED && rights->describe(rights->ctx, t->name);
+    t->may_miss = f->delete &&t->err == ERR_TOPIC_AUTHORIZATION_FAILED && rights->describe(rights->ctx, t->name);
 }
 
 static void judge_id(struct topic_fates *f, struct topic_fate *t, const struct topic_rights *rights, struct slice name)

@@ -30,8 +30,7 @@ bool topic_page_begin(struct topic_page *out, const struct describe_topic_partit
 {
     size_t n = (size_t)names->n;
 
-    *out = (struct topic_page){
-        .next = SLICE_NULL, .names = names, .req = req, .all = all, .limit = page_limit(req)};
+    *out = (struct topic_page){.next = SLICE_NULL, .names = names, .req = req, .all = all, .limit = page_limit(req)};
     out->refused = arena_array_unset(a, all ? 0 : n, sizeof *out->refused);
     /* each topic has a partition, so a page has room for `limit` topics at most */
     out->send.v = arena_array_unset(a, n < out->limit ? n : out->limit, sizeof *out->send.v);

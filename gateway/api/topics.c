@@ -14,7 +14,13 @@
 #include "wire/elect_leaders.h"
 #include "wire/metadata.h"
 
-enum { CONFIGS_SINCE = 5, EXISTING_VERSION = 12, EXISTING_AT_ONCE = 1000, INVALID_LOW_WATERMARK = -1, ELECTION_PREFERRED = 0 };
+enum {
+    CONFIGS_SINCE = 5,
+    EXISTING_VERSION = 12,
+    EXISTING_AT_ONCE = 1000,
+    INVALID_LOW_WATERMARK = -1,
+    ELECTION_PREFERRED = 0
+};
 
 struct topics {
     struct topic_fates fates;

@@ -121,8 +121,10 @@ static void test_what_follows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_batch),     cmocka_unit_test(test_none),
-        cmocka_unit_test(test_what_follows),  cmocka_unit_test(test_old_formats_and_wrong_sizes),
+        cmocka_unit_test(test_one_batch),
+        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_what_follows),
+        cmocka_unit_test(test_old_formats_and_wrong_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

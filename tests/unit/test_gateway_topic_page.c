@@ -51,7 +51,7 @@ static void check(const struct topic_page *got, unsigned listed, unsigned allowe
 }
 
 static struct topic_page plan_whole(const struct describe_topic_partitions_request *req, const struct slice *list,
-                                   int32_t n, bool all, const struct topic_page_rights *rights, struct arena *a)
+                                    int32_t n, bool all, const struct topic_page_rights *rights, struct arena *a)
 {
     struct topic_page_names given = {list, sizeof *list, n};
     struct topic_page got;
