@@ -88,6 +88,22 @@ static bool sees_members(struct request *r, const described_group *g)
     return true;
 }
 
+/* A member may wait for topics that it has no part of yet; Kafka would tell them. */
+static void hide_subscriptions(struct request *r, described_group *g)
+{
+    for (int32_t i = 0; i < g->members.n; i++) {
+        struct wire_string_array *names = &g->members.v[i].subscribed_topic_names;
+        int32_t kept = 0;
+
+        request_spent(r, names->n);
+        for (int32_t k = 0; k < names->n; k++)
+            if (request_sees(r, ACL_TOPIC, ACL_DESCRIBE, names->v[k]))
+                names->v[kept++] = names->v[k];
+        if (names->n > 0)
+            names->n = kept;
+    }
+}
+
 enum step consumer_group_describe_finish(struct request *r)
 {
     const struct consumer_group_describe_request *req = r->body;
@@ -106,8 +122,10 @@ enum step consumer_group_describe_finish(struct request *r)
             g->error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
             g->error_message =
                 slice_str("The described group uses topics that the client is not authorized to describe.");
-            g->members.n = 0;
         }
+        if (g->error_code)
+            g->members.n = 0;
+        hide_subscriptions(r, g);
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }

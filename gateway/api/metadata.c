@@ -230,15 +230,17 @@ enum step metadata_finish(struct request *r)
 
     if (!s->merged.v && !begin_finish(r, s))
         return request_no_memory(r);
-    for (; s->at < have + s->held.n; s->at++) {
+    while (s->at < have + s->held.n) {
+        int32_t i = s->at++;
+        judge_topic(r, s, i < have ? resp->topics.v[i] : s->held.v[i - have]);
         if (request_spent(r, 1))
             return STEP_AGAIN;
-        judge_topic(r, s, s->at < have ? resp->topics.v[s->at] : s->held.v[s->at - have]);
     }
-    for (; s->kept < s->plan.refused_n; s->kept++) {
+    while (s->kept < s->plan.refused_n) {
+        const struct metadata_refused *f = &s->plan.refused[s->kept++];
+        refuse(r, &s->merged.v[s->merged.n++], f->name, NULL, f->err);
         if (request_spent(r, 1))
             return STEP_AGAIN;
-        refuse(r, &s->merged.v[s->merged.n++], s->plan.refused[s->kept].name, NULL, s->plan.refused[s->kept].err);
     }
     resp->topics = s->merged;
     put_cluster(r, resp);

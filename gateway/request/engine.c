@@ -354,6 +354,7 @@ static void over_budget(struct request *r, const struct budget *full)
         request_end(r, CONN_CLOSE_PROTOCOL, text);
         return;
     }
+    r->over_budget = true; /* the refusal itself is not held against it again */
     r->taking = 0;
     r->words = arena_copy(&r->arena, slice_str(text));
     step = request_refuse(r, ERR_INVALID_REQUEST);
@@ -395,7 +396,7 @@ static int32_t run_request(struct request *r)
         r->left -= ENGINE_STEP_UNITS;
         if (step == STEP_FAIL)
             return r->engine->slice_units - r->left;
-        full = pipeline_charge(p, r);
+        full = r->over_budget ? NULL : pipeline_charge(p, r);
         if (full) {
             over_budget(r, full);
             continue;

@@ -87,6 +87,7 @@ struct request {
     bool secret;                  /* its frame holds a secret: wiped before it is freed */
     bool no_answer;               /* acks=0 */
     bool forwarded;               /* it, not a question on its behalf, was sent to the cluster */
+    bool over_budget;             /* it is refused for that */
     int waits;                    /* events that must come before it may be freed */
     void (*abandoned)(void *arg); /* told when the client leaves while it waits: what is under way may be cut short */
     void *abandoned_arg;
