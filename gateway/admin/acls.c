@@ -78,8 +78,7 @@ static enum step describe(struct request *r, struct describing *d)
             return STEP_AGAIN;
     }
     if (!d->response.resources.v) {
-        d->response.resources.v =
-            arena_array_unset(&r->arena, (size_t)d->resources, sizeof *d->response.resources.v);
+        d->response.resources.v = arena_array_unset(&r->arena, (size_t)d->resources, sizeof *d->response.resources.v);
         d->acls = arena_array_unset(&r->arena, (size_t)d->matches, sizeof *d->acls);
         if (!d->response.resources.v || !d->acls)
             return request_no_memory(r);
@@ -130,8 +129,8 @@ enum step describe_acls_answer(struct request *r)
     d = begin_describing(r);
     if (!d)
         return request_no_memory(r);
-    err = request_may_cluster(r, ACL_DESCRIBE) ? acl_filter_validate(&d->filter, &why)
-                                               : ERR_CLUSTER_AUTHORIZATION_FAILED;
+    err =
+        request_may_cluster(r, ACL_DESCRIBE) ? acl_filter_validate(&d->filter, &why) : ERR_CLUSTER_AUTHORIZATION_FAILED;
     if (!err)
         return describe(r, d);
     d->response.error_code = err_kafka(err);

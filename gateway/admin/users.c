@@ -12,6 +12,8 @@
 #include "wire/alter_user_scram_credentials.h"
 #include "wire/describe_user_scram_credentials.h"
 
+#include <assert.h>
+
 typedef struct describe_user_scram_credentials_response_describe_user_scram_credentials_result described;
 typedef struct alter_user_scram_credentials_response_alter_user_scram_credentials_result result;
 
@@ -92,8 +94,7 @@ static struct describing *begin_describing(struct request *r)
     d->n = d->all ? (int32_t)users_snapshot_count(d->users) : req->users.n;
     d->response.results.v = arena_array_unset(&r->arena, (size_t)d->n, sizeof *d->response.results.v);
     d->times = arena_array(&r->arena, d->all ? 0 : (size_t)d->n, sizeof *d->times);
-    if (!d->response.results.v || !d->times ||
-        (!d->all && !seen_init(&d->seen, d->n, user_at, req, &r->arena)))
+    if (!d->response.results.v || !d->times || (!d->all && !seen_init(&d->seen, d->n, user_at, req, &r->arena)))
         return NULL;
     return d;
 }
@@ -152,8 +153,9 @@ enum step describe_user_scram_credentials_answer(struct request *r)
 struct altering {
     struct change_outcome outcome;
     struct alter_user_scram_credentials_response response;
-    struct map users; /* name -> result of the response */
-    struct map pairs; /* name, NUL, mechanism: each may be altered once */
+    struct seen users;  /* the places in the request, deletions first, at which a user is named first */
+    int32_t *result_at; /* of those places: in the response's results */
+    struct map pairs;   /* name, NUL, mechanism: each may be altered once */
     struct credential *credentials;
     size_t credentials_n;
     struct knowledge_change change;
@@ -168,7 +170,6 @@ static void free_altering(void *p)
 {
     struct altering *a = p;
 
-    map_free(&a->users, NULL);
     map_free(&a->pairs, NULL);
     for (size_t i = 0; i < a->credentials_n; i++)
         credential_wipe(&a->credentials[i]);
@@ -190,20 +191,26 @@ static enum step altered(struct request *r, struct altering *a)
     return request_reply(r, &a->response);
 }
 
-/* The user's result, made when first named. NULL: no memory. */
-static result *result_of(struct altering *a, struct slice user)
+static struct slice altered_user(const void *list, int32_t place)
 {
-    result *r = map_get(&a->users, user);
+    const struct alter_user_scram_credentials_request *req = list;
+    return place < req->deletions.n ? req->deletions.v[place].name : req->upsertions.v[place - req->deletions.n].name;
+}
 
-    if (r)
-        return r;
-    r = &a->response.results.v[a->response.results.n];
-    if (map_put(&a->users, user, r, NULL))
-        return NULL;
-    a->response.results.n++;
-    r->user = user;
-    r->error_message = SLICE_NULL;
-    return r;
+/* The result of the user named at a place, made when first named. */
+static result *result_of(const struct request *r, struct altering *a, int32_t place)
+{
+    int32_t first = seen_put(&a->users, place);
+    result *out;
+
+    if (first != place)
+        return &a->response.results.v[a->result_at[first]];
+    a->result_at[place] = a->response.results.n;
+    out = &a->response.results.v[a->response.results.n++];
+    alter_user_scram_credentials_response_alter_user_scram_credentials_result_init(out);
+    out->user = altered_user(r->body, place);
+    out->error_message = SLICE_NULL;
+    return out;
 }
 
 static bool altered_before(struct altering *a, struct slice user, int8_t mechanism)
@@ -242,55 +249,49 @@ static void fail_user(struct request *r, result *out, enum err err, const struct
     out->error_message = why->code ? request_words(r, err, why) : slice_str(err_text(err));
 }
 
-static bool read_deletion(struct request *r, struct altering *a, int32_t i)
+static void read_deletion(struct request *r, struct altering *a, int32_t i)
 {
     const struct alter_user_scram_credentials_request *req = r->body;
     struct slice user = req->deletions.v[i].name;
     enum credential_mechanism m = credential_mechanism_of(req->deletions.v[i].mechanism);
-    result *out = result_of(a, user);
+    result *out = result_of(r, a, i);
     struct reason why = {0};
     enum err err;
 
-    if (!out)
-        return false;
     err = check(a, user, req->deletions.v[i].mechanism, &why);
     if (!err && !users_snapshot_find(r->engine->view->users, user, m))
         err = reason_set(&why, ERR_RESOURCE_NOT_FOUND, "Attempt to delete a user credential that does not exist");
     if (err) {
         fail_user(r, out, err, &why);
-        return true;
+        return;
     }
     a->change.users[a->change.users_n].user = user;
     a->change.users[a->change.users_n].credential = NULL;
     a->change.users[a->change.users_n++].mechanism = m;
-    return true;
 }
 
-static bool read_upsertion(struct request *r, struct altering *a, int32_t i)
+static void read_upsertion(struct request *r, struct altering *a, int32_t i)
 {
     const struct alter_user_scram_credentials_request *req = r->body;
     const struct alter_user_scram_credentials_request_scram_credential_upsertion *in = &req->upsertions.v[i];
     enum credential_mechanism m = credential_mechanism_of(in->mechanism);
     struct credential *c = &a->credentials[a->credentials_n];
-    result *out = result_of(a, in->name);
+    result *out = result_of(r, a, req->deletions.n + i);
     struct reason why = {0};
     enum err err;
 
-    if (!out)
-        return false;
     err = check(a, in->name, in->mechanism, &why);
     if (!err)
         err = credential_from_salted(c, m, in->salt, in->salted_password, in->iterations, &why);
     secret_wipe((void *)(uintptr_t)in->salted_password.p, in->salted_password.n); /* ours: in the frame */
     if (err) {
         fail_user(r, out, err, &why);
-        return true;
+        return;
     }
     a->credentials_n++;
     a->change.users[a->change.users_n].user = in->name;
     a->change.users[a->change.users_n].credential = c;
     a->change.users[a->change.users_n++].mechanism = m;
-    return true;
 }
 
 /* Leaves out what belongs to users with an error. NEXT or AGAIN. */
@@ -298,8 +299,10 @@ static enum step drop_failed(struct request *r, struct altering *a)
 {
     while (!a->dropped && a->at < a->change.users_n) {
         size_t i = a->at++;
-        const result *out = map_get(&a->users, a->change.users[i].user);
-        if (!out->error_code)
+        int32_t first = seen_find(&a->users, a->change.users[i].user);
+
+        assert(first >= 0);
+        if (!a->response.results.v[a->result_at[first]].error_code)
             a->change.users[a->kept++] = a->change.users[i];
         if (request_spent(r, 1))
             return STEP_AGAIN;
@@ -334,7 +337,6 @@ static struct altering *begin_altering(struct request *r)
 
     if (!a)
         return NULL;
-    map_init(&a->users);
     map_init(&a->pairs);
     if (!request_own(r, a, free_altering))
         return NULL;
@@ -342,28 +344,27 @@ static struct altering *begin_altering(struct request *r)
     alter_user_scram_credentials_response_init(&a->response);
     a->credentials = arena_array(&r->arena, a->may ? (size_t)req->upsertions.n : 1, sizeof *a->credentials);
     a->change.users = arena_array(&r->arena, a->may ? (size_t)n : 0, sizeof *a->change.users);
-    if (!a->credentials || !a->change.users ||
-        !alter_user_scram_credentials_response_alter_user_scram_credentials_result_array_alloc(&a->response.results, n,
-                                                                                               &r->arena))
+    a->response.results.v = arena_array_unset(&r->arena, (size_t)n, sizeof *a->response.results.v);
+    a->result_at = arena_array_unset(&r->arena, (size_t)n, sizeof *a->result_at);
+    if (!a->credentials || !a->change.users || !a->response.results.v || !a->result_at ||
+        !seen_init(&a->users, n, altered_user, req, &r->arena))
         return NULL;
     a->response.results.n = 0;
     return a;
 }
 
-/* NEXT, AGAIN or FAIL. Each costs two keys derived, or a look into the users. */
+/* NEXT or AGAIN. Each costs two keys derived, or a look into the users. */
 static enum step read_all(struct request *r, struct altering *a)
 {
     const struct alter_user_scram_credentials_request *req = r->body;
 
     while (a->deletion < req->deletions.n) {
-        if (!read_deletion(r, a, a->deletion++))
-            return request_no_memory(r);
+        read_deletion(r, a, a->deletion++);
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }
     while (a->upsertion < req->upsertions.n) {
-        if (!read_upsertion(r, a, a->upsertion++))
-            return request_no_memory(r);
+        read_upsertion(r, a, a->upsertion++);
         if (request_spent(r, 4))
             return STEP_AGAIN;
     }

@@ -167,7 +167,7 @@ enum step describe_topic_partitions_finish(struct request *r)
     if (s->page.whole)
         return STEP_NEXT;
     if (!s->merged.v) {
-        s->merged.v = arena_array(&r->arena, (size_t)have + (size_t)s->page.refused_n, sizeof *s->merged.v);
+        s->merged.v = arena_array_unset(&r->arena, (size_t)have + (size_t)s->page.refused_n, sizeof *s->merged.v);
         if (!s->merged.v || !put_cursor(r, s, resp))
             return request_no_memory(r);
     }

@@ -23,7 +23,8 @@ struct topic_page {
     struct slice next;                  /* the first that did not fit; null: none */
     struct topic_page_refused *refused; /* named, and may not be described */
     int32_t refused_n;
-    bool keeps_cursor; /* the cursor's topic is the first of `send`: it goes on. Else the page begins with partition 0 */
+    bool
+        keeps_cursor; /* the cursor's topic is the first of `send`: it goes on. Else the page begins with partition 0 */
     /* resumable work */
     const struct topic_page_names *names;
     const struct describe_topic_partitions_request *req;

@@ -11,7 +11,7 @@
 enum {
     PIPELINE_REQUESTS_MAX = 256,
     PIPELINE_AHEAD_BYTES_MAX = 1 << 20, /* of requests whose turn has not come: then no further one is read */
-    PIPELINE_HELD_BYTES_MAX = 4 << 20,  /* of those whose turn has come: then no further one is begun */
+    PIPELINE_HELD_BYTES_MAX = 2 << 20,  /* of those whose turn has come: then no further one is begun */
 };
 
 /* All sessions of one principal on one worker: they share its turns. */
