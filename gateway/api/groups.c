@@ -2,12 +2,14 @@
  * Groups, where a list is filtered by what may be described:
  *   ListGroups            DESCRIBE on the cluster shows all, else on each group
  *   DescribeGroups        authorized_operations are this principal's, not the gateway's
- *   ConsumerGroupDescribe the same, and DESCRIBE on every topic its members have (KIP-848) */
+ *   ConsumerGroupDescribe the same, and DESCRIBE on every topic its members have (KIP-848)
+ * OffsetDelete: what the group's absence does to refused topics. */
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "wire/consumer_group_describe.h"
 #include "wire/describe_groups.h"
 #include "wire/list_groups.h"
+#include "wire/offset_delete.h"
 
 /* How far a step has come in the answer's list. */
 struct progress {
@@ -66,6 +68,18 @@ enum step describe_groups_finish(struct request *r)
     return STEP_NEXT;
 }
 
+/* ---- OffsetDelete ---- */
+
+/* A group that is not there is all there is to say: its topics are not in the answer, the refused ones neither. */
+enum step offset_delete_finish(struct request *r)
+{
+    const struct offset_delete_response *resp = r->response;
+
+    if (resp->error_code)
+        r->list = NULL;
+    return STEP_NEXT;
+}
+
 /* ---- ConsumerGroupDescribe ---- */
 
 typedef struct consumer_group_describe_response_described_group described_group;
@@ -88,6 +102,17 @@ static bool sees_members(struct request *r, const described_group *g)
     return true;
 }
 
+/* Nothing is told but that it is there. */
+static void hide_group(described_group *g)
+{
+    struct slice id = g->group_id;
+
+    consumer_group_describe_response_described_group_init(g);
+    g->group_id = id;
+    g->error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
+    g->error_message = slice_str("The described group uses topics that the client is not authorized to describe.");
+}
+
 enum step consumer_group_describe_finish(struct request *r)
 {
     const struct consumer_group_describe_request *req = r->body;
@@ -102,12 +127,8 @@ enum step consumer_group_describe_finish(struct request *r)
         g->authorized_operations = req->include_authorized_operations && !g->error_code
                                        ? request_operations(r, ACL_GROUP, g->group_id)
                                        : OPERATIONS_ABSENT;
-        if (!g->error_code && !sees_members(r, g)) {
-            g->error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
-            g->error_message =
-                slice_str("The described group uses topics that the client is not authorized to describe.");
-            g->members.n = 0;
-        }
+        if (!g->error_code && !sees_members(r, g))
+            hide_group(g);
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }

@@ -83,6 +83,12 @@ static enum step ask_without_making(struct request *r, struct metadata *s)
     return request_ask(r, WIRE_METADATA, asked_version(r), &ask);
 }
 
+/* It cannot exist either when its name is impossible. */
+static bool is_missing(const topic_answer *t)
+{
+    return t->error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION || t->error_code == ERR_INVALID_TOPIC_EXCEPTION;
+}
+
 /* The missing ones are refused, as Kafka refuses them. */
 static enum step take_asked(struct request *r, struct metadata *s)
 {
@@ -99,7 +105,7 @@ static enum step take_asked(struct request *r, struct metadata *s)
     if (metadata_response_decode(resp, &c, asked_version(r), &r->arena))
         return request_end(r, CONN_CLOSE_LOCAL, "the cluster's answer is not understood");
     for (int32_t i = 0; i < resp->topics.n; i++)
-        if (resp->topics.v[i].error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+        if (is_missing(&resp->topics.v[i]))
             refuse(r, &resp->topics.v[i], resp->topics.v[i].name, NULL, may_make(r, resp->topics.v[i].name));
     s->held = resp->topics;
     if (s->plan.send.n > 0)
@@ -148,10 +154,27 @@ enum step metadata_start(struct request *r)
 
 /* ---- Coming ---- */
 
+/* Whom may describe it is told the rest, though it does not exist (yet). */
+static int32_t told_operations(const struct request *r, struct slice topic, int16_t error)
+{
+    const struct metadata_request *req = r->body;
+
+    if (!req->include_topic_authorized_operations || error == ERR_TOPIC_AUTHORIZATION_FAILED)
+        return OPERATIONS_ABSENT;
+    return request_operations(r, ACL_TOPIC, topic);
+}
+
+static void put_refused(struct request *r, struct metadata *s, const struct metadata_refused *f)
+{
+    topic_answer *t = &s->merged.v[s->merged.n++];
+
+    refuse(r, t, f->name, NULL, f->err);
+    t->topic_authorized_operations = told_operations(r, f->name, t->error_code);
+}
+
 /* Drop or refuse what the principal may not describe; learn the ids of the rest. */
 static void judge_topic(struct request *r, struct metadata *s, topic_answer t)
 {
-    const struct metadata_request *req = r->body;
     struct wire_uuid id = t.topic_id;
     bool unnamed = slice_is_null(t.name); /* an id nobody knows */
     enum err err = ERR_OK;
@@ -166,9 +189,8 @@ static void judge_topic(struct request *r, struct metadata *s, topic_answer t)
         refuse(r, &t, t.name, NULL, err);
     else if (!t.error_code && !unnamed)
         topic_names_learn(r->engine->topics, &id, t.name);
-    t.topic_authorized_operations = !err && req->include_topic_authorized_operations && !t.error_code && !unnamed
-                                        ? request_operations(r, ACL_TOPIC, t.name)
-                                        : OPERATIONS_ABSENT;
+    t.topic_authorized_operations =
+        slice_is_null(t.name) ? OPERATIONS_ABSENT : told_operations(r, t.name, t.error_code);
     s->merged.v[s->merged.n++] = t;
 }
 
@@ -220,7 +242,7 @@ enum step metadata_finish(struct request *r)
     for (; s->kept < s->plan.refused_n; s->kept++) {
         if (request_spent(r, 1))
             return STEP_AGAIN;
-        refuse(r, &s->merged.v[s->merged.n++], s->plan.refused[s->kept].name, NULL, s->plan.refused[s->kept].err);
+        put_refused(r, s, &s->plan.refused[s->kept]);
     }
     resp->topics = s->merged;
     put_cluster(r, resp);
