@@ -37,7 +37,6 @@ enum err quota_entity_set(struct quota_entity *e, struct slice type, struct slic
 enum err quota_entity_validate(const struct quota_entity *e, struct reason *why) MUST_CHECK;
 enum err quota_value_validate(const struct quota_entity *e, struct slice key, double value, enum quota_key *out,
                               struct reason *why) MUST_CHECK;
-bool quota_entity_eq(const struct quota_entity *a, const struct quota_entity *b);
 /* "user=alice, client-id=<default>". Appends. */
 void quota_entity_put(struct buf *out, const struct quota_entity *e);
 

@@ -103,16 +103,6 @@ enum err quota_value_validate(const struct quota_entity *e, struct slice key, do
     return ERR_OK;
 }
 
-static bool part_eq(const struct quota_part *a, const struct quota_part *b)
-{
-    return a->kind == b->kind && (a->kind != QUOTA_NAMED || slice_eq(a->name, b->name));
-}
-
-bool quota_entity_eq(const struct quota_entity *a, const struct quota_entity *b)
-{
-    return part_eq(&a->user, &b->user) && part_eq(&a->client_id, &b->client_id) && part_eq(&a->ip, &b->ip);
-}
-
 static void put_part(struct buf *out, const char *type, const struct quota_part *p, const char **separator)
 {
     if (p->kind == QUOTA_ABSENT)

@@ -133,6 +133,6 @@ const char *conn_tls_version(const struct conn *c); /* "TLSv1.3"; "" for plain *
 /* The peer's certificate, NULL when it showed none; lives as long as the conn. See tls_cert_*() for what to ask it. */
 struct x509_st *conn_peer_cert(const struct conn *c);
 uint64_t conn_bytes_taken(const struct conn *c); /* what was sent and the peer's kernel has acknowledged */
-uint64_t conn_bytes_in(const struct conn *c); /* from the socket, TLS overhead included */
+uint64_t conn_bytes_in(const struct conn *c);    /* from the socket, TLS overhead included */
 
 #endif

@@ -163,7 +163,8 @@ static bool check_length(struct conn *c)
     return true;
 }
 
-/* One step over p[0..n), n > 0: how much was used. Zero when the connection closed, or was paused for want of memory. */
+/* One step over p[0..n), n > 0: how much was used. Zero when the connection closed, or was paused for want of memory.
+ */
 static size_t parse_step(struct conn *c, const uint8_t *p, size_t n)
 {
     size_t take;

@@ -19,7 +19,11 @@ enum { REQUEST_MAGIC = 0x52714573, ENGINE_MAGIC = 0x456e6769 };
 
 void engine_init(struct engine *e, const struct engine_ops *ops, void *owner)
 {
-    *e = (struct engine){.magic = ENGINE_MAGIC, .ops = ops, .owner = owner};
+    *e = (struct engine){.magic = ENGINE_MAGIC,
+                         .ops = ops,
+                         .owner = owner,
+                         .slice_units = ENGINE_SLICE_UNITS,
+                         .turn_units = ENGINE_TURN_UNITS};
     turn_init(&e->ready);
 }
 
@@ -340,7 +344,7 @@ static void over_budget(struct request *r, const struct budget *full)
 
 static int32_t end_turn(struct pipeline *p, struct request *r)
 {
-    int32_t used = ENGINE_SLICE_UNITS - r->left;
+    int32_t used = r->engine->slice_units - r->left;
 
     if (p->closing)
         return used;
@@ -360,7 +364,7 @@ static int32_t run_request(struct request *r)
 
     request_check(r);
     assert(p); /* whose client left has no turn: pipeline_abandon() */
-    r->left = ENGINE_SLICE_UNITS;
+    r->left = r->engine->slice_units;
     while (!p->closing && r->phase != REQUEST_ANSWERED && r->left > 0) {
         const struct budget *full;
         enum step step;
@@ -371,7 +375,7 @@ static int32_t run_request(struct request *r)
         r->engine->current = NULL;
         r->left -= ENGINE_STEP_UNITS;
         if (step == STEP_FAIL)
-            return ENGINE_SLICE_UNITS - r->left;
+            return r->engine->slice_units - r->left;
         full = pipeline_charge(p, r);
         if (full) {
             over_budget(r, full);
@@ -388,7 +392,7 @@ static int32_t run_request(struct request *r)
             pipeline_advance(p, r);
         }
         if (!r->woken)
-            return ENGINE_SLICE_UNITS - r->left;
+            return r->engine->slice_units - r->left;
     }
     return end_turn(p, r);
 }
@@ -472,7 +476,7 @@ bool engine_run(struct engine *e, int64_t now_ms)
         return true;
     e->running = true;
     e->now_ms = now_ms;
-    for (int32_t left = ENGINE_TURN_UNITS; left > 0 && turn_is_waiting(&e->ready);)
+    for (int32_t left = e->turn_units; left > 0 && turn_is_waiting(&e->ready);)
         left -= run_request(next_request(e));
     e->running = false;
     e->announced = turn_is_waiting(&e->ready);
@@ -518,8 +522,7 @@ void request_answered(struct request *r, enum err err, struct buf *frame, size_t
 
 bool request_may_stream(const struct request *r)
 {
-    return r->streamable && r->phase == REQUEST_AWAY && r->pipeline && r->pipeline->head == r &&
-           !r->pipeline->closing;
+    return r->streamable && r->phase == REQUEST_AWAY && r->pipeline && r->pipeline->head == r && !r->pipeline->closing;
 }
 
 void request_stream(struct request *r, uint32_t header_n, uint32_t body_n, struct buf *head, uint32_t *skip)

@@ -67,8 +67,9 @@ struct engine {
     struct cluster *cluster;
     struct topic_names *topics; /* names of topic ids */
     struct reserved_names reserved;
-    struct budget *process; /* memory of all sessions of the process */
-    int64_t now_ms;         /* of the turn */
+    struct budget *process;          /* memory of all sessions of the process */
+    int64_t now_ms;                  /* of the turn */
+    int32_t slice_units, turn_units; /* ENGINE_SLICE_UNITS, ENGINE_TURN_UNITS; tests make them small */
     bool running, announced;
     struct request *current; /* whose step runs */
     struct turn ready;       /* ring of principals (struct share) with something to do */

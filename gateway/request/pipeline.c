@@ -70,7 +70,8 @@ void pipeline_advance(struct pipeline *p, struct request *r)
 
 const struct budget *pipeline_charge(struct pipeline *p, struct request *r)
 {
-    int64_t now = (int64_t)(r->frame.cap + r->arena.used + r->answer.cap + r->call.frame.cap + r->reply.cap + r->forwarding.cap);
+    int64_t now =
+        (int64_t)(r->frame.cap + r->arena.used + r->answer.cap + r->call.frame.cap + r->reply.cap + r->forwarding.cap);
     const struct budget *full = NULL;
 
     if (now > r->charged) {

@@ -20,7 +20,10 @@ enum session_phase {
     PHASE_CLOSING,
 };
 
-enum { STREAM_PEEK = 16, STREAM_ABOVE = 64 << 10 }; /* answers longer than this pass through while they arrive, where they may */
+enum {
+    STREAM_PEEK = 16,
+    STREAM_ABOVE = 64 << 10
+}; /* answers longer than this pass through while they arrive, where they may */
 
 struct session {
     uint32_t magic;

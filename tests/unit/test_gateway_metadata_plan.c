@@ -32,7 +32,9 @@ static struct metadata_plan plan(struct metadata_request_metadata_request_topic 
     req.topics.v = v;
     req.topics.n = n;
     req.allow_auto_topic_creation = create_flag;
-    assert_int_equal(metadata_plan_make(&out, &req, version, &rights, &arena), ERR_OK);
+    assert_int_equal(metadata_plan_begin(&out, &req, version, &arena), ERR_OK);
+    while (out.at < n && !out.whole)
+        metadata_plan_next(&out, &req, version, &rights);
     return out;
 }
 
@@ -86,7 +88,6 @@ static void test_ids(void **state)
     for (int16_t version = 10; version < METADATA_IDS_SINCE; version++) {
         assert_int_equal(plan(v, 1, version, true).whole, ERR_INVALID_REQUEST);
         assert_int_equal(plan(v + 2, 1, version, true).whole, ERR_INVALID_REQUEST);
-        assert_int_equal(plan(v, 1, version, true).send.n, 0);
     }
 }
 
