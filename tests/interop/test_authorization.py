@@ -17,6 +17,7 @@ import pytest
 import matrix as m
 from cases import CASES, OURS
 from cases_admin import SHARED_WORK
+import cases_twice  # noqa: F401  more cases
 from compare import differences, summary
 from kafka_messages import KEYS, REQUESTS
 from tools import HERE, ROOT, java_class_path
