@@ -54,16 +54,28 @@ enum step find_coordinator_start(struct request *r)
     return err ? request_refuse(r, err) : STEP_NEXT;
 }
 
+/* A coordinator that is not told, or has no place here, leaves nothing of the cluster's own addresses behind. */
+static void put_node(struct request *r, int16_t *error, int32_t *id, struct slice *host, int32_t *port)
+{
+    if (!*error) {
+        *port = node_rewrite(r, *id, host, *port);
+        if (*port >= 0)
+            return;
+        *error = ERR_COORDINATOR_NOT_AVAILABLE;
+    }
+    *id = *port = -1;
+    *host = slice_of("", 0);
+}
+
 enum step find_coordinator_finish(struct request *r)
 {
     struct find_coordinator_response *resp = r->response;
 
-    if (r->version < LIST_SINCE && !resp->error_code)
-        resp->port = node_rewrite(r, resp->node_id, &resp->host, resp->port);
+    if (r->version < LIST_SINCE)
+        put_node(r, &resp->error_code, &resp->node_id, &resp->host, &resp->port);
     for (int32_t i = 0; i < resp->coordinators.n; i++) {
         struct find_coordinator_response_coordinator *c = &resp->coordinators.v[i];
-        if (!c->error_code)
-            c->port = node_rewrite(r, c->node_id, &c->host, c->port);
+        put_node(r, &c->error_code, &c->node_id, &c->host, &c->port);
     }
     return STEP_NEXT;
 }

@@ -113,6 +113,22 @@ static void hide_group(described_group *g)
     g->error_message = slice_str("The described group uses topics that the client is not authorized to describe.");
 }
 
+/* A member may wait for topics that it has no part of yet; Kafka would tell them. */
+static void hide_subscriptions(struct request *r, described_group *g)
+{
+    for (int32_t i = 0; i < g->members.n; i++) {
+        struct wire_string_array *names = &g->members.v[i].subscribed_topic_names;
+        int32_t kept = 0;
+
+        request_spent(r, names->n);
+        for (int32_t k = 0; k < names->n; k++)
+            if (request_sees(r, ACL_TOPIC, ACL_DESCRIBE, names->v[k]))
+                names->v[kept++] = names->v[k];
+        if (names->n > 0)
+            names->n = kept;
+    }
+}
+
 enum step consumer_group_describe_finish(struct request *r)
 {
     const struct consumer_group_describe_request *req = r->body;
@@ -129,6 +145,9 @@ enum step consumer_group_describe_finish(struct request *r)
                                        : OPERATIONS_ABSENT;
         if (!g->error_code && !sees_members(r, g))
             hide_group(g);
+        if (g->error_code)
+            g->members.n = 0;
+        hide_subscriptions(r, g);
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }

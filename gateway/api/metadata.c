@@ -234,15 +234,17 @@ enum step metadata_finish(struct request *r)
 
     if (!s->merged.v && !begin_finish(r, s))
         return request_no_memory(r);
-    for (; s->at < have + s->held.n; s->at++) {
+    while (s->at < have + s->held.n) {
+        int32_t i = s->at++;
+        judge_topic(r, s, i < have ? resp->topics.v[i] : s->held.v[i - have]);
         if (request_spent(r, 1))
             return STEP_AGAIN;
-        judge_topic(r, s, s->at < have ? resp->topics.v[s->at] : s->held.v[s->at - have]);
     }
-    for (; s->kept < s->plan.refused_n; s->kept++) {
+    while (s->kept < s->plan.refused_n) {
+        const struct metadata_refused *f = &s->plan.refused[s->kept++];
+        put_refused(r, s, f);
         if (request_spent(r, 1))
             return STEP_AGAIN;
-        put_refused(r, s, &s->plan.refused[s->kept]);
     }
     resp->topics = s->merged;
     put_cluster(r, resp);

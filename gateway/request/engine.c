@@ -335,6 +335,7 @@ static void over_budget(struct request *r, const struct budget *full)
              r->api ? r->api->name : "a request", text);
     if (r->phase == REQUEST_GOING && r->waits == 0 && !r->response && r->body &&
         request_refuse(r, ERR_INVALID_REQUEST) == STEP_DONE) {
+        r->over_budget = true; /* the refusal itself is not held against it again */
         r->taking = 0;
         advance(r, STEP_DONE);
         return;
@@ -376,7 +377,7 @@ static int32_t run_request(struct request *r)
         r->left -= ENGINE_STEP_UNITS;
         if (step == STEP_FAIL)
             return r->engine->slice_units - r->left;
-        full = pipeline_charge(p, r);
+        full = r->over_budget ? NULL : pipeline_charge(p, r);
         if (full) {
             over_budget(r, full);
             continue;

@@ -115,7 +115,10 @@ enum step request_refuse(struct request *r, enum err err)
     if (r->no_answer)
         return refused_unanswered(r);
     response = wire_struct_new(r->api->response->body, &r->arena);
-    r->list = NULL; /* whatever its parts were to get, this is the answer to all */
+    if (r->list && r->list->n > 0) /* as it came: some may have been taken out already */
+        *r->list->array = (struct wire_array){r->list->elements, r->list->n};
+    r->list = NULL;   /* whatever its parts were to get, this is the answer to all */
+    r->coding = NULL; /* it may have been on its way out */
     if (!response || refusal_build(r->api, r->version, r->body, err, &r->arena, response))
         return request_no_memory(r);
     return request_reply(r, response);

@@ -85,6 +85,7 @@ struct request {
     bool no_answer;    /* acks=0 */
     bool forwarded;    /* it, not a question on its behalf, was sent to the cluster */
     int waits;         /* events that must come before it may be freed */
+    bool over_budget;  /* it is refused for that */
     bool woken;        /* one came since the step began */
     int64_t charged;   /* bytes its session's budget counts for it */
     int64_t throttle_ms;
