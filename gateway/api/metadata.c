@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Metadata needs DESCRIBE on each topic, and CREATE (on the topic or the cluster) before a missing one may be made on
  * demand (metadata_plan.h); topics a principal may not describe are refused when named and left out when all are asked
- * for. What may not be made is asked for apart, without making it. */
+ * for. What may not be made is asked for apart, without making it. What is named twice is asked and answered once, as
+ * by Kafka. */
+#include "core/base/map.h"
 #include "gateway/api/nodes.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
@@ -17,6 +19,7 @@ typedef struct metadata_response_metadata_response_topic_array topic_answers;
 
 struct metadata {
     struct metadata_plan plan;
+    struct map seen; /* names or ids, until all are planned */
     bool planned, asked, all;
     int32_t at, kept;     /* in the list at hand */
     topic_answers held;   /* what was asked for without making it */
@@ -34,6 +37,12 @@ static void refuse(struct request *r, topic_answer *out, struct slice name, cons
 
 /* ---- Going ---- */
 
+static void free_seen(void *seen)
+{
+    map_free(seen, NULL);
+    map_init(seen);
+}
+
 static enum err may_describe(void *ctx, struct slice topic)
 {
     return request_judge(ctx, ACL_TOPIC, ACL_DESCRIBE, topic, false);
@@ -49,16 +58,32 @@ static int16_t asked_version(const struct request *r)
     return r->version < METADATA_CREATE_FLAG_SINCE ? METADATA_CREATE_FLAG_SINCE : r->version;
 }
 
+/* Was this one named before? */
+static enum err see(struct metadata *s, const struct metadata_request_metadata_request_topic *t, bool *before)
+{
+    struct slice key = s->plan.by_id ? slice_of(t->topic_id.b, sizeof t->topic_id.b) : t->name;
+
+    *before = map_has(&s->seen, key);
+    return *before ? ERR_OK : map_put(&s->seen, key, s, NULL);
+}
+
 static enum step plan(struct request *r, struct metadata *s)
 {
     struct metadata_rights rights = {r, may_describe, may_make};
     const struct metadata_request *req = r->body;
 
     while (s->plan.at < req->topics.n && !s->plan.whole) {
-        metadata_plan_next(&s->plan, req, r->version, &rights);
+        bool before;
+        if (see(s, &req->topics.v[s->plan.at], &before))
+            return request_no_memory(r);
+        if (before)
+            s->plan.at++;
+        else
+            metadata_plan_next(&s->plan, req, r->version, &rights);
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }
+    free_seen(&s->seen);
     s->planned = true;
     return STEP_NEXT;
 }
@@ -119,7 +144,10 @@ static enum step begin(struct request *r)
     const struct metadata_request *req = r->body;
     struct metadata *s = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *s);
 
-    if (!s || metadata_plan_begin(&s->plan, req, r->version, &r->arena))
+    if (!s)
+        return request_no_memory(r);
+    map_init(&s->seen);
+    if (!request_own(r, &s->seen, free_seen) || metadata_plan_begin(&s->plan, req, r->version, &r->arena))
         return request_no_memory(r);
     s->all = r->version == 0 ? req->topics.n == 0 : req->topics.n < 0;
     return STEP_NEXT;

@@ -94,6 +94,7 @@ static enum err judge_element(struct request *r, const struct deciding *d, int32
 static void free_map(void *m)
 {
     map_free(m, NULL);
+    map_init(m);
 }
 
 /* What tells an element from others: its name and, of a resource, its kind. Null: no memory. */
@@ -144,8 +145,7 @@ static enum step check_twice(struct request *r, struct deciding *d)
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }
-    map_free(&d->seen, NULL);
-    map_init(&d->seen);
+    free_map(&d->seen);
     return STEP_NEXT;
 }
 
