@@ -144,7 +144,7 @@ static void check_name(const struct look *l, enum wire_entity e, struct slice na
     }
     if (op == ACL_OP_UNKNOWN)
         return;
-    if (l->row->key == WIRE_CREATE_TOPICS)
+    if (l->row->key == WIRE_CREATE_TOPICS || l->row->key == WIRE_DELETE_TOPICS)
         cluster = op;
     if (cluster != ACL_OP_UNKNOWN && may_cluster(l->who, cluster))
         return;
@@ -202,12 +202,15 @@ static bool contains(struct slice in, const char *what)
     return in.n > 0 && memmem(in.p, in.n, what, strlen(what)) != NULL;
 }
 
-/* A right on the cluster shows all. */
+/* A right on the cluster covers what stands inside, by the table. */
 static bool shows_all(int who, int16_t key)
 {
-    return (key == WIRE_DESCRIBE_LOG_DIRS || key == WIRE_LIST_PARTITION_REASSIGNMENTS || key == WIRE_LIST_GROUPS ||
-            key == WIRE_DESCRIBE_QUORUM) &&
-           may_cluster(who, ACL_DESCRIBE);
+    const struct api_row *row = api_find(key);
+
+    for (const struct api_right *r = row->rights; r < row->rights + API_RIGHTS_MAX && r->scope != RIGHT_END; r++)
+        if (r->scope == RIGHT_WHOLE && r->entity == WIRE_ENTITY_NONE)
+            return may_cluster(who, r->operation);
+    return key == WIRE_LIST_GROUPS && may_cluster(who, ACL_DESCRIBE);
 }
 
 static void check_answer(int who, struct slice frame)

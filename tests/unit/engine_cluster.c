@@ -282,6 +282,18 @@ struct making {
 
 static void answer_struct(struct making *k, const struct wire_struct *s, void *m, const struct about *q);
 
+/* Do both hold lists about one kind of thing? */
+static bool alike_inside(const struct making *k, const struct wire_struct *x, const struct wire_struct *y)
+{
+    for (size_t i = 0; i < x->field_count; i++)
+        for (size_t b = 0; b < y->field_count; b++)
+            if (x->fields[i].array && y->fields[b].array && there(&x->fields[i], k->version) &&
+                there(&y->fields[b], k->version) && fake_entity_of(&x->fields[i], k->version) &&
+                fake_entity_of(&x->fields[i], k->version) == fake_entity_of(&y->fields[b], k->version))
+                return true;
+    return false;
+}
+
 static const struct wire_field *same_list(const struct making *k, const struct wire_field *f, const struct about *q)
 {
     enum wire_entity e = fake_entity_of(f, k->version);
@@ -293,6 +305,8 @@ static const struct wire_field *same_list(const struct making *k, const struct w
         if (!g->array || !there(g, k->version) || fake_entity_of(g, k->version) != e)
             continue;
         if (e)
+            return g;
+        if (!q->in_list && f->type == WIRE_STRUCT && g->type == WIRE_STRUCT && alike_inside(k, f->body, g->body))
             return g;
         if (q->in_list && f->type == WIRE_STRUCT && index_in(f->body, k->version) &&
             (g->type == WIRE_INT32 || (g->type == WIRE_STRUCT && index_in(g->body, k->version))))

@@ -31,6 +31,12 @@ static struct scene *scene_of(const struct engine *e)
 
 /* ---- What the engine asks of its surroundings ---- */
 
+/* The others are answered from what a session or the ledger knows. */
+bool scene_serves(const struct api_row *row)
+{
+    return row->where == API_FORWARDED || (row->key >= WIRE_CREATE_DELEGATION_TOKEN && row->key <= WIRE_DESCRIBE_DELEGATION_TOKEN);
+}
+
 static enum step admit(struct request *r)
 {
     const char *wrong = request_read_header(r);
@@ -38,7 +44,7 @@ static enum step admit(struct request *r)
 
     if (wrong)
         return request_end(r, CONN_CLOSE_PROTOCOL, wrong);
-    if (!r->row || !r->api || r->row->where != API_FORWARDED ||
+    if (!r->row || !r->api || !scene_serves(r->row) ||
         !api_versions(r->engine->cluster, r->row, &min, &max) || r->version < min || r->version > max)
         return request_end(r, CONN_CLOSE_NOT_SERVED, "not served");
     return STEP_NEXT;

@@ -65,6 +65,7 @@ struct scene {
     void (*faults)(bool on); /* NULL, or: the cluster's own memory never fails */
 };
 
+bool scene_serves(const struct api_row *row);
 void scene_init(struct scene *s);
 /* All clients leave; all memory must have been given back. */
 void scene_free(struct scene *s);
