@@ -107,8 +107,8 @@ static bool make_table(struct request *r, struct list_index *x, struct table *t)
     return t->slots && t->next;
 }
 
-/* From the last to the first, so that a chain begins with the earliest. What was given out in the cluster's order already
- * comes in only where nothing else has its name: it was asked for twice and answered once. */
+/* From the last to the first, so that a chain begins with the earliest. What was given out in the cluster's order
+ * already comes in only where nothing else has its name: it was asked for twice and answered once. */
 static enum step build(struct request *r, struct list_index *x, struct table *t, bool by_id)
 {
     if (!t->slots && !make_table(r, x, t))

@@ -206,8 +206,8 @@ static void fill(const struct wire_struct *s, void *m, int16_t version, const st
             *(struct slice *)at(m, f) = nth(names_for(&q->topics, &q->groups, &q->txns, f->entity), i);
         else if (is_called(f, "ResourceType"))
             *(int8_t *)at(m, f) = RESOURCE_TOPIC;
-        else if (f == index && !is_called(f, "ReplicaId") && (is_called(f, "Index") || ends_with(f, "Index") ||
-                                                              is_called(f, "Partition")))
+        else if (f == index && !is_called(f, "ReplicaId") &&
+                 (is_called(f, "Index") || ends_with(f, "Index") || is_called(f, "Partition")))
             *(int32_t *)at(m, f) = i;
     }
 }
@@ -340,8 +340,9 @@ static bool same_element(const struct making *k, const struct wire_field *g, con
     bool named = false;
 
     if (g->type != WIRE_STRUCT)
-        return g->type == WIRE_STRING ? slice_eq(*(const struct slice *)(const void *)x, *(const struct slice *)(const void *)y)
-                                      : memcmp(x, y, fake_element_size(g)) == 0;
+        return g->type == WIRE_STRING
+                   ? slice_eq(*(const struct slice *)(const void *)x, *(const struct slice *)(const void *)y)
+                   : memcmp(x, y, fake_element_size(g)) == 0;
     for (size_t i = 0; i < g->body->field_count; i++) {
         const struct wire_field *f = &g->body->fields[i];
         if (!there(f, k->version) || f->array || (!is_name(f->entity) && f->entity != WIRE_ENTITY_TOPIC_ID))
@@ -368,8 +369,8 @@ static bool asked_before(const struct making *k, const struct wire_field *g, con
 /* An empty list that means all. */
 static bool means_all(const struct making *k, const struct wire_array *asked)
 {
-    return asked->n < 0 ||
-           (asked->n == 0 && ((k->key == WIRE_METADATA && k->version == 0) || k->key == WIRE_DESCRIBE_TOPIC_PARTITIONS));
+    return asked->n < 0 || (asked->n == 0 &&
+                            ((k->key == WIRE_METADATA && k->version == 0) || k->key == WIRE_DESCRIBE_TOPIC_PARTITIONS));
 }
 
 /* Every second from behind first: neither the order nor its reverse. */

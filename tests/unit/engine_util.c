@@ -34,7 +34,8 @@ static struct scene *scene_of(const struct engine *e)
 /* The others are answered from what a session or the ledger knows. */
 bool scene_serves(const struct api_row *row)
 {
-    return row->where == API_FORWARDED || (row->key >= WIRE_CREATE_DELEGATION_TOKEN && row->key <= WIRE_DESCRIBE_DELEGATION_TOKEN);
+    return row->where == API_FORWARDED ||
+           (row->key >= WIRE_CREATE_DELEGATION_TOKEN && row->key <= WIRE_DESCRIBE_DELEGATION_TOKEN);
 }
 
 static enum step admit(struct request *r)
@@ -44,8 +45,8 @@ static enum step admit(struct request *r)
 
     if (wrong)
         return request_end(r, CONN_CLOSE_PROTOCOL, wrong);
-    if (!r->row || !r->api || !scene_serves(r->row) ||
-        !api_versions(r->engine->cluster, r->row, &min, &max) || r->version < min || r->version > max)
+    if (!r->row || !r->api || !scene_serves(r->row) || !api_versions(r->engine->cluster, r->row, &min, &max) ||
+        r->version < min || r->version > max)
         return request_end(r, CONN_CLOSE_NOT_SERVED, "not served");
     return STEP_NEXT;
 }
@@ -179,7 +180,8 @@ static void set_cluster(struct cluster *c)
     }
 }
 
-static const struct setting_row no_settings[] = {{"castellan.topic.*", SETTING_STRING, NULL, 0, 0, NULL}, {NULL, SETTING_STRING, NULL, 0, 0, NULL}};
+static const struct setting_row no_settings[] = {{"castellan.topic.*", SETTING_STRING, NULL, 0, 0, NULL},
+                                                 {NULL, SETTING_STRING, NULL, 0, 0, NULL}};
 
 void scene_init(struct scene *s)
 {
@@ -247,8 +249,7 @@ void scene_free(struct scene *s)
 static void add_rule(struct scene *s, const char *principal, enum acl_type type, enum acl_operation op,
                      const char *name, enum acl_permission permission)
 {
-    struct acl_rule rule = {type,           ACL_LITERAL,          op,            permission, slice_str(name),
-                            slice_str(principal), slice_str("*")};
+    struct acl_rule rule = {type, ACL_LITERAL, op, permission, slice_str(name), slice_str(principal), slice_str("*")};
     struct reason why = {0};
 
     SCENE_EXPECT(acl_set_add(s->rules, &rule, NULL, &why) == ERR_OK);

@@ -32,8 +32,8 @@ struct sent {
 struct client {
     struct scene *scene;
     struct pipeline pipeline;
-    struct budget principal; /* memory */
-    char name[64];           /* "User:alice" */
+    struct budget principal;               /* memory */
+    char name[64];                         /* "User:alice" */
     struct buf answers[SCENE_ANSWERS_MAX]; /* frames without their lengths, in the order they came */
     int answers_n;
     int asked; /* frames sent so far: the next correlation id */
@@ -86,7 +86,8 @@ int client_asks(struct client *c, int16_t key, int16_t version, const void *requ
 /* Turns until nothing is left to do. */
 void scene_run(struct scene *s);
 int scene_waiting(const struct scene *s); /* sent, not answered yet */
-/* The cluster answers one thing that was sent, as fake_cluster_answer() makes it; `err` other than ERR_OK: not at all. */
+/* The cluster answers one thing that was sent, as fake_cluster_answer() makes it; `err` other than ERR_OK: not at all.
+ */
 void scene_answer(struct scene *s, int sent, enum err err);
 /* With these bytes as the body. */
 void scene_answer_body(struct scene *s, int sent, struct slice body);

@@ -21,8 +21,8 @@ static struct scene s;
 static struct arena arena;
 
 static const char *const orders_only[] = {"orders"};
-static const struct fake_asked orders = {.topics = {orders_only, 1}, .groups = {orders_only, 1},
-                                         .txns = {orders_only, 1}, .partitions = 1};
+static const struct fake_asked orders = {
+    .topics = {orders_only, 1}, .groups = {orders_only, 1}, .txns = {orders_only, 1}, .partitions = 1};
 
 static int begin(void **state)
 {
@@ -500,9 +500,9 @@ static void test_throttling(void **state)
     scene_settle(&s);
     assert_true(c->muted_ms > 0);
     assert_int_equal(s.throttled, 1);
-    assert_int_equal(((struct produce_response *)client_answer(c, 0, WIRE_PRODUCE, PRODUCE_V, id, &arena))
-                         ->throttle_time_ms,
-                     c->muted_ms);
+    assert_int_equal(
+        ((struct produce_response *)client_answer(c, 0, WIRE_PRODUCE, PRODUCE_V, id, &arena))->throttle_time_ms,
+        c->muted_ms);
     for (int16_t v = 4; v <= FETCH_V; v += FETCH_V - 4) { /* relayed as it came, and patched */
         c->muted_ms = 0;
         client_forget_answers(c);

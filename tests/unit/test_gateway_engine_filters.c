@@ -158,7 +158,7 @@ static void test_opening(void **state)
 
     (void)state;
     protect("orders");
-    for (int16_t v = FETCH_V; v <= FETCH_V + 1; v++) { /* by name and by id */
+    for (int16_t v = FETCH_V; v <= FETCH_V + 1; v++) {   /* by name and by id */
         struct fetch_response *r = fetches(c, v, plain); /* nothing sealed in it: no key is needed */
         for (int t = 0; t < 2; t++) {
             assert_int_equal(r->responses.v[t].partitions.v[0].error_code, 0);

@@ -272,8 +272,11 @@ static void test_batches(void **state)
 static void test_configurations_by_type(void **state)
 {
     static const int8_t types[] = {2, 4, 8, 16, 32, 77};
-    static const int16_t alice[] = {0, ERR_CLUSTER_AUTHORIZATION_FAILED, ERR_CLUSTER_AUTHORIZATION_FAILED,
-                                    ERR_CLUSTER_AUTHORIZATION_FAILED, ERR_GROUP_AUTHORIZATION_FAILED,
+    static const int16_t alice[] = {0,
+                                    ERR_CLUSTER_AUTHORIZATION_FAILED,
+                                    ERR_CLUSTER_AUTHORIZATION_FAILED,
+                                    ERR_CLUSTER_AUTHORIZATION_FAILED,
+                                    ERR_GROUP_AUTHORIZATION_FAILED,
                                     ERR_INVALID_REQUEST};
 
     (void)state;
@@ -315,13 +318,16 @@ static void test_producer_ids(void **state)
 
     (void)state;
     q->transactional_id = SLICE_NULL;
-    assert_int_equal(((struct init_producer_id_response *)asks(0, "User:alice", WIRE_INIT_PRODUCER_ID, 4, q))->error_code,
-                     0); /* she may write somewhere */
-    assert_int_equal(((struct init_producer_id_response *)asks(1, "User:nemo", WIRE_INIT_PRODUCER_ID, 4, q))->error_code,
-                     ERR_CLUSTER_AUTHORIZATION_FAILED);
+    assert_int_equal(
+        ((struct init_producer_id_response *)asks(0, "User:alice", WIRE_INIT_PRODUCER_ID, 4, q))->error_code,
+        0); /* she may write somewhere */
+    assert_int_equal(
+        ((struct init_producer_id_response *)asks(1, "User:nemo", WIRE_INIT_PRODUCER_ID, 4, q))->error_code,
+        ERR_CLUSTER_AUTHORIZATION_FAILED);
     q->transactional_id = slice_str("t1");
-    assert_int_equal(((struct init_producer_id_response *)asks(0, "User:alice", WIRE_INIT_PRODUCER_ID, 4, q))->error_code,
-                     ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+    assert_int_equal(
+        ((struct init_producer_id_response *)asks(0, "User:alice", WIRE_INIT_PRODUCER_ID, 4, q))->error_code,
+        ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
 }
 
 static void test_delegation_tokens_are_not_served(void **state)
