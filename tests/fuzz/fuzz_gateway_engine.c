@@ -129,8 +129,7 @@ struct look {
 
 static void check_name(const struct look *l, enum wire_entity e, struct slice name)
 {
-    enum acl_operation op = own_operation(l->row->key, e);
-    bool by_cluster = false;
+    enum acl_operation op = own_operation(l->row->key, e), cluster = ACL_OP_UNKNOWN;
 
     for (const struct api_right *r = l->row->rights; r < l->row->rights + API_RIGHTS_MAX && r->scope != RIGHT_END;
          r++) {
@@ -138,14 +137,16 @@ static void check_name(const struct look *l, enum wire_entity e, struct slice na
             continue;
         if ((r->scope == RIGHT_EACH || r->scope == RIGHT_WHOLE) && !r->by_cluster)
             op = r->operation;
-        by_cluster = r->or_cluster;
+        if (r->cluster)
+            cluster = r->cluster;
         if (r->scope == RIGHT_FREE)
             return;
     }
     if (op == ACL_OP_UNKNOWN)
         return;
-    by_cluster = by_cluster || l->row->key == WIRE_CREATE_TOPICS || l->row->key == WIRE_DELETE_TOPICS;
-    if (by_cluster && may_cluster(l->who, op))
+    if (l->row->key == WIRE_CREATE_TOPICS || l->row->key == WIRE_DELETE_TOPICS)
+        cluster = op;
+    if (cluster != ACL_OP_UNKNOWN && may_cluster(l->who, cluster))
         return;
     if (!may(l->who, entity_type(e), op, name, l->row->key))
         broken(l->who, l->row->key, "something is forwarded that he may not name");
