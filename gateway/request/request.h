@@ -74,6 +74,8 @@ struct request {
     int at;                           /* the filter whose turn it is */
     void *state[REQUEST_FILTERS_MAX]; /* each filter's own */
     struct request_list *list;        /* the things it names, each with its fate (list.h) */
+    struct slice words;               /* why it is refused as a whole, where the error does not say it; null: it does */
+    struct refusal *refusal;          /* it is refused as a whole, and that answer is being made */
     struct owned *owned;              /* to be freed with the request */
 
     bool changed;                 /* `body` is not what the frame says any more: encode it before it is forwarded */
@@ -85,6 +87,7 @@ struct request {
     bool secret;                  /* its frame holds a secret: wiped before it is freed */
     bool no_answer;               /* acks=0 */
     bool forwarded;               /* it, not a question on its behalf, was sent to the cluster */
+    bool over_budget;             /* it is refused for that */
     int waits;                    /* events that must come before it may be freed */
     void (*abandoned)(void *arg); /* told when the client leaves while it waits: what is under way may be cut short */
     void *abandoned_arg;
@@ -149,8 +152,10 @@ static inline bool request_spent(struct request *r, int32_t units)
 
 /* The answer is this struct (in the arena). Returns STEP_DONE. */
 enum step request_reply(struct request *r, void *response);
-/* The answer with `err` wherever Kafka's own answer to this request would have it. Returns STEP_DONE or STEP_FAIL. */
+/* The answer with `err` wherever Kafka's own answer to this request would have it. Returns STEP_DONE or STEP_FAIL; or
+ * STEP_AGAIN, and the step is not called again: the engine goes on with the answer. */
 enum step request_refuse(struct request *r, enum err err);
+enum step request_go_on_refusing(struct request *r); /* for the engine */
 /* Nothing of the list is left to forward: its refusals are the answer. Returns STEP_DONE or STEP_FAIL. */
 enum step request_answer_list(struct request *r);
 /* There is no answer (acks=0). Returns STEP_DONE. */
