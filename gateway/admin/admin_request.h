@@ -35,7 +35,7 @@ struct admin_request {
     /* the answer */
     unsigned status;
     const char *content_type;
-    const char *csp; /* Content-Security-Policy; NULL: nothing may be loaded */
+    char csp[256]; /* Content-Security-Policy; empty: nothing may be loaded */
     struct buf out;
 };
 

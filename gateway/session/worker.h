@@ -40,7 +40,10 @@ struct entrance {
     struct listener *listeners[1 + CLUSTER_NODES_MAX]; /* 0: bootstrap */
 };
 
+struct control; /* gateway.c */
+
 struct gateway {
+    struct control *control; /* the loop that watches the cluster */
     struct settings *settings;
     struct cluster cluster;
     struct entrance entrances[GATEWAY_LISTENERS_MAX];
