@@ -15,6 +15,7 @@
 #include "gateway/filter/schema_dead_letter.h"
 #include "gateway/filter/schemas.h"
 #include "gateway/api/api.h"
+#include "gateway/session/worker.h"
 #include "gateway/settings.h"
 #include "wire/metadata.h"
 
@@ -125,7 +126,7 @@ static void open_node_ports(void *arg)
     free(l);
 }
 
-void gateway_node_learned(struct gateway *g, int place)
+static void node_learned(struct gateway *g, int place)
 {
     struct control *c = control_of(g->control);
     struct learned *l = calloc(1, sizeof *l);
@@ -240,7 +241,7 @@ static void on_metadata(void *user, struct kafka_client *k, enum err err, int16_
             int place = cluster_learn(&g->cluster, resp.brokers.v[i].node_id, resp.brokers.v[i].host,
                                       resp.brokers.v[i].port, &is_new);
             if (is_new && place >= 0)
-                gateway_node_learned(g, place);
+                node_learned(g, place);
         }
         if (!c->cluster_known && !slice_is_null(resp.cluster_id) && resp.cluster_id.n < sizeof g->cluster.cluster_id)
             memcpy(g->cluster.cluster_id, resp.cluster_id.p, resp.cluster_id.n);
@@ -374,6 +375,7 @@ struct gateway *gateway_new(void)
         return NULL;
     c->magic = CONTROL_MAGIC;
     c->gateway.control = c;
+    c->gateway.node_learned = node_learned;
     cluster_init(&c->gateway.cluster);
     gateway_counters_init(&c->gateway.counters);
     return &c->gateway;

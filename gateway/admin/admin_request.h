@@ -3,7 +3,7 @@
 #define CASTELLAN_GATEWAY_ADMIN_REQUEST_H
 
 #include "core/base/arena.h"
-#include "gateway/session/worker.h"
+#include "gateway/session/worker_data.h"
 
 #include <jansson.h>
 

@@ -3,6 +3,8 @@
  * a list. */
 #include "gateway/api/nodes.h"
 #include "gateway/api/steps.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "wire/find_coordinator.h"
 
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, LIST_SINCE = 4 };

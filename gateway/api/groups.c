@@ -5,6 +5,8 @@
  *   ConsumerGroupDescribe the same, and DESCRIBE on every topic its members have (KIP-848) */
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "wire/consumer_group_describe.h"
 #include "wire/describe_groups.h"
 #include "wire/list_groups.h"

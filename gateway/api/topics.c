@@ -9,6 +9,7 @@
 #include "gateway/request/engine.h"
 #include "gateway/request/topic_names.h"
 #include "gateway/api/topic_fates.h"
+#include "gateway/request/list.h"
 #include "wire/create_topics.h"
 #include "wire/delete_records.h"
 #include "wire/delete_topics.h"
@@ -82,7 +83,7 @@ static enum step settle(struct request *r, const struct topics *s)
             list_refuse(l, i, s->fates[i].err);
     }
     request_spent(r, l->n);
-    return l->n > 0 && l->refused == l->n ? request_answer_list(r) : STEP_NEXT;
+    return l->n > 0 && l->refused == l->n ? list_answer(r) : STEP_NEXT;
 }
 
 /* ---- CreateTopics ---- */

@@ -4,6 +4,7 @@
 #include "gateway/api/api.h"
 #include "gateway/filter/filter.h"
 #include "gateway/request/list.h"
+#include "gateway/request/request.h"
 
 struct deciding {
     const struct api_right *each;
@@ -124,7 +125,7 @@ enum step filter_acl_start(struct request *r)
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }
-    return l->n > 0 && l->refused == l->n ? request_answer_list(r) : STEP_NEXT;
+    return l->n > 0 && l->refused == l->n ? list_answer(r) : STEP_NEXT;
 }
 
 enum step filter_acl_finish(struct request *r)

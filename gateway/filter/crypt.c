@@ -10,7 +10,7 @@
 #include "gateway/request/engine.h"
 #include "gateway/request/list.h"
 #include "gateway/request/topic_names.h"
-#include "gateway/session/worker.h"
+#include "gateway/session/worker_data.h"
 #include "wire/fetch.h"
 #include "wire/produce.h"
 

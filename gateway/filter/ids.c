@@ -2,6 +2,7 @@
  * The first filter: what a request names by topic id gets its name, before anything is decided by names. */
 #include "gateway/filter/filter.h"
 #include "gateway/request/ids.h"
+#include "gateway/request/request.h"
 
 bool filter_ids_plan(struct request *r)
 {

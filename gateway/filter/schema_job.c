@@ -18,7 +18,7 @@
 #include "gateway/request/engine.h"
 #include "gateway/filter/schema_dead_letter.h"
 #include "gateway/filter/schemas.h"
-#include "gateway/session/worker.h"
+#include "gateway/session/worker_data.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef CASTELLAN_GATEWAY_LIST_H
 #define CASTELLAN_GATEWAY_LIST_H
 
-#include "gateway/request/request.h"
+#include "gateway/request/request_data.h"
 
 /* The list of things a request is about (topics, groups, transactional ids), and the fate of each: it goes on to the
  * cluster, or it is answered here with an error. Works on the generated structs through their tables.
@@ -72,5 +72,7 @@ enum step list_take_out(struct request *r);
 /* Put the refusals into r->response, in the order of the request; what the cluster said about things that were not
  * asked is left out. Makes the response where there is none. NEXT, AGAIN or FAIL. Linear in the request. */
 enum step list_merge(struct request *r);
+/* Nothing of the list is left to forward: its refusals are the answer. Returns STEP_DONE or STEP_FAIL. */
+enum step list_answer(struct request *r);
 
 #endif
