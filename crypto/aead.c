@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * AES-256-GCM through libsodium where the processor has AES and carry-less multiplication, through OpenSSL elsewhere
- * (libsodium has no software AES); ChaCha20-Poly1305 always through libsodium. Both AES paths give the same bytes. */
+ * (libsodium has no software AES); ChaCha20-Poly1305 always through libsodium. Streams go through OpenSSL, for
+ * libsodium takes a value in one piece only. All paths give the same bytes. */
 #include "crypto/aead.h"
 
 #include <openssl/evp.h>
@@ -82,4 +83,61 @@ enum err aead_open_once(enum envelope_suite suite, const uint8_t key[32], struct
         break;
     }
     return bad ? ERR_DECRYPT : ERR_OK;
+}
+
+/* ---- Streams ---- */
+
+void *aead_stream_new(enum envelope_suite suite, const uint8_t key[32], bool sealing)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    const EVP_CIPHER *cipher = NULL;
+
+    switch (suite) {
+    case ENVELOPE_AES_256_GCM:
+        cipher = EVP_aes_256_gcm();
+        break;
+    case ENVELOPE_CHACHA20_POLY1305:
+        cipher = EVP_chacha20_poly1305();
+        break;
+    }
+    if (ctx && cipher && EVP_CipherInit_ex(ctx, cipher, NULL, key, zero_nonce, sealing) == 1)
+        return ctx;
+    EVP_CIPHER_CTX_free(ctx);
+    return NULL;
+}
+
+enum err aead_stream_update(void *stream, struct slice in, uint8_t *out)
+{
+    int n = 0;
+
+    if (in.n == 0)
+        return ERR_OK;
+    return EVP_CipherUpdate(stream, out, &n, in.p, (int)in.n) == 1 && (size_t)n == in.n ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err aead_stream_tag(void *stream, uint8_t tag[ENVELOPE_TAG_SIZE])
+{
+    uint8_t none[16];
+    int n = 0;
+    bool ok = EVP_CipherFinal_ex(stream, none, &n) == 1 &&
+              EVP_CIPHER_CTX_ctrl(stream, EVP_CTRL_AEAD_GET_TAG, ENVELOPE_TAG_SIZE, tag) == 1;
+
+    return ok ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err aead_stream_check(void *stream, const uint8_t tag[ENVELOPE_TAG_SIZE])
+{
+    uint8_t none[16], copy[ENVELOPE_TAG_SIZE];
+    int n = 0;
+    bool ok;
+
+    memcpy(copy, tag, sizeof copy);
+    ok = EVP_CIPHER_CTX_ctrl(stream, EVP_CTRL_AEAD_SET_TAG, sizeof copy, copy) == 1 &&
+         EVP_CipherFinal_ex(stream, none, &n) == 1;
+    return ok ? ERR_OK : ERR_DECRYPT;
+}
+
+void aead_stream_free(void *stream)
+{
+    EVP_CIPHER_CTX_free(stream); /* wipes */
 }

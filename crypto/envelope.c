@@ -5,6 +5,7 @@
 #include "crypto/envelope.h"
 #include "crypto/aead.h"
 
+#include <assert.h>
 #include <sodium.h>
 
 enum { OKM_SIZE = 64, COMMITTED_SIZE = 40, KEY_AT = 8, SALT_AT = 24, COMMITMENT_AT = 40, HASH_SIZE = 32 };
@@ -102,6 +103,20 @@ static void derive(uint8_t okm[OKM_SIZE], const uint8_t key[ENVELOPE_KEY_SIZE], 
     crypto_generichash(okm, OKM_SIZE, m, n, key, ENVELOPE_KEY_SIZE);
 }
 
+/* The header, with its commitment, and the value's own key. */
+static void begin_sealing(enum envelope_suite suite, const struct data_key *key, const struct envelope_context *context,
+                          struct slice record_key, const uint8_t salt[ENVELOPE_SALT_SIZE], uint8_t *p,
+                          uint8_t okm[OKM_SIZE])
+{
+    const uint8_t head[KEY_AT] = {
+        ENVELOPE_MAGIC_0, ENVELOPE_MAGIC_1, ENVELOPE_VERSION, (uint8_t)suite, 0, ENVELOPE_AAD_RECORD, 1, 0};
+    memcpy(p, head, sizeof head);
+    memcpy(p + KEY_AT, key->id, ENVELOPE_KEY_ID_SIZE);
+    memcpy(p + SALT_AT, salt, ENVELOPE_SALT_SIZE);
+    derive(okm, key->bytes, p, context, record_key);
+    memcpy(p + COMMITMENT_AT, okm + 32, ENVELOPE_COMMITMENT_SIZE);
+}
+
 enum err envelope_seal(enum envelope_suite suite, const struct data_key *key, const struct envelope_context *context,
                        struct slice record_key, const uint8_t salt[ENVELOPE_SALT_SIZE], struct slice plain,
                        struct buf *out)
@@ -115,18 +130,30 @@ enum err envelope_seal(enum envelope_suite suite, const struct data_key *key, co
     uint8_t *p = buf_grow(out, ENVELOPE_OVERHEAD + plain.n);
     if (!p)
         return buf_error(out);
-    const uint8_t head[KEY_AT] = {
-        ENVELOPE_MAGIC_0, ENVELOPE_MAGIC_1, ENVELOPE_VERSION, (uint8_t)suite, 0, ENVELOPE_AAD_RECORD, 1, 0};
-    memcpy(p, head, sizeof head);
-    memcpy(p + KEY_AT, key->id, ENVELOPE_KEY_ID_SIZE);
-    memcpy(p + SALT_AT, salt, ENVELOPE_SALT_SIZE);
-    derive(okm, key->bytes, p, context, record_key);
-    memcpy(p + COMMITMENT_AT, okm + 32, ENVELOPE_COMMITMENT_SIZE);
+    begin_sealing(suite, key, context, record_key, salt, p, okm);
     enum err e = aead_seal_once(suite, okm, plain, p + ENVELOPE_HEADER_SIZE);
     sodium_memzero(okm, sizeof okm);
     if (e)
         out->n = before;
     return e;
+}
+
+/* The value's own key, if the envelope was sealed with this key for this place. */
+static enum err begin_opening(const struct envelope *e, const uint8_t key[ENVELOPE_KEY_SIZE],
+                              const struct envelope_context *context, struct slice record_key, uint8_t okm[OKM_SIZE],
+                              struct reason *why)
+{
+    derive(okm, key, e->header, context, record_key);
+    if (!sodium_memcmp(okm + 32, e->commitment, ENVELOPE_COMMITMENT_SIZE))
+        return ERR_OK;
+    sodium_memzero(okm, OKM_SIZE);
+    return reason_set(why, ERR_DECRYPT,
+                      "the envelope was not sealed with this key for this record key, topic lineage and tenant");
+}
+
+static enum err tampered(struct reason *why, enum err e)
+{
+    return reason_set(why, e, "the envelope's ciphertext was tampered with");
 }
 
 enum err envelope_open(const struct envelope *e, const uint8_t key[ENVELOPE_KEY_SIZE],
@@ -135,13 +162,9 @@ enum err envelope_open(const struct envelope *e, const uint8_t key[ENVELOPE_KEY_
 {
     uint8_t okm[OKM_SIZE];
     size_t before = out->n;
-    enum err err;
-    derive(okm, key, e->header, context, record_key);
-    if (sodium_memcmp(okm + 32, e->commitment, ENVELOPE_COMMITMENT_SIZE)) {
-        sodium_memzero(okm, sizeof okm);
-        return reason_set(why, ERR_DECRYPT,
-                          "the envelope was not sealed with this key for this record key, topic lineage and tenant");
-    }
+    enum err err = begin_opening(e, key, context, record_key, okm, why);
+    if (err)
+        return err;
     uint8_t *p = buf_grow(out, e->sealed.n - ENVELOPE_TAG_SIZE);
     if (!p) {
         sodium_memzero(okm, sizeof okm);
@@ -151,7 +174,62 @@ enum err envelope_open(const struct envelope *e, const uint8_t key[ENVELOPE_KEY_
     sodium_memzero(okm, sizeof okm);
     if (err) {
         out->n = before;
-        return reason_set(why, err, "the envelope's ciphertext was tampered with");
+        return tampered(why, err);
     }
     return ERR_OK;
+}
+
+/* ---- Piece by piece ---- */
+
+static enum err begin(struct envelope_stream *s, enum envelope_suite suite, uint8_t okm[OKM_SIZE], bool sealing)
+{
+    s->sealing = sealing;
+    s->cipher = aead_stream_new(suite, okm, sealing);
+    sodium_memzero(okm, OKM_SIZE);
+    return s->cipher ? ERR_OK : ERR_NO_MEMORY;
+}
+
+enum err envelope_seal_begin(struct envelope_stream *s, enum envelope_suite suite, const struct data_key *key,
+                             const struct envelope_context *context, struct slice record_key,
+                             const uint8_t salt[ENVELOPE_SALT_SIZE], uint8_t *header)
+{
+    uint8_t okm[OKM_SIZE];
+    begin_sealing(suite, key, context, record_key, salt, header, okm);
+    return begin(s, suite, okm, true);
+}
+
+enum err envelope_open_begin(struct envelope_stream *s, const struct envelope *e, const uint8_t key[ENVELOPE_KEY_SIZE],
+                             const struct envelope_context *context, struct slice record_key, struct reason *why)
+{
+    uint8_t okm[OKM_SIZE];
+    enum err err = begin_opening(e, key, context, record_key, okm, why);
+    return err ? err : begin(s, e->suite, okm, false);
+}
+
+enum err envelope_stream_update(struct envelope_stream *s, struct slice in, uint8_t *out)
+{
+    assert(s->cipher);
+    return aead_stream_update(s->cipher, in, out);
+}
+
+enum err envelope_seal_end(struct envelope_stream *s, uint8_t tag[ENVELOPE_TAG_SIZE])
+{
+    assert(s->cipher && s->sealing);
+    enum err e = aead_stream_tag(s->cipher, tag);
+    envelope_stream_wipe(s);
+    return e;
+}
+
+enum err envelope_open_end(struct envelope_stream *s, const uint8_t tag[ENVELOPE_TAG_SIZE], struct reason *why)
+{
+    assert(s->cipher && !s->sealing);
+    enum err e = aead_stream_check(s->cipher, tag);
+    envelope_stream_wipe(s);
+    return e ? tampered(why, e) : ERR_OK;
+}
+
+void envelope_stream_wipe(struct envelope_stream *s)
+{
+    aead_stream_free(s->cipher);
+    s->cipher = NULL;
 }

@@ -95,4 +95,24 @@ enum err envelope_open(const struct envelope *e, const uint8_t key[ENVELOPE_KEY_
                        const struct envelope_context *context, struct slice record_key, struct buf *out,
                        struct reason *why) MUST_CHECK;
 
+/* The same for a large value, piece by piece, with the same bytes as outcome. Between the pieces the stream holds a key
+ * that opens this one value: envelope_stream_wipe() forgets it. */
+struct envelope_stream {
+    void *cipher; /* NULL: none, or wiped */
+    bool sealing;
+};
+/* Writes the ENVELOPE_HEADER_SIZE bytes of the envelope's header. */
+enum err envelope_seal_begin(struct envelope_stream *s, enum envelope_suite suite, const struct data_key *key,
+                             const struct envelope_context *context, struct slice record_key,
+                             const uint8_t salt[ENVELOPE_SALT_SIZE], uint8_t *header) MUST_CHECK;
+enum err envelope_open_begin(struct envelope_stream *s, const struct envelope *e, const uint8_t key[ENVELOPE_KEY_SIZE],
+                             const struct envelope_context *context, struct slice record_key,
+                             struct reason *why) MUST_CHECK;
+enum err envelope_stream_update(struct envelope_stream *s, struct slice in, uint8_t *out) MUST_CHECK; /* in.n bytes */
+/* Writes the tag, or checks it: before ERR_OK nothing that was opened may be used. Wipes the stream. */
+enum err envelope_seal_end(struct envelope_stream *s, uint8_t tag[ENVELOPE_TAG_SIZE]) MUST_CHECK;
+enum err envelope_open_end(struct envelope_stream *s, const uint8_t tag[ENVELOPE_TAG_SIZE],
+                           struct reason *why) MUST_CHECK;
+void envelope_stream_wipe(struct envelope_stream *s); /* fine on one that holds nothing */
+
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The cache of data keys: a slab of locked memory for the bytes, entries that point into it, least recently used first
- * out. An erased key is wiped where it is, at once, pinned or not; whoever holds the entry finds `erased` set. */
+ * out. An erased key is wiped where it is, at once, pinned or not; whoever holds the entry finds `erased` set. What was
+ * made from a key and is kept between calls (a cipher in the middle of a large value) is held by it and wiped with it.
+ */
 #include "crypto/key_client_internal.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -55,6 +58,12 @@ static void wipe(struct key_entry *e)
     struct key_cache *k = &e->client->cache;
     if (!e->key)
         return;
+    while (e->holds.next != &e->holds) {
+        struct key_hold *h = e->holds.next;
+        key_cache_let_go(h);
+        h->wipe(h);
+    }
+    k->wiped++;
     sodium_memzero(e->key, sizeof *e->key);
     k->free_keys[k->free_n++] = e->key;
     e->key = NULL;
@@ -62,6 +71,7 @@ static void wipe(struct key_entry *e)
 
 static void release(struct key_entry *e)
 {
+    assert(e->holds.next == &e->holds);
     free(e->subject);
     free(e);
 }
@@ -108,6 +118,24 @@ void key_cache_unpin(struct key_entry *e)
         list_first(&e->client->cache, e);
 }
 
+void key_cache_hold(struct key_entry *e, struct key_hold *h)
+{
+    assert(!h->next && e->key);
+    h->prev = &e->holds;
+    h->next = e->holds.next;
+    h->next->prev = h;
+    e->holds.next = h;
+}
+
+void key_cache_let_go(struct key_hold *h)
+{
+    if (!h->next)
+        return;
+    h->prev->next = h->next;
+    h->next->prev = h->prev;
+    h->next = h->prev = NULL;
+}
+
 static enum err name_subject(struct key_cache *k, struct key_entry *e, struct slice scoped)
 {
     void *old = NULL;
@@ -142,6 +170,7 @@ struct key_entry *key_cache_put(struct key_client *c, const uint8_t *id, const u
         if (!e)
             return NULL;
         e->client = c;
+        e->holds.next = e->holds.prev = &e->holds;
         if (map_put(&k->ids, slice_of(id, ENVELOPE_KEY_ID_SIZE), e, NULL)) {
             free(e);
             return NULL;

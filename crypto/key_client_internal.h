@@ -27,6 +27,7 @@ struct key_entry {
     size_t subject_n;
     unsigned pins;
     bool erased, dropped, listed;
+    struct key_hold holds; /* list head: what was made from the key, and is wiped with it */
 };
 
 struct key_cache {
@@ -37,6 +38,7 @@ struct key_cache {
     struct map subjects; /* tenant 0 class 0 id -> struct key_entry */
     struct map erased;   /* key ids known to be erased */
     struct key_entry recent;
+    uint64_t wiped; /* keys, ever */
 };
 
 /* What a set knows of one key it was asked for. */
@@ -53,8 +55,10 @@ struct key_set {
     struct map subjects, ids; /* -> struct key_item */
     char *scope;              /* tenant 0 class 0 */
     size_t scope_n;
-    size_t waiting; /* answers to come */
-    bool complete;  /* handed over, or being filled */
+    uint64_t wiped_then; /* the cache's count when ... */
+    size_t lost;         /* ... so many of its keys were found wiped */
+    size_t waiting;      /* answers to come */
+    bool complete;       /* handed over, or being filled */
     enum err failed;
     struct reason why;
     key_client_fn fn;
@@ -137,6 +141,8 @@ struct key_entry *key_cache_by_subject(struct key_client *c, struct slice scoped
 struct key_entry *key_cache_put(struct key_client *c, const uint8_t *id, const uint8_t *bytes, struct slice scoped);
 void key_cache_pin(struct key_entry *e);
 void key_cache_unpin(struct key_entry *e);
+void key_cache_hold(struct key_entry *e, struct key_hold *h);
+void key_cache_let_go(struct key_hold *h);
 void key_cache_erase(struct key_client *c, const uint8_t id[ENVELOPE_KEY_ID_SIZE]);
 void key_cache_note_erased(struct key_client *c, const uint8_t id[ENVELOPE_KEY_ID_SIZE]);
 void key_cache_drop_all(struct key_client *c);

@@ -3,6 +3,7 @@
  * as fit. A set pins its keys against eviction, not against erasure. */
 #include "crypto/key_client_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void free_item(void *p)
@@ -103,15 +104,72 @@ static enum key_state by_id(void *user, const uint8_t id[ENVELOPE_KEY_ID_SIZE], 
     return find(s, &s->ids, slice_of(id, ENVELOPE_KEY_ID_SIZE), out);
 }
 
+static void enter(void *user)
+{
+    struct key_set *s = user;
+    if (s->client)
+        key_client_enter(s->client);
+}
+
 static void release(void *user)
 {
     struct key_set *s = user;
-    pthread_mutex_unlock(&s->client->lock);
+    if (s->client)
+        pthread_mutex_unlock(&s->client->lock);
+}
+
+static size_t count_wiped(const struct map *items)
+{
+    size_t n = 0;
+
+    for (struct map_entry *m = map_first(items); m; m = map_next(items, m)) {
+        const struct key_item *i = m->value;
+        n += i->entry && !i->entry->key;
+    }
+    return n;
+}
+
+/* Without a lease nothing may be used: every key is lost. */
+static size_t lost(void *user)
+{
+    struct key_set *s = user;
+    size_t n = SIZE_MAX;
+
+    enter(s);
+    if (s->client && s->wiped_then != s->client->cache.wiped) {
+        s->wiped_then = s->client->cache.wiped;
+        s->lost = count_wiped(&s->subjects) + count_wiped(&s->ids);
+    }
+    if (s->client && key_client_leased(s->client))
+        n = s->lost;
+    release(s);
+    return n;
+}
+
+static void hold(void *user, const struct data_key *key, struct key_hold *h)
+{
+    struct key_set *s = user;
+
+    assert(s->client);
+    key_cache_hold(key_cache_by_id(s->client, key->id), h);
+}
+
+static void let_go(void *user, struct key_hold *h)
+{
+    (void)user;
+    key_cache_let_go(h); /* of a client that is gone: nothing is held any more */
 }
 
 struct key_lookup key_set_lookup(struct key_set *s)
 {
-    return (struct key_lookup){s, by_subject, by_id, release};
+    return (struct key_lookup){.user = s,
+                               .by_subject = by_subject,
+                               .by_id = by_id,
+                               .enter = enter,
+                               .release = release,
+                               .lost = lost,
+                               .hold = hold,
+                               .let_go = let_go};
 }
 
 /* ---- resolving ---- */

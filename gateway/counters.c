@@ -44,6 +44,12 @@ void gateway_counters_init(struct gateway_counters *c)
     c->sealed = counter(records, "result", "sealed", by_result);
     c->opened = counter(records, "result", "opened", by_result);
     c->erased = counter(records, "result", "erased", by_result);
+    c->decompressed = metrics_counter("castellan_gateway_decompressed_bytes_total", NULL,
+                                      "Bytes that record batches were decompressed to, to be encrypted or validated.");
+    c->decompression_refused =
+        metrics_counter("castellan_gateway_decompression_refused_total", NULL,
+                        "Record sets that decompress to more than castellan.batch.decompressed.max.bytes or "
+                        "castellan.request.decompressed.max.bytes.");
     for (int f = 0; f < SCHEMA_FAULTS; f++)
         c->schema_violations[f] =
             counter("castellan_schema_violations_total", "reason", schema_fault_label((enum schema_fault)f),

@@ -14,6 +14,7 @@ struct gateway_counters {
     struct metric *authentications[SASL_MECHANISMS][SASL_REASONS]; /* SASL_REASON_NONE: it succeeded */
     struct metric *throttled, *surplus, *upstream_losses;
     struct metric *sealed, *opened, *erased;
+    struct metric *decompressed, *decompression_refused;
     struct metric *schema_violations[SCHEMA_FAULTS];
 };
 

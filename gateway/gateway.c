@@ -9,6 +9,7 @@
 #include "core/base/heap.h"
 #include "core/base/log.h"
 #include "core/base/ready.h"
+#include "core/net/work_pool.h"
 #include "core/wire/header.h"
 #include "gateway/admin/admin_http.h"
 #include "gateway/cluster/node_watch.h"
@@ -397,6 +398,7 @@ enum err gateway_start(struct gateway *g, const char *path, struct reason *why)
     struct control *c = control_of(g->control);
     struct knowledge_config knowledge = {.kafka = c->kafka.words};
     struct schemas_config schemas = {.kafka = c->kafka.words};
+    struct work_pool_opts pool = {0};
     enum err err;
 
     assert(!c->loop);
@@ -409,7 +411,11 @@ enum err gateway_start(struct gateway *g, const char *path, struct reason *why)
     g->meters = quota_meters_new(NULL);
     if (!g->meters)
         return ERR_NO_MEMORY;
-    err = workers_start(g, (int)settings_int(g->settings, "num.network.threads"), why);
+    pool.threads = (int)settings_int(g->settings, "castellan.work.threads");
+    pool.bytes_max = (size_t)settings_int(g->settings, "castellan.decompressed.max.bytes");
+    err = work_pool_new(&g->pool, &pool, why);
+    if (!err)
+        err = workers_start(g, (int)settings_int(g->settings, "num.network.threads"), why);
     if (err)
         return err;
     gateway_kafka_settings(g, &c->kafka);
@@ -463,10 +469,13 @@ void gateway_free(struct gateway *g)
     workers_stop(g);
     knowledge_close(g->knowledge);
     audit_log_stop(g->audit); /* whoever waits for a record is told now */
+    if (g->pool)
+        work_pool_stop(g->pool); /* before what its work uses */
     dead_letters_free(g->dead_letters);
     g->dead_letters = NULL; /* requests that are still to end must not find it */
     schemas_stop(g->schemas);
     workers_free(g);
+    work_pool_free(g->pool);
     schemas_close(g->schemas);
     audit_log_free(g->audit);
     for (int i = 0; c->loop && i < 10; i++)

@@ -3,6 +3,7 @@
  * opened. */
 #include "gateway/settings.h"
 #include "gateway/filter/schema_topics.h"
+#include "gateway/filter/heavy.h"
 
 #include <stdio.h>
 
@@ -44,6 +45,7 @@ const struct setting_row gateway_setting_rows[] = {
     {"castellan.keyd.admin.socket", SETTING_STRING, NULL, 0, 0,
      "the key process's socket for forgetting, holds and receipts; without it this gateway's admin API refuses these"},
     {"castellan.bootstrap.scram", SETTING_STRING, NULL, 0, 0, "file of users to add when they are absent"},
+    HEAVY_SETTING_ROWS,
     {"castellan.schemas.topic", SETTING_STRING, "_schemas", 0, 0, "the registry's topic, for schema validation"},
     {"castellan.topic.*", SETTING_STRING, NULL, 0, 0,
      "castellan.topic.TOPIC.value.schema.validation and its kind, where the cluster does not know the topic's keys"},
@@ -144,6 +146,13 @@ enum err gateway_configure(struct gateway *g, const char *path, struct reason *w
         err = open_tls(g, why);
     if (err)
         return err;
+    g->unpack_limits = (struct record_unpack_limits){
+        .batch_max = (size_t)settings_int(g->settings, "castellan.batch.decompressed.max.bytes"),
+        .request_max = (size_t)settings_int(g->settings, "castellan.request.decompressed.max.bytes")};
+    if (g->unpack_limits.request_max < g->unpack_limits.batch_max)
+        return reason_set(
+            why, ERR_BAD_CONFIG,
+            "castellan.request.decompressed.max.bytes is less than castellan.batch.decompressed.max.bytes");
     g->idle_ms = settings_int(g->settings, "connections.max.idle.ms");
     g->ends_with_certificate = settings_bool(g->settings, "castellan.ssl.close.when.certificate.expires");
     g->reauth_ms = settings_int(g->settings, "connections.max.reauth.ms");

@@ -14,9 +14,10 @@
 #include <zstd.h>
 
 enum {
-    STEP_MIN = 64 * 1024,         /* least room offered to a decompressor at a time */
-    XERIAL_HEADER_SIZE = 16,      /* magic, version, compatible version */
-    XERIAL_BLOCK_SIZE = 32 * 1024 /* what snappy-java writes by default */
+    STEP_MIN = 64 * 1024,                /* least room offered to a decompressor at a time */
+    CONTEXT_KEPT_MAX = 16 * 1024 * 1024, /* bytes of a context that a thread keeps */
+    XERIAL_HEADER_SIZE = 16,             /* magic, version, compatible version */
+    XERIAL_BLOCK_SIZE = 32 * 1024        /* what snappy-java writes by default */
 };
 
 static const uint8_t xerial_header[XERIAL_HEADER_SIZE] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0,
@@ -361,16 +362,11 @@ static enum err lz4_decompress(struct slice in, struct sink *s)
     }
 }
 
-static enum err zstd_decompress(struct slice in, struct sink *s)
+static enum err zstd_decompress_with(ZSTD_DCtx *context, struct slice in, struct sink *s)
 {
-    struct contexts *x = contexts_get();
     ZSTD_inBuffer src = {in.p, in.n, 0};
 
-    if (x && !x->zstd_d)
-        x->zstd_d = ZSTD_createDCtx();
-    if (!x || !x->zstd_d)
-        return ERR_NO_MEMORY;
-    ZSTD_DCtx_reset(x->zstd_d, ZSTD_reset_session_only);
+    ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
     for (;;) {
         ZSTD_outBuffer dst = {0};
         size_t before = src.pos, hint;
@@ -379,7 +375,7 @@ static enum err zstd_decompress(struct slice in, struct sink *s)
         dst.dst = sink_room(s, (src.size - src.pos) * 4, &dst.size);
         if (!dst.dst)
             return s->out->error;
-        hint = ZSTD_decompressStream(x->zstd_d, &dst, &src);
+        hint = ZSTD_decompressStream(context, &dst, &src);
         if (ZSTD_isError(hint))
             return ERR_CORRUPT_MESSAGE;
         e = sink_wrote(s, dst.pos);
@@ -390,6 +386,23 @@ static enum err zstd_decompress(struct slice in, struct sink *s)
         if (src.pos == before && dst.pos == 0)
             return ERR_CORRUPT_MESSAGE;
     }
+}
+
+static enum err zstd_decompress(struct slice in, struct sink *s)
+{
+    struct contexts *x = contexts_get();
+    enum err e;
+
+    if (x && !x->zstd_d)
+        x->zstd_d = ZSTD_createDCtx();
+    if (!x || !x->zstd_d)
+        return ERR_NO_MEMORY;
+    e = zstd_decompress_with(x->zstd_d, in, s);
+    if (ZSTD_sizeof_DCtx(x->zstd_d) > CONTEXT_KEPT_MAX) { /* a frame may ask for a window of 128 MiB */
+        ZSTD_freeDCtx(x->zstd_d);
+        x->zstd_d = NULL;
+    }
+    return e;
 }
 
 enum err wire_decompress(enum wire_codec codec, struct slice in, struct buf *out, size_t max, struct reason *why)

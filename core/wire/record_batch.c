@@ -122,6 +122,7 @@ enum err record_iter_open(struct record_iter *it, const struct record_batch *b, 
     it->batch = b;
     it->left = b->record_count;
     it->last_delta = -1;
+    it->headers_max = 0;
     it->c = cursor_of(SLICE_NULL);
     if (record_batch_codec(b) != WIRE_CODEC_NONE) {
         enum err e;
@@ -164,8 +165,9 @@ bool record_header_next(struct cursor *c, struct record_header *out)
     return cursor_left(c) > 0 && read_header_entry(c, out);
 }
 
-static void read_record(struct cursor *c, const struct record_batch *b, struct record *out)
+static void read_record(struct cursor *c, const struct record_iter *it, struct record *out)
 {
+    const struct record_batch *b = it->batch;
     const uint8_t *headers;
     struct record_header h;
 
@@ -177,6 +179,8 @@ static void read_record(struct cursor *c, const struct record_batch *b, struct r
     out->header_count = cursor_varint32(c);
     if (out->header_count < 0 || (size_t)out->header_count > cursor_left(c) / HEADER_SIZE_MIN)
         cursor_fail(c, ERR_CORRUPT_MESSAGE);
+    else if (it->headers_max && out->header_count > it->headers_max)
+        cursor_fail(c, ERR_INVALID_RECORD);
     headers = c->p;
     for (int32_t i = 0; !c->error && i < out->header_count; i++)
         read_header_entry(c, &h);
@@ -204,7 +208,10 @@ enum err record_iter_next(struct record_iter *it, struct record *out, bool *more
     if (it->c.error || size < 0 || (size_t)size > cursor_left(&it->c))
         return reason_set(why, ERR_CORRUPT_MESSAGE, "record %d of %d: impossible length", index, b->record_count);
     body = cursor_of(cursor_take(&it->c, (size_t)size));
-    read_record(&body, b, out);
+    read_record(&body, it, out);
+    if (body.error == ERR_INVALID_RECORD)
+        return reason_set(why, ERR_INVALID_RECORD, "record %d of %d has %d headers, the most is %d", index,
+                          b->record_count, out->header_count, it->headers_max);
     if (cursor_finish(&body))
         return reason_set(why, ERR_CORRUPT_MESSAGE, "record %d of %d does not close at its length", index,
                           b->record_count);

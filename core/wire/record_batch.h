@@ -109,7 +109,8 @@ struct record_iter {
     struct cursor c;
     const struct record_batch *batch;
     int32_t left;
-    int32_t last_delta; /* offset delta of the record before; -1 at the start */
+    int32_t last_delta;  /* offset delta of the record before; -1 at the start */
+    int32_t headers_max; /* set it after record_iter_open(): more in one record are ERR_INVALID_RECORD; 0: no limit */
 };
 
 /* Begin to read the records. When they are compressed they are decompressed into `scratch` (cleared first), at most
@@ -156,8 +157,17 @@ enum err record_batch_encode(const struct record_batch *head, int level, struct 
 void record_encode(struct buf *out, int64_t timestamp_delta, int32_t offset_delta, struct slice key, struct slice value,
                    const struct record_header *headers, int32_t header_count);
 
+/* Append `r` up to where its value begins, a value of `value_n` bytes (-1: null). The caller appends that, the count of
+ * headers (zigzag varint) and r->headers. */
+void record_put_head(struct buf *out, const struct record *r, int64_t value_n);
+
 /* ---- Patching in place (`batch` points at the first byte of a whole, parsed batch) ---- */
 
+/* Its length becomes n, its CRC right (or what the caller worked out for the bytes from RECORD_BATCH_ATTRIBUTES_AT on).
+ * ERR_LIMIT_EXCEEDED: longer than a batch may be. */
+enum err record_batch_close(uint8_t *batch, size_t n) MUST_CHECK;
+enum err record_batch_close_with(uint8_t *batch, size_t n, uint32_t crc) MUST_CHECK;
+void record_batch_set_record_count(uint8_t *batch, int32_t n); /* the CRC is not */
 void record_batch_set_base_offset(uint8_t *batch, int64_t base_offset);
 void record_batch_set_leader_epoch(uint8_t *batch, int32_t epoch);
 /* Set max_timestamp, and with log_append_time the timestamp type; works out the CRC again. */

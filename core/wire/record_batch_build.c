@@ -4,7 +4,7 @@
 #include "core/wire/record_batch.h"
 #include "core/wire/crc32c.h"
 
-enum { BATCH_LENGTH_AT = 8, LEADER_EPOCH_AT = 12, MAX_TIMESTAMP_AT = 35 };
+enum { BATCH_LENGTH_AT = 8, LEADER_EPOCH_AT = 12, MAX_TIMESTAMP_AT = 35, RECORD_COUNT_AT = 57 };
 
 static void store_u32(uint8_t *p, uint32_t v)
 {
@@ -96,6 +96,24 @@ static void encode_record(struct buf *out, int64_t timestamp_delta, int32_t offs
         buf_put_slice(out, encoded_headers);
 }
 
+void record_put_head(struct buf *out, const struct record *r, int64_t value_n)
+{
+    size_t value = varint_size(value_n) + (value_n > 0 ? (size_t)value_n : 0);
+    size_t size = 1 + varint_size(r->timestamp_delta) + varint_size(r->offset_delta) + nullable_size(r->key) + value +
+                  varint_size(r->header_count) + r->headers.n;
+
+    if (size > INT32_MAX) {
+        out->error = ERR_LIMIT_EXCEEDED;
+        return;
+    }
+    buf_varint(out, (int64_t)size);
+    buf_u8(out, 0);
+    buf_varint(out, r->timestamp_delta);
+    buf_varint(out, r->offset_delta);
+    put_nullable(out, r->key);
+    buf_varint(out, value_n);
+}
+
 void record_encode(struct buf *out, int64_t timestamp_delta, int32_t offset_delta, struct slice key, struct slice value,
                    const struct record_header *headers, int32_t header_count)
 {
@@ -160,9 +178,7 @@ enum err record_batch_encode(const struct record_batch *head, int level, struct 
         return e;
     }
     size = out->n - at;
-    store_u32(out->p + at + BATCH_LENGTH_AT, (uint32_t)(size - RECORD_BATCH_OVERHEAD));
-    store_crc(out->p + at, size);
-    return ERR_OK;
+    return record_batch_close(out->p + at, size);
 }
 
 enum err record_batch_finish(struct record_batch_builder *b, struct buf *out)
@@ -170,6 +186,26 @@ enum err record_batch_finish(struct record_batch_builder *b, struct buf *out)
     if (b->error)
         return b->error;
     return record_batch_encode(&b->head, b->level, buf_slice(&b->records), out);
+}
+
+enum err record_batch_close(uint8_t *batch, size_t n)
+{
+    return record_batch_close_with(batch, n,
+                                   crc32c(batch + RECORD_BATCH_ATTRIBUTES_AT, n - RECORD_BATCH_ATTRIBUTES_AT));
+}
+
+enum err record_batch_close_with(uint8_t *batch, size_t n, uint32_t crc)
+{
+    if (n > (size_t)INT32_MAX)
+        return ERR_LIMIT_EXCEEDED;
+    store_u32(batch + BATCH_LENGTH_AT, (uint32_t)(n - RECORD_BATCH_OVERHEAD));
+    store_u32(batch + RECORD_BATCH_CRC_AT, crc);
+    return ERR_OK;
+}
+
+void record_batch_set_record_count(uint8_t *batch, int32_t n)
+{
+    store_u32(batch + RECORD_COUNT_AT, (uint32_t)n);
 }
 
 void record_batch_set_base_offset(uint8_t *batch, int64_t base_offset)

@@ -10,7 +10,7 @@
 #include "gateway/request/engine.h"
 #include "gateway/request/list.h"
 #include "gateway/request/topic_names.h"
-#include "gateway/session/worker_data.h"
+#include "gateway/session/worker.h"
 #include "wire/fetch.h"
 #include "wire/produce.h"
 
@@ -48,9 +48,10 @@ static struct crypt *state(struct request *r)
 static struct crypt_job *job_of(struct request *r, struct crypt *s, size_t runs_max, bool sealing)
 {
     struct worker *w = r->engine->owner;
+    struct heavy heavy = worker_heavy(w, request_peer(r)->principal);
 
     if (!s->job)
-        s->job = crypt_job_new(r, runs_max, sealing, w->keys, &w->gateway->counters);
+        s->job = crypt_job_new(r, runs_max, sealing, w->keys, &w->gateway->counters, &heavy);
     return s->job;
 }
 

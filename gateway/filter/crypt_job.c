@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Two phases around the key process: collect what the runs of one policy need, resolve it (cached keys cost no wait),
- * then seal or open each run. Runs under one policy go together, because the policy says whose keys a subject's are.
- * Without a key process, or without its lease, protected data neither goes in nor comes out: fail closed. Output
- * buffers belong to the job, the job to its request. */
+ * then seal or open each run. Before both, what is compressed is decompressed on the pool's threads (heavy.h): what a
+ * batch may decompress to is bounded, and a Fetch whose batches would grow too large is cut, so that the consumer gets
+ * the rest next time. All else is done here in slices (crypto/record_crypt_run.c says why). Runs under one policy go
+ * together, because the policy says whose keys a subject's are. Without a key process, or without its lease, protected
+ * data neither goes in nor comes out: fail closed. Output buffers belong to the job, the job to its request. */
 #include "gateway/filter/crypt_job.h"
 #include "core/base/env.h"
 #include "crypto/key_client.h"
@@ -14,12 +16,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { CRYPT_JOB_MAGIC = 0x43724a62, CRYPT_BYTES_PER_UNIT = 64 };
+enum { CRYPT_JOB_MAGIC = 0x43724a62 };
 
 enum state {
-    GROUPING,  /* looking for the next runs that share a policy, and what they need */
-    RESOLVING, /* their keys are on the way */
-    WORKING,   /* on the group's runs */
+    GROUPING,   /* looking for the next runs that share a policy */
+    UNPACKING,  /* they are being decompressed */
+    COLLECTING, /* what they need */
+    RESOLVING,  /* their keys are on the way */
+    WORKING,    /* on the group's runs */
 };
 
 struct crypt_job {
@@ -36,6 +40,11 @@ struct crypt_job {
     bool sealing, came;
     enum state state;
     size_t at; /* in runs */
+    struct heavy heavy;
+    struct heavy_unpack *unpack;   /* the group's runs that were compressed */
+    size_t packed;                 /* how many they are */
+    struct record_crypt_run *work; /* on the run at `at` */
+    size_t sealed_bytes;
     const struct policy *group;
     enum err err; /* of resolving */
     const char *text;
@@ -46,8 +55,10 @@ static void job_free(void *p)
     struct crypt_job *j = p;
 
     assert(j->magic == CRYPT_JOB_MAGIC);
+    record_crypt_run_abandon(j->work);
+    heavy_unpack_free(j->unpack);
     for (size_t i = 0; i < j->count; i++)
-        buf_free(&j->outs[i]);
+        work_pool_discard(j->heavy.pool, &j->outs[i]);
     record_crypt_needs_free(&j->needs);
     key_set_free(j->keys);
     policy_set_unref(j->policies);
@@ -56,7 +67,7 @@ static void job_free(void *p)
 }
 
 struct crypt_job *crypt_job_new(struct request *r, size_t runs_max, bool sealing, struct key_client *keys,
-                                struct gateway_counters *counters)
+                                struct gateway_counters *counters, const struct heavy *heavy)
 {
     struct crypt_job *j = calloc(1, sizeof *j);
 
@@ -66,6 +77,7 @@ struct crypt_job *crypt_job_new(struct request *r, size_t runs_max, bool sealing
                             .request = r,
                             .client = keys,
                             .counters = counters,
+                            .heavy = *heavy,
                             .max = runs_max,
                             .sealing = sealing,
                             .runs = arena_array(&r->arena, runs_max, sizeof *j->runs),
@@ -99,22 +111,10 @@ const struct crypt_run *crypt_job_run(const struct crypt_job *j, size_t i)
 static void fail(struct crypt_job *j, struct crypt_run *run, enum err err, const struct reason *why)
 {
     run->err = err;
-    run->text = why->code ? arena_printf(&j->request->arena, "%s", why->text) : NULL;
+    run->text = why && why->code ? arena_printf(&j->request->arena, "%s", why->text) : NULL;
 }
 
 /* ---- Grouping ---- */
-
-static void collect(struct crypt_job *j, struct crypt_run *run)
-{
-    struct reason why = {0};
-    enum err err = j->sealing ? record_crypt_collect_subjects(*run->records, run->policy, &j->needs, &why)
-                              : record_crypt_collect_keys(*run->records, &j->needs, &why);
-
-    run->state = CRYPT_RUN_IN_GROUP;
-    if (err)
-        fail(j, run, err, &why);
-    request_spent(j->request, (int32_t)(run->records->n / CRYPT_BYTES_PER_UNIT));
-}
 
 /* The next runs that share a policy. NEXT: there are none left. */
 static enum step gather(struct crypt_job *j)
@@ -123,13 +123,137 @@ static enum step gather(struct crypt_job *j)
         struct crypt_run *run = &j->runs[j->at++];
         if (run->state == CRYPT_RUN_NEW && !run->err && (!j->group || run->policy == j->group)) {
             j->group = run->policy;
-            collect(j, run);
+            run->state = CRYPT_RUN_IN_GROUP;
+            run->input = *run->records;
+            j->packed += record_unpack_needed(*run->records);
         }
         if (request_spent(j->request, 1))
             return STEP_AGAIN;
     }
+    j->at = 0;
     return STEP_NEXT;
 }
+
+static bool in_group(const struct crypt_run *run)
+{
+    return run->state == CRYPT_RUN_IN_GROUP && !run->err;
+}
+
+/* ---- Decompression ---- */
+
+static void on_left(void *arg)
+{
+    struct crypt_job *j = arg;
+
+    assert(j->magic == CRYPT_JOB_MAGIC && j->state == UNPACKING);
+    heavy_unpack_cancel(j->unpack);
+}
+
+static void on_unpacked(void *arg)
+{
+    struct crypt_job *j = arg;
+
+    assert(j->magic == CRYPT_JOB_MAGIC && j->state == UNPACKING && !j->came);
+    j->came = true;
+    j->request->abandoned = NULL;
+    request_wake(j->request);
+}
+
+static void fail_packed(struct crypt_job *j, enum err err, const char *text)
+{
+    for (size_t i = 0; i < j->count; i++)
+        if (in_group(&j->runs[i]) && record_unpack_needed(*j->runs[i].records)) {
+            j->runs[i].err = err;
+            j->runs[i].text = text;
+        }
+}
+
+static void unpack(struct crypt_job *j)
+{
+    enum err err = ERR_NO_MEMORY;
+
+    j->state = UNPACKING;
+    j->came = j->packed == 0;
+    if (j->came)
+        return;
+    j->unpack = heavy_unpack_new(&j->heavy, j->packed, !j->sealing);
+    for (size_t i = 0; j->unpack && i < j->count; i++)
+        if (in_group(&j->runs[i]) && record_unpack_needed(*j->runs[i].records))
+            j->runs[i].packed = heavy_unpack_add(j->unpack, *j->runs[i].records);
+    request_wait(j->request);
+    if (j->unpack)
+        err = heavy_unpack_start(j->unpack, on_unpacked, j);
+    if (!err) {
+        j->request->abandoned = on_left;
+        j->request->abandoned_arg = j;
+        return;
+    }
+    j->request->waits--;
+    j->came = true;
+    heavy_unpack_free(j->unpack);
+    j->unpack = NULL;
+    fail_packed(j, ERR_KAFKA_STORAGE_ERROR, "too much waits to be decompressed; try again");
+}
+
+static void take_unpacked(struct crypt_job *j)
+{
+    for (size_t i = 0; j->unpack && i < j->count; i++) {
+        struct crypt_run *run = &j->runs[i];
+        if (!in_group(run) || !run->packed)
+            continue;
+        if (run->packed->err) {
+            run->err = run->packed->err == ERR_CANCELLED ? ERR_KAFKA_STORAGE_ERROR : run->packed->err;
+            run->text = arena_printf(&j->request->arena, "%s", run->packed->text);
+            continue;
+        }
+        run->input = run->packed->plain;
+        if (!j->sealing)
+            *run->records = slice_of(run->records->p, run->packed->used);
+    }
+}
+
+/* ---- In slices ---- */
+
+/* Work on the run at hand. NEXT: it is through. */
+static enum step some_work(struct crypt_job *j)
+{
+    struct request *r = j->request;
+    size_t all = (size_t)(r->left > 0 ? r->left : 1) * RECORD_CRYPT_RECORD_COST, left = all;
+    bool through = record_crypt_run_step(j->work, &left);
+
+    request_spent(r, (int32_t)((all - left) / RECORD_CRYPT_RECORD_COST));
+    return through ? STEP_NEXT : STEP_AGAIN;
+}
+
+static enum step collect(struct crypt_job *j)
+{
+    for (; j->at < j->count; j->at++) {
+        struct crypt_run *run = &j->runs[j->at];
+        const struct record_crypt_args args = {.kind = j->sealing ? RECORD_CRYPT_SUBJECTS : RECORD_CRYPT_KEYS,
+                                               .batches = run->input,
+                                               .policy = run->policy,
+                                               .needs = &j->needs};
+        struct reason why = {0};
+        if (!j->work && in_group(run) && !(j->work = record_crypt_run_new(&args)))
+            run->err = ERR_NO_MEMORY;
+        if (j->work) {
+            enum err err;
+            if (some_work(j) != STEP_NEXT)
+                return STEP_AGAIN;
+            err = record_crypt_run_end(j->work, NULL, NULL, &why);
+            j->work = NULL;
+            if (err)
+                fail(j, run, err, &why);
+        }
+        if (request_spent(j->request, 1)) {
+            j->at++;
+            return STEP_AGAIN;
+        }
+    }
+    return STEP_NEXT;
+}
+
+/* ---- Keys ---- */
 
 static void on_keys(void *arg, enum err err, struct key_set *set, const struct reason *why)
 {
@@ -177,80 +301,132 @@ static void count_records(struct gateway_counters *to, const struct record_crypt
     metric_add(to->erased, c->erased);
 }
 
-static void work_on(struct crypt_job *j, size_t i)
+/* What is sealed may not grow beyond what may be decompressed. */
+static size_t sealed_max(const struct crypt_job *j)
 {
-    struct crypt_run *run = &j->runs[i];
+    size_t max = j->heavy.limits.request_max, left = max > j->sealed_bytes ? max - j->sealed_bytes : 1;
+
+    return left < j->heavy.limits.batch_max ? left : j->heavy.limits.batch_max;
+}
+
+static void begin_work(struct crypt_job *j, struct crypt_run *run)
+{
+    const struct record_crypt_args args = {.kind = j->sealing ? RECORD_CRYPT_SEAL : RECORD_CRYPT_OPEN,
+                                           .batches = run->input,
+                                           .policy = run->policy,
+                                           .topic = run->topic,
+                                           .keys = key_set_lookup(j->keys),
+                                           .env = j->sealing ? env_system() : NULL,
+                                           .max = j->sealing ? sealed_max(j) : 0,
+                                           .out = &j->outs[j->at]};
+
+    j->work = record_crypt_run_new(&args);
+    if (!j->work)
+        run->err = ERR_NO_MEMORY;
+}
+
+static void end_work(struct crypt_job *j, struct crypt_run *run)
+{
     struct record_crypt_counts counts = {0};
     struct reason why = {0};
     bool changed = false;
-    enum err err = ERR_OK;
+    enum err err = record_crypt_run_end(j->work, &changed, &counts, &why);
 
-    run->state = CRYPT_RUN_DONE;
-    if (run->err)
-        return;
-    if (j->err) {
-        run->err = ERR_KAFKA_STORAGE_ERROR;
-        run->text = j->text;
-        return;
-    }
-    if (j->keys) {
-        struct key_lookup lookup = key_set_lookup(j->keys);
-        err = j->sealing ? record_crypt_seal(*run->records, run->policy, run->topic, &lookup, env_system(), 0,
-                                             &j->outs[i], &changed, &counts, &why)
-                         : record_crypt_open(*run->records, run->policy, run->topic, &lookup, true, &j->outs[i],
-                                             &changed, &counts, &why);
-    }
+    j->work = NULL;
     if (err)
         fail(j, run, err, &why);
     else if (changed)
-        *run->records = buf_slice(&j->outs[i]);
+        *run->records = buf_slice(&j->outs[j->at]);
+    j->sealed_bytes += j->outs[j->at].n;
     count_records(j->counters, &counts);
-    request_spent(j->request, (int32_t)(run->records->n / CRYPT_BYTES_PER_UNIT));
 }
 
 static enum step work(struct crypt_job *j)
 {
-    while (j->at < j->count) {
-        size_t i = j->at++;
-        if (j->runs[i].state == CRYPT_RUN_IN_GROUP)
-            work_on(j, i);
-        if (request_spent(j->request, 1))
+    for (; j->at < j->count; j->at++) {
+        struct crypt_run *run = &j->runs[j->at];
+        if (!j->work && in_group(run) && j->err) {
+            run->err = ERR_KAFKA_STORAGE_ERROR;
+            run->text = j->text;
+        }
+        if (!j->work && in_group(run) && j->keys)
+            begin_work(j, run);
+        if (j->work) {
+            if (some_work(j) != STEP_NEXT)
+                return STEP_AGAIN;
+            end_work(j, run);
+        }
+        if (run->state == CRYPT_RUN_IN_GROUP)
+            run->state = CRYPT_RUN_DONE;
+        if (request_spent(j->request, 1)) {
+            j->at++;
             return STEP_AGAIN;
+        }
     }
     key_set_free(j->keys);
     j->keys = NULL;
+    heavy_unpack_free(j->unpack);
+    j->unpack = NULL;
+    return STEP_NEXT;
+}
+
+static void next_group(struct crypt_job *j)
+{
+    record_crypt_needs_free(&j->needs);
+    record_crypt_needs_init(&j->needs);
+    j->group = NULL;
+    j->packed = 0;
+    j->at = 0;
+    j->state = GROUPING;
+}
+
+/* What comes after the state that is through. */
+static void go_on(struct crypt_job *j)
+{
+    j->at = 0;
+    switch (j->state) {
+    case GROUPING:
+        unpack(j);
+        break;
+    case UNPACKING:
+        take_unpacked(j);
+        j->state = COLLECTING;
+        break;
+    case COLLECTING:
+        resolve(j);
+        break;
+    case RESOLVING:
+        j->state = WORKING;
+        break;
+    case WORKING:
+        next_group(j);
+        break;
+    }
+}
+
+static enum step step_of(struct crypt_job *j)
+{
+    switch (j->state) {
+    case GROUPING:
+        return gather(j);
+    case UNPACKING:
+    case RESOLVING:
+        return j->came ? STEP_NEXT : STEP_WAIT;
+    case COLLECTING:
+        return collect(j);
+    case WORKING:
+        return work(j);
+    }
     return STEP_NEXT;
 }
 
 enum step crypt_job_step(struct crypt_job *j)
 {
-    enum step step;
-
     assert(j->magic == CRYPT_JOB_MAGIC);
     for (;;) {
-        switch (j->state) {
-        case GROUPING:
-            step = gather(j);
-            if (step != STEP_NEXT || !j->group)
-                return step;
-            resolve(j);
-            break;
-        case RESOLVING:
-            if (!j->came)
-                return STEP_WAIT;
-            j->state = WORKING;
-            j->at = 0;
-            break;
-        case WORKING:
-            step = work(j);
-            if (step != STEP_NEXT)
-                return step;
-            record_crypt_needs_free(&j->needs);
-            record_crypt_needs_init(&j->needs);
-            j->group = NULL;
-            j->at = 0;
-            j->state = GROUPING;
-            break;
-        }
+        enum step step = step_of(j);
+        if (step != STEP_NEXT || (j->state == GROUPING && !j->group))
+            return step;
+        go_on(j);
     }
 }

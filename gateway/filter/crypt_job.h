@@ -3,6 +3,7 @@
 #define CASTELLAN_GATEWAY_CRYPT_JOB_H
 
 #include "crypto/policy.h"
+#include "gateway/filter/heavy.h"
 #include "gateway/request/request.h"
 
 /* Sealing and opening record values on their way (crypto/record_crypt.h), for one request. A run is the record set of
@@ -21,6 +22,9 @@ struct crypt_run {
     int32_t tag_topic, tag_partition; /* the caller's own */
     enum err err;                     /* why this run could not be sealed or opened */
     const char *text;                 /* why, in words; NULL: the error says it */
+    /* the job's own */
+    struct slice input;              /* the records without compression */
+    struct heavy_unpack_run *packed; /* NULL: they had none */
 };
 
 struct crypt_job;
@@ -28,7 +32,7 @@ struct crypt_job;
  * found: it keeps them from then on, whatever the rules become. `keys` NULL: there is no key process, nothing passes.
  */
 struct crypt_job *crypt_job_new(struct request *r, size_t runs_max, bool sealing, struct key_client *keys,
-                                struct gateway_counters *counters);
+                                struct gateway_counters *counters, const struct heavy *heavy);
 /* A new run; the caller fills topic, policy, records and tags. */
 struct crypt_run *crypt_job_add(struct crypt_job *j);
 size_t crypt_job_count(const struct crypt_job *j);

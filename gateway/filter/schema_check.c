@@ -30,6 +30,8 @@ struct schema_judge {
     } sides[SCHEMA_SIDES];
     struct buf scratch, json;
     struct arena arena;
+    bool brief; /* the call at hand must be */
+    bool heavy; /* something that takes long came up since the schemas changed */
 };
 
 /* ---- Settings ---- */
@@ -150,14 +152,24 @@ static void renew(struct schema_judge *j, const struct schema_settings *settings
     uint64_t generation = schemas_generation(j->schemas);
 
     for (int i = 0; i < SCHEMA_SIDES; i++) {
-        if (generation != j->generation || settings->side[i].strategy != j->sides[i].strategy)
+        if (generation != j->generation || settings->side[i].strategy != j->sides[i].strategy) {
             forget(&j->sides[i]);
+            j->heavy = false;
+        }
         j->sides[i].strategy = settings->side[i].strategy;
     }
     j->generation = generation;
 }
 
 /* ---- One key or value ---- */
+
+/* The caller wants it brief, and what comes up now is not: nothing further is judged. */
+static bool too_heavy(struct schema_judge *j, struct schema_findings *f)
+{
+    if (j->brief)
+        f->heavy = true;
+    return f->heavy;
+}
 
 /* What is being judged, and where the verdict goes. */
 struct subject_matter {
@@ -350,6 +362,8 @@ static enum err resolve(struct subject_matter *m, const struct schema **out, con
     struct reason why = {0};
     enum err err;
 
+    if (!is_known && too_heavy(m->judge, m->findings)) /* it may have to be compiled */
+        return ERR_OK;
     if (!is_known) {
         err = schemas_find(m->judge->schemas, &m->id, &s, &why);
         if (err)
@@ -409,6 +423,11 @@ static enum err check_payload(struct subject_matter *m, const struct schema *s, 
     struct reason why = {0};
     enum err err = ERR_OK;
 
+    if (s->type == SCHEMA_JSON || s->rules) {
+        m->judge->heavy = true;
+        if (too_heavy(m->judge, m->findings))
+            return ERR_OK;
+    }
     switch (s->type) {
     case SCHEMA_AVRO:
         if (!s->raw_bytes)
@@ -458,37 +477,76 @@ static enum err judge_one(struct subject_matter *m, struct slice whole)
 
 /* ---- Batches ---- */
 
-static enum err judge_batch(struct schema_judge *j, const struct schema_settings *settings, struct record_iter *it,
-                            struct schema_findings *out, struct reason *why)
+static enum err check_time(const struct schema_how *how, int64_t until, struct reason *why)
+{
+    if (how->unpack && how->unpack->cancelled && atomic_load(how->unpack->cancelled))
+        return reason_set(why, ERR_CANCELLED, "nobody waits for it any more");
+    if (env_mono_ms(env_system()) > until)
+        return reason_set(why, ERR_INVALID_RECORD, "validating the batch takes more than %d ms", SCHEMA_JUDGE_MS_MAX);
+    return ERR_OK;
+}
+
+static enum err judge_record(struct schema_judge *j, const struct schema_settings *settings, const struct record *r,
+                             int32_t index, struct schema_findings *out)
+{
+    enum err err = ERR_OK;
+
+    for (int side = 0; !err && !out->heavy && side < SCHEMA_SIDES; side++) {
+        struct subject_matter m = {.judge = j,
+                                   .side = (enum schema_sides)side,
+                                   .rule = &settings->side[side],
+                                   .record = r,
+                                   .index = index,
+                                   .findings = out};
+        if (m.rule->level != SCHEMA_LEVEL_NONE)
+            err = judge_one(&m, side == SCHEMA_KEY ? r->key : r->value);
+    }
+    return err;
+}
+
+static enum err judge_batch(struct schema_judge *j, const struct schema_settings *settings,
+                            const struct schema_how *how, struct record_iter *it, struct schema_findings *out,
+                            struct reason *why)
 {
     struct record r;
     bool more = false;
     int64_t until = env_mono_ms(env_system()) + SCHEMA_JUDGE_MS_MAX;
     enum err err = record_iter_next(it, &r, &more, why);
 
-    for (int32_t i = 0; !err && more; i++) {
-        if (i % CLOCK_EVERY == CLOCK_EVERY - 1 && env_mono_ms(env_system()) > until)
-            return reason_set(why, ERR_INVALID_RECORD, "validating the batch takes more than %d ms",
-                              SCHEMA_JUDGE_MS_MAX);
-        for (int side = 0; !err && side < SCHEMA_SIDES; side++) {
-            struct subject_matter m = {.judge = j,
-                                       .side = (enum schema_sides)side,
-                                       .rule = &settings->side[side],
-                                       .record = &r,
-                                       .index = i,
-                                       .findings = out};
-            if (m.rule->level != SCHEMA_LEVEL_NONE)
-                err = judge_one(&m, side == SCHEMA_KEY ? r.key : r.value);
-        }
+    for (int32_t i = 0; !err && more && !out->heavy; i++) {
+        if (i % CLOCK_EVERY == CLOCK_EVERY - 1 && (err = check_time(how, until, why)))
+            break;
+        err = judge_record(j, settings, &r, i, out);
         if (!err)
             err = record_iter_next(it, &r, &more, why);
     }
     return err;
 }
 
-enum err schema_judge_records(struct schema_judge *j, const struct schema_settings *settings, struct slice records,
-                              struct schema_findings *out, struct reason *why)
+/* The one batch, without compression; in `plain` when it had some. */
+static enum err read_batch(const struct schema_how *how, struct slice records, struct record_batch *batch,
+                           struct buf *plain, struct reason *why)
 {
+    struct record_unpack own = {.limits = {RECORD_UNPACK_BATCH_MAX, RECORD_UNPACK_REQUEST_MAX}};
+    enum err err = record_batch_parse(records, batch, why);
+
+    if (!err && batch->bytes.n != records.n)
+        err = reason_set(why, ERR_INVALID_RECORD, "a Produce carries exactly one batch for a partition");
+    if (err || record_batch_codec(batch) == WIRE_CODEC_NONE)
+        return err;
+    err = record_unpack_run(how->unpack ? how->unpack : &own, records, plain, NULL, why);
+    return err ? err : record_batch_parse(buf_slice(plain), batch, why);
+}
+
+static bool is_brief(const struct schema_judge *j, struct slice records)
+{
+    return !j->heavy && records.n <= SCHEMA_BRIEF_MAX && !record_unpack_needed(records);
+}
+
+enum err schema_judge_records(struct schema_judge *j, const struct schema_settings *settings, struct slice records,
+                              const struct schema_how *how, struct schema_findings *out, struct reason *why)
+{
+    static const struct schema_how any = {0};
     struct record_batch batch;
     struct record_iter it;
     struct buf plain;
@@ -496,18 +554,23 @@ enum err schema_judge_records(struct schema_judge *j, const struct schema_settin
 
     if (slice_is_null(records))
         return ERR_OK; /* the cluster has its own answer */
+    how = how ? how : &any;
     renew(j, settings);
-    err = record_batch_parse(records, &batch, why);
-    if (!err && batch.bytes.n != records.n)
-        err = reason_set(why, ERR_INVALID_RECORD, "a Produce carries exactly one batch for a partition");
-    if (err)
-        return err;
+    j->brief = how->brief;
+    if (how->brief && !is_brief(j, records)) {
+        out->heavy = true;
+        return ERR_OK;
+    }
     buf_init(&plain, 0);
-    err = record_iter_open(&it, &batch, &plain, 0, why);
+    err = read_batch(how, records, &batch, &plain, why);
     if (!err)
-        err = judge_batch(j, settings, &it, out, why);
-    buf_free(&plain);
+        err = record_iter_open(&it, &batch, &plain, 0, why);
+    if (!err)
+        err = judge_batch(j, settings, how, &it, out, why);
     if (!err && out->n > 0) /* bytes that changed on the way are worth another try */
         err = record_batch_check_crc(&batch, why);
+    buf_free(&plain);
+    if (out->heavy)
+        *out = (struct schema_findings){.arena = out->arena, .heavy = true};
     return err;
 }

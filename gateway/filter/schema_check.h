@@ -2,11 +2,12 @@
 #ifndef CASTELLAN_GATEWAY_SCHEMA_CHECK_H
 #define CASTELLAN_GATEWAY_SCHEMA_CHECK_H
 
-#include "core/wire/record_batch.h"
+#include "core/wire/record_unpack.h"
 #include "gateway/filter/schemas.h"
 
 /* Judging the records of one topic by its settings. No I/O and no waiting: what is not known is said, and the caller
- * asks again after a read barrier. One topic's judge belongs to one thread. */
+ * asks again after a read barrier. A judge serves one call at a time, from any thread: who judges takes it out of its
+ * place meanwhile. */
 enum schema_level { SCHEMA_LEVEL_NONE, SCHEMA_LEVEL_ID, SCHEMA_LEVEL_PAYLOAD };
 enum subject_strategy { SUBJECT_OF_TOPIC, SUBJECT_OF_RECORD, SUBJECT_OF_TOPIC_RECORD };
 enum schema_sides { SCHEMA_KEY, SCHEMA_VALUE, SCHEMA_SIDES };
@@ -46,10 +47,11 @@ struct schema_violation {
 };
 
 enum {
-    SCHEMA_KNOWN_MAX = 10000,      /* ids a judge remembers */
-    SCHEMA_JUDGE_MS_MAX = 2000,    /* for one batch: hostile JSON schemas and rules can be slow, and others wait */
-    SCHEMA_ERRORS_MAX = 10000,     /* violations told one by one for one partition */
-    SCHEMA_SUBJECT_MAX = 64 * 1024 /* bytes of a subject's name */
+    SCHEMA_KNOWN_MAX = 10000,       /* ids a judge remembers */
+    SCHEMA_JUDGE_MS_MAX = 2000,     /* for one batch: hostile JSON schemas and rules can be slow, and others wait */
+    SCHEMA_ERRORS_MAX = 10000,      /* violations told one by one for one partition */
+    SCHEMA_SUBJECT_MAX = 64 * 1024, /* bytes of a subject's name */
+    SCHEMA_BRIEF_MAX = 64 * 1024    /* bytes of a batch that is judged where it is, in about a millisecond */
 };
 
 struct schema_findings {
@@ -57,15 +59,23 @@ struct schema_findings {
     struct schema_violation *v;
     size_t n, cap;
     bool stale; /* some of it may be for want of the newest schemas */
+    bool heavy; /* nothing was found, for it takes longer than may be (struct schema_how) */
+};
+
+/* How a batch is judged. All zero: however long it takes, within the limits' defaults. */
+struct schema_how {
+    bool brief; /* on a loop's thread: give up, and say so (findings->heavy), when it is compressed or larger than
+                   SCHEMA_BRIEF_MAX, or a JSON schema, rules, or a schema that is not known yet come up */
+    struct record_unpack *unpack; /* of the request: limits, and whether it was cancelled */
 };
 
 struct schema_judge;
 struct schema_judge *schema_judge_new(struct schemas *schemas, struct slice topic); /* NULL: no memory */
 void schema_judge_free(struct schema_judge *j);                                     /* NULL is fine */
 
-/* Every record of `records` (one batch, as a Produce carries it). ERR_OK with what was found, ERR_CORRUPT_MESSAGE and
- * such when they cannot be read at all, ERR_NO_MEMORY. */
+/* Every record of `records` (one batch, as a Produce carries it). ERR_OK with what was found, ERR_CORRUPT_MESSAGE,
+ * ERR_MESSAGE_TOO_LARGE and such when they cannot be read at all, ERR_CANCELLED, ERR_NO_MEMORY. `how` may be NULL. */
 enum err schema_judge_records(struct schema_judge *j, const struct schema_settings *settings, struct slice records,
-                              struct schema_findings *out, struct reason *why) MUST_CHECK;
+                              const struct schema_how *how, struct schema_findings *out, struct reason *why) MUST_CHECK;
 
 #endif

@@ -11,21 +11,40 @@
  * encrypted by a policy, because dead letters are plain. A dead letter is stored before the rest is forwarded; when the
  * forwarding then fails and the producer tries again it is stored once more.
  *
+ * What may take long (compressed or large batches, JSON schemas, rules, a schema met for the first time; the dead
+ * letters of such a batch) is done on the pool's threads (heavy.h), one run of a request at a time; the rest here.
+ *
  * Not knowing is not passing: without the schemas, or without the topic's settings, the answer is a retriable error. */
 #include "gateway/filter/schema_job.h"
 #include "core/base/log.h"
+#include "gateway/filter/heavy.h"
+#include "gateway/filter/schema_parting.h"
 #include "gateway/filter/schema_topics.h"
 #include "gateway/request/engine.h"
 #include "gateway/filter/schema_dead_letter.h"
 #include "gateway/filter/schemas.h"
-#include "gateway/session/worker_data.h"
+#include "gateway/session/worker.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-enum { SCHEMA_JOB_MAGIC = 0x53634a62, LINES_MAX = 3 /* violations of one request that are logged */ };
+enum {
+    SCHEMA_JOB_MAGIC = 0x53634a62,
+    LINES_MAX = 3,        /* violations of one request that are logged */
+    PARTED_HERE_MAX = 256 /* dead letters of a batch that are sent without the pool */
+};
 
 enum state { SETTINGS, JUDGING, SYNCING, SETTLING, PARTING, SENDING, THROUGH };
+
+/* What every dead letter is made from. */
+struct parting {
+    struct work_item item; /* first */
+    struct schema_job *job;
+    struct schema_run *run;
+    const char *from; /* the topic's name */
+    struct record_unpack unpack;
+    enum err err;
+};
 
 struct schema_job {
     uint32_t magic;
@@ -42,7 +61,11 @@ struct schema_job {
     bool came;             /* what is waited for */
     atomic_size_t letters; /* on their way, and one more while they are being sent */
     atomic_bool letter_lost;
-    struct loop_task back; /* to the worker, without memory too; one reason at a time */
+    struct heavy heavy;
+    struct heavy_judge judging; /* of the run before `at` */
+    struct parting parting;     /* likewise */
+    bool under_way;             /* one of the two is on the pool, or has come back and is not taken */
+    struct loop_task back;      /* to the worker, without memory too; one reason at a time */
 };
 
 bool schema_job_wants(struct worker *w, struct slice topic)
@@ -57,7 +80,8 @@ static void job_free(void *p)
 
     assert(j->magic == SCHEMA_JOB_MAGIC);
     for (size_t i = 0; i < j->count; i++)
-        buf_free(&j->outs[i]);
+        work_pool_discard(j->heavy.pool, &j->outs[i]);
+    heavy_judge_free(&j->judging);
     j->magic = 0;
     free(j);
 }
@@ -72,6 +96,8 @@ struct schema_job *schema_job_new(struct request *r, struct worker *w, size_t ru
     j->request = r;
     j->worker = w;
     j->max = runs_max;
+    j->heavy = worker_heavy(w, request_peer(r)->principal);
+    heavy_judge_init(&j->judging, &j->heavy);
     j->runs = arena_array(&r->arena, runs_max, sizeof *j->runs);
     j->outs = arena_array(&r->arena, runs_max, sizeof *j->outs);
     if (!request_own(r, j, job_free))
@@ -173,19 +199,79 @@ static bool take_settings(struct schema_job *j, struct schema_run *run, const st
     return copy != NULL;
 }
 
-static void judge_records(struct schema_job *j, struct schema_run *run, struct schema_topic *t)
+static void take_verdict(struct schema_job *j, struct schema_run *run, const struct reason *why)
 {
-    struct schema_judge *judge = schema_topic_judge(j->worker, t, run->topic);
-    struct reason why = {0};
-
-    run->findings = (struct schema_findings){.arena = &j->request->arena};
-    run->err = judge ? schema_judge_records(judge, run->settings, *run->records, &run->findings, &why) : ERR_NO_MEMORY;
-    if (run->err)
-        fail(j, run, run->err, why.code ? why.text : err_text(run->err));
-    request_spent(j->request, (int32_t)(run->records->n / 16));
+    if (run->err == ERR_CANCELLED)
+        fail(j, run, ERR_KAFKA_STORAGE_ERROR, "validating was given up");
+    else if (run->err)
+        fail(j, run, run->err, why->code ? why->text : err_text(run->err));
     run->stale = !run->err && run->findings.stale;
     if (run->stale && j->synced_err)
         fail(j, run, ERR_KAFKA_STORAGE_ERROR, "a schema is not known, and the newest cannot be read");
+}
+
+static void on_left(void *arg)
+{
+    struct schema_job *j = arg;
+
+    assert(j->magic == SCHEMA_JOB_MAGIC && j->under_way);
+    heavy_judge_cancel(&j->judging);
+}
+
+static void on_judged(void *arg)
+{
+    struct schema_job *j = arg;
+
+    j->request->abandoned = NULL;
+    schema_topic_give_judge(j->worker, j->runs[j->at - 1].topic, j->judging.judge);
+    come_back(j); /* the request may go with it */
+}
+
+/* On the pool: true when it is on its way there. */
+static bool judge_later(struct schema_job *j, struct schema_run *run, struct schema_judge *judge)
+{
+    enum err err;
+
+    j->came = false;
+    request_wait(j->request);
+    err = heavy_judge_start(&j->judging, judge, run->settings, *run->records, on_judged, j);
+    j->under_way = !err;
+    if (!err) {
+        j->request->abandoned = on_left;
+        j->request->abandoned_arg = j;
+        return true;
+    }
+    j->request->waits--;
+    fail(j, run, ERR_KAFKA_STORAGE_ERROR, "too much waits to be validated; try again");
+    return false;
+}
+
+static void judge_records(struct schema_job *j, struct schema_run *run, struct schema_topic *t)
+{
+    struct schema_judge *judge = schema_topic_take_judge(j->worker, t, run->topic);
+    const struct schema_how how = {.brief = true, .unpack = &j->judging.unpack};
+    struct reason why = {0};
+
+    run->findings = (struct schema_findings){.arena = &j->request->arena};
+    run->err =
+        judge ? schema_judge_records(judge, run->settings, *run->records, &how, &run->findings, &why) : ERR_NO_MEMORY;
+    request_spent(j->request, 1 + (int32_t)((run->records->n < SCHEMA_BRIEF_MAX ? run->records->n : 0) / 16));
+    if (!run->err && run->findings.heavy && judge_later(j, run, judge))
+        return;
+    schema_topic_give_judge(j->worker, run->topic, judge);
+    take_verdict(j, run, &why);
+}
+
+/* The pool has judged the run before `at`. */
+static void take_judged(struct schema_job *j)
+{
+    struct schema_run *run = &j->runs[j->at - 1];
+
+    j->under_way = false;
+    run->findings = j->judging.findings;
+    run->err = j->judging.err;
+    take_verdict(j, run, &j->judging.why);
+    j->stale = j->stale || (!run->err && run->stale);
 }
 
 static void judge_run(struct schema_job *j, struct schema_run *run)
@@ -211,10 +297,16 @@ static void judge_run(struct schema_job *j, struct schema_run *run)
 
 static enum step judging(struct schema_job *j)
 {
+    if (j->under_way && !j->came)
+        return STEP_WAIT;
+    if (j->under_way)
+        take_judged(j);
     while (j->at < j->count) {
         struct schema_run *run = &j->runs[j->at++];
         if (!run->err && (!j->synced || run->stale))
             judge_run(j, run);
+        if (j->under_way)
+            return STEP_WAIT;
         j->stale = j->stale || (!run->err && run->stale);
         if (request_spent(j->request, 1))
             return STEP_AGAIN;
@@ -288,16 +380,6 @@ static enum step settling(struct schema_job *j)
 
 /* ---- Dead letters ---- */
 
-/* What every dead letter and the rewritten batch are made from. */
-struct parting {
-    struct schema_job *job;
-    struct schema_run *run;
-    struct record_batch batch;
-    struct record_batch_builder kept;
-    struct arena arena;
-    size_t at; /* in the findings */
-};
-
 static bool is_protected(const struct request *r, struct slice topic)
 {
     bool broken = false;
@@ -333,34 +415,17 @@ static void on_letter(void *arg, enum err err)
         loop_post_task(j->worker->loop, &j->back, come_back, j);
 }
 
-static enum err keep_record(struct parting *p, const struct record *r)
+/* On the pool's thread, or the worker's. */
+static enum err send_letter(void *arg, const struct record *r, const struct schema_violation *why)
 {
-    struct record_header *headers = arena_array(&p->arena, (size_t)r->header_count + 1, sizeof *headers);
-    struct cursor c = cursor_of(r->headers);
-    int32_t n = 0;
-
-    if (!headers)
-        return ERR_NO_MEMORY;
-    while (n < r->header_count && record_header_next(&c, &headers[n]))
-        n++;
-    record_batch_append(&p->kept, r->timestamp, r->key, r->value, headers, n);
-    return ERR_OK;
-}
-
-static enum err part_record(struct parting *p, const struct record *r, int32_t index)
-{
-    struct schema_run *run = p->run;
-    struct dead_letter letter = {.topic = run->settings->dead_letter,
-                                 .from = arena_strdup(&p->arena, run->topic),
-                                 .from_partition = run->tag_partition,
-                                 .record = r};
+    struct parting *p = arg;
+    struct dead_letter letter = {.topic = p->run->settings->dead_letter,
+                                 .from = p->from,
+                                 .from_partition = p->run->tag_partition,
+                                 .record = r,
+                                 .why = why->text};
     enum err err;
 
-    if (p->at >= run->bad_n || run->bad[p->at].index != index)
-        return keep_record(p, r);
-    letter.why = run->bad[p->at++].text;
-    if (!letter.from)
-        return ERR_NO_MEMORY;
     atomic_fetch_add(&p->job->letters, 1);
     err = dead_letters_send(p->job->worker->gateway->dead_letters, &letter, on_letter, p->job);
     if (err)
@@ -368,49 +433,74 @@ static enum err part_record(struct parting *p, const struct record *r, int32_t i
     return err;
 }
 
-static enum err part_records(struct parting *p, struct buf *scratch)
+static void run_parting(struct work_item *w)
 {
-    struct record_iter it;
-    struct record r;
-    bool more = false;
-    enum err err = record_batch_parse(*p->run->records, &p->batch, NULL);
+    struct parting *p = (struct parting *)(void *)w; /* its first member */
+    const struct schema_parting parting = {.records = *p->run->records,
+                                           .bad = p->run->bad,
+                                           .bad_n = p->run->bad_n,
+                                           .unpack = &p->unpack,
+                                           .send = send_letter,
+                                           .arg = p};
 
-    if (!err)
-        err = record_iter_open(&it, &p->batch, scratch, 0, NULL);
-    if (err)
-        return err;
-    record_batch_builder_init(&p->kept, record_batch_codec(&p->batch), 0);
-    err = record_iter_next(&it, &r, &more, NULL);
-    for (int32_t i = 0; !err && more; i++) {
-        err = part_record(p, &r, i);
-        if (!err)
-            err = record_iter_next(&it, &r, &more, NULL);
-    }
-    if (!err && p->kept.head.record_count > 0)
-        err = record_batch_finish(&p->kept, &p->job->outs[p->run - p->job->runs]);
-    record_batch_builder_free(&p->kept);
-    return err;
+    p->err = schema_part(&parting, &p->job->outs[p->run - p->job->runs]);
 }
 
-static void part(struct schema_job *j, struct schema_run *r)
+static void parting_done(struct work_item *w)
 {
-    struct parting p = {.job = j, .run = r};
-    struct buf scratch;
-    enum err err;
+    struct parting *p = (struct parting *)(void *)w;
 
-    buf_init(&scratch, 0);
-    arena_init(&p.arena, 0);
-    err = part_records(&p, &scratch);
-    buf_free(&scratch);
-    arena_free(&p.arena);
-    if (err)
+    if (!w->ran)
+        p->err = ERR_CANCELLED;
+    come_back(p->job);
+}
+
+static void take_parted(struct schema_job *j)
+{
+    struct schema_run *run = j->parting.run;
+
+    j->under_way = false;
+    if (j->parting.err)
         return; /* refused */
-    r->err = ERR_OK;
-    r->emptied = j->outs[r - j->runs].n == 0;
+    run->err = ERR_OK;
+    run->emptied = j->outs[run - j->runs].n == 0;
+}
+
+/* Few small records here, else on the pool: then `under_way`. */
+static void part(struct schema_job *j, struct schema_run *run)
+{
+    struct parting *p = &j->parting;
+    bool light =
+        run->records->n <= SCHEMA_BRIEF_MAX && run->bad_n <= PARTED_HERE_MAX && !record_unpack_needed(*run->records);
+
+    *p = (struct parting){.job = j,
+                          .run = run,
+                          .from = arena_strdup(&j->request->arena, run->topic),
+                          .unpack = {.limits = j->heavy.limits, .cancelled = &p->item.cancelled}};
+    work_item_init(&p->item, j->heavy.loop, j->heavy.share, record_unpack_bound(*run->records, &j->heavy.limits));
+    p->item.run = run_parting;
+    p->item.done = parting_done;
+    p->err = p->from ? ERR_OK : ERR_NO_MEMORY;
+    if (p->from && light) {
+        run_parting(&p->item);
+    } else if (p->from) {
+        j->came = false;
+        request_wait(j->request);
+        p->err = work_pool_submit(j->heavy.pool, &p->item);
+        j->under_way = !p->err;
+        if (j->under_way)
+            return;
+        j->request->waits--;
+    }
+    take_parted(j);
 }
 
 static enum step send_letters(struct schema_job *j)
 {
+    if (j->under_way && !j->came)
+        return STEP_WAIT;
+    if (j->under_way)
+        take_parted(j);
     if (j->at == 0)
         atomic_store(&j->letters, 1);
     while (j->at < j->count) {
@@ -419,7 +509,9 @@ static enum step send_letters(struct schema_job *j)
             j->any_letters = true;
             part(j, run);
         }
-        if (request_spent(j->request, 1 + (int32_t)run->bad_n))
+        if (j->under_way)
+            return STEP_WAIT;
+        if (request_spent(j->request, 1 + (int32_t)(run->bad_n < PARTED_HERE_MAX ? run->bad_n : 1)))
             return STEP_AGAIN;
     }
     if (!j->any_letters)

@@ -61,11 +61,22 @@ struct schema_topic *schema_topic_find(struct worker *w, struct slice topic)
     return now - t->asked_ms < keep ? t : NULL;
 }
 
-struct schema_judge *schema_topic_judge(struct worker *w, struct schema_topic *t, struct slice topic)
+struct schema_judge *schema_topic_take_judge(struct worker *w, struct schema_topic *t, struct slice topic)
 {
-    if (!t->judge)
-        t->judge = schema_judge_new(w->gateway->schemas, topic);
-    return t->judge;
+    struct schema_judge *judge = t->judge;
+
+    t->judge = NULL;
+    return judge ? judge : schema_judge_new(w->gateway->schemas, topic);
+}
+
+void schema_topic_give_judge(struct worker *w, struct slice topic, struct schema_judge *judge)
+{
+    struct schema_topic *t = schema_topic_latest(w, topic);
+
+    if (!t || t->judge)
+        schema_judge_free(judge);
+    else
+        t->judge = judge;
 }
 
 static struct schema_topic *get_or_make(struct worker *w, struct slice topic)

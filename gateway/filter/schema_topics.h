@@ -21,7 +21,7 @@ struct schema_topic {
     int64_t asked_ms;
     uint64_t change; /* of the gateway's count of changes, when the cluster was asked */
     struct schema_settings settings;
-    struct schema_judge *judge; /* made when needed */
+    struct schema_judge *judge; /* made when needed; NULL while it judges */
 };
 
 struct gateway;
@@ -43,8 +43,10 @@ struct schema_asking {
 enum step schema_topics_ask(struct request *r, struct worker *w, struct schema_asking *a, const struct slice *topics,
                             size_t n, enum err *err);
 enum err schema_topics_take(struct request *r, struct worker *w, const struct schema_asking *a) MUST_CHECK;
-/* NULL: no memory. */
-struct schema_judge *schema_topic_judge(struct worker *w, struct schema_topic *t, struct slice topic);
+/* The topic's judge, the caller's until it is given back; another one while somebody has it. NULL: no memory. */
+struct schema_judge *schema_topic_take_judge(struct worker *w, struct schema_topic *t, struct slice topic);
+/* The topic may be unknown by now. NULL is fine. */
+void schema_topic_give_judge(struct worker *w, struct slice topic, struct schema_judge *judge);
 /* Some topic's configuration is not what it was; any thread. */
 void schema_topics_changed(struct gateway *g);
 /* castellan.topic.TOPIC.value.schema.validation=... and its kind in gateway.properties, checked. */

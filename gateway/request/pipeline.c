@@ -161,10 +161,13 @@ void pipeline_abandon(struct pipeline *p)
         r->pipeline = NULL;
         turn_leave(&r->turn);
         release(p, r);
-        if (r->waits == 0)
+        if (r->waits == 0) {
             request_free(r);
-        else
-            request_move(r, REQUEST_ABANDONED);
+            continue;
+        }
+        request_move(r, REQUEST_ABANDONED);
+        if (r->abandoned)
+            r->abandoned(r->abandoned_arg);
     }
     p->head = p->deciding = NULL;
     p->tail = &p->head;

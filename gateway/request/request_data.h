@@ -74,18 +74,20 @@ struct request {
     struct request_list *list;        /* the things it names, each with its fate (list.h) */
     struct owned *owned;              /* to be freed with the request */
 
-    bool changed;      /* `body` is not what the frame says any more: encode it before it is forwarded */
-    bool reads_answer; /* a filter looks into the cluster's answer: decode it */
-    bool frame_spent;  /* nobody looks at the request after it is forwarded: its memory may go with it */
-    bool streamable;   /* the cluster's answer may pass through while it arrives */
-    bool streamed;     /* and it did */
-    bool relayed;      /* `answer` is the cluster's own frame, without its length */
-    bool secret;       /* its frame holds a secret: wiped before it is freed */
-    bool no_answer;    /* acks=0 */
-    bool forwarded;    /* it, not a question on its behalf, was sent to the cluster */
-    int waits;         /* events that must come before it may be freed */
-    bool woken;        /* one came since the step began */
-    int64_t charged;   /* bytes its session's budget counts for it */
+    bool changed;                 /* `body` is not what the frame says any more: encode it before it is forwarded */
+    bool reads_answer;            /* a filter looks into the cluster's answer: decode it */
+    bool frame_spent;             /* nobody looks at the request after it is forwarded: its memory may go with it */
+    bool streamable;              /* the cluster's answer may pass through while it arrives */
+    bool streamed;                /* and it did */
+    bool relayed;                 /* `answer` is the cluster's own frame, without its length */
+    bool secret;                  /* its frame holds a secret: wiped before it is freed */
+    bool no_answer;               /* acks=0 */
+    bool forwarded;               /* it, not a question on its behalf, was sent to the cluster */
+    int waits;                    /* events that must come before it may be freed */
+    void (*abandoned)(void *arg); /* told when the client leaves while it waits: what is under way may be cut short */
+    void *abandoned_arg;
+    bool woken;      /* one came since the step began */
+    int64_t charged; /* bytes its session's budget counts for it */
     int64_t throttle_ms;
     int32_t left; /* units of work until its slice is used up */
 

@@ -240,3 +240,12 @@ void workers_free(struct gateway *g)
     g->workers = NULL;
     g->worker_count = 0;
 }
+
+struct heavy worker_heavy(struct worker *w, struct slice principal)
+{
+    return (struct heavy){.pool = w->gateway->pool,
+                          .loop = w->loop,
+                          .share = work_share_of(w->gateway->pool, principal),
+                          .limits = w->gateway->unpack_limits,
+                          .counters = &w->gateway->counters};
+}

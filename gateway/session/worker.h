@@ -13,5 +13,7 @@ void workers_free(struct gateway *g);
 enum err workers_set_view(struct gateway *g) MUST_CHECK;
 void workers_leave_silent(struct gateway *g);                                 /* a node was found silent; any thread */
 void worker_attach(struct worker *w, struct entrance *e, int listener_index); /* on the worker's thread */
+/* For work of this principal's that would hold the worker too long. */
+struct heavy worker_heavy(struct worker *w, struct slice principal);
 
 #endif

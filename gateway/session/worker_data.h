@@ -9,10 +9,12 @@
 #include "core/base/map.h"
 #include "core/base/metrics.h"
 #include "core/net/conn.h"
+#include "core/wire/record_unpack.h"
 #include "crypto/key_client.h"
 #include "gateway/cluster/cluster.h"
 #include "gateway/audit.h"
 #include "gateway/counters.h"
+#include "gateway/filter/heavy.h"
 #include "gateway/knowledge.h"
 #include "gateway/refusals.h"
 #include "gateway/request/engine_data.h"
@@ -59,8 +61,10 @@ struct gateway {
     struct schemas *schemas;           /* what the registry knows */
     struct dead_letters *dead_letters; /* where bad records go */
     struct node_watch *watch;          /* NULL: not started */
-    struct gateway_counters counters;  /* looked up once, added to without a lock */
-    _Atomic uint64_t topic_changes;    /* configurations of topics changed through this gateway, and when last */
+    struct work_pool *pool;            /* threads for what would hold a worker too long (heavy.h) */
+    struct record_unpack_limits unpack_limits;
+    struct gateway_counters counters; /* looked up once, added to without a lock */
+    _Atomic uint64_t topic_changes;   /* configurations of topics changed through this gateway, and when last */
     _Atomic int64_t topic_changed_ms;
     bool mechanisms[SASL_MECHANISMS];
     struct key_keeper *keeper; /* keeps the workers' key leases; NULL without a key process */
@@ -97,7 +101,7 @@ struct worker {
     struct log_limit not_served;           /* lines about what clients ask for and is not served */
     bool stopping;                         /* takes no more connections: what would serve them is going */
     struct session *sessions;
-    struct parked *parked;        /* connections whose turn has not come (door.c) */
+    struct parked *parked;        /* connections whose turn has not come (parked.c) */
     _Atomic size_t session_count; /* the status page reads it from another thread */
     struct attach *attached;      /* the listeners it accepts from */
 };

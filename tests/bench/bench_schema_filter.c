@@ -100,7 +100,7 @@ static double judge(struct schema_judge *j, enum schema_level level, struct slic
     s.side[SCHEMA_VALUE].level = level;
     for (int r = 0; r < ROUNDS; r++) {
         struct schema_findings f = {.arena = &a};
-        if (schema_judge_records(j, &s, batch, &f, NULL) || f.n > 0)
+        if (schema_judge_records(j, &s, batch, NULL, &f, NULL) || f.n > 0)
             return 0;
     }
     arena_free(&a);

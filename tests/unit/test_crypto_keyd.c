@@ -305,6 +305,33 @@ static void check_bundle(struct server *s, struct buf *json, const char *subject
     buf_free(&pub);
 }
 
+struct made_of_a_key {
+    struct key_hold hold;
+    int wiped;
+};
+
+static void on_wiped(struct key_hold *h)
+{
+    ((struct made_of_a_key *)(void *)h)->wiped++;
+}
+
+static void hold_on(struct key_set *s, const char *subject, struct made_of_a_key *m)
+{
+    const struct data_key *k = NULL;
+    struct key_lookup l = key_set_lookup(s);
+    *m = (struct made_of_a_key){.hold.wipe = on_wiped};
+    assert_int_equal(l.by_subject(l.user, slice_str(subject), &k), KEY_LIVE);
+    l.hold(l.user, k, &m->hold);
+    l.release(l.user);
+}
+
+static void let_it_go(const struct key_lookup *l, struct made_of_a_key *m)
+{
+    l->enter(l->user);
+    l->let_go(l->user, &m->hold);
+    l->release(l->user);
+}
+
 static void test_forget_reaches_every_client(void **state)
 {
     struct server s = {.lease_ms = 300};
@@ -334,12 +361,24 @@ static void test_forget_reaches_every_client(void **state)
     key_set_free(by_id);
 
     struct key_subject alice = {.id = slice_str("alice")};
+    struct made_of_a_key of_alice, of_bob, let_go;
+    struct key_lookup l = key_set_lookup(s1);
+    hold_on(s1, "alice", &of_alice);
+    hold_on(s1, "alice", &let_go);
+    hold_on(s1, "bob", &of_bob);
+    let_it_go(&l, &let_go);
+    assert_int_equal(l.lost(l.user), 0);
     struct admin *f = admin(&r, &s, FORGET, &alice, 0);
     if (f->e)
         fail_msg("%s", f->why.text);
     check_bundle(&s, &f->json, "alice", 1);
     assert_non_null(strstr(buf_cstr(&f->json), "\"how\":\"acknowledged\""));
     assert_non_null(strstr(buf_cstr(&f->json), "gateway-2/worker-0"));
+    assert_int_equal(of_alice.wiped, 1);
+    assert_int_equal(of_bob.wiped + let_go.wiped, 0);
+    assert_int_equal(l.lost(l.user), 1);
+    let_it_go(&l, &of_alice);
+    let_it_go(&l, &of_bob);
     /* also in a set that is still held */
     assert_int_equal(subject_state(s1, "alice", NULL), KEY_ERASED);
     assert_int_equal(subject_state(s1, "bob", NULL), KEY_LIVE);

@@ -98,7 +98,7 @@ static void sample(struct buf *out, enum wire_codec codec)
 static enum err seal(struct buf *in, const struct policy *p, struct ring *r, size_t max, struct buf *out)
 {
     struct env_test env;
-    struct key_lookup l = {r, by_subject, by_id, NULL};
+    struct key_lookup l = {.user = r, .by_subject = by_subject, .by_id = by_id};
     struct record_crypt_counts counts = {0};
     bool changed;
     env_test_init(&env, 42);
@@ -108,7 +108,7 @@ static enum err seal(struct buf *in, const struct policy *p, struct ring *r, siz
 static enum err open_run(struct slice in, const struct policy *p, struct ring *r, const char *topic, struct buf *out,
                          struct record_crypt_counts *counts)
 {
-    struct key_lookup l = {r, by_subject, by_id, NULL};
+    struct key_lookup l = {.user = r, .by_subject = by_subject, .by_id = by_id};
     bool changed;
     *counts = (struct record_crypt_counts){0};
     return record_crypt_open(in, p, slice_str(topic), &l, true, out, &changed, counts, NULL);
@@ -326,7 +326,7 @@ static void test_refusals(void **state)
     assert_int_equal(open_run(buf_slice(&sealed), NULL, &r, "orders", &opened, &counts), ERR_OK);
     assert_true(slice_eq(buf_slice(&opened), buf_slice(&sealed)));
     /* a principal that may not read sees ciphertext */
-    struct key_lookup l = {&r, by_subject, by_id, NULL};
+    struct key_lookup l = {.user = &r, .by_subject = by_subject, .by_id = by_id};
     bool changed = true;
     buf_clear(&opened);
     r.all = false;

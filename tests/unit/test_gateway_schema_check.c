@@ -90,7 +90,7 @@ static size_t judge(struct fixture *f)
     buf_clear(&f->records);
     assert_int_equal(record_batch_finish(&f->batch, &f->records), ERR_OK);
     f->findings = (struct schema_findings){.arena = &f->arena};
-    err = schema_judge_records(f->judge, &f->settings, buf_slice(&f->records), &f->findings, &f->why);
+    err = schema_judge_records(f->judge, &f->settings, buf_slice(&f->records), NULL, &f->findings, &f->why);
     record_batch_builder_free(&f->batch);
     record_batch_builder_init(&f->batch, WIRE_CODEC_LZ4, 0);
     assert_int_equal(err, ERR_OK);
@@ -313,13 +313,15 @@ static void test_keys_and_broken_batches(void **state)
     assert_int_equal(judge(f), 1); /* one violation for a record */
     assert_true(strncmp(f->findings.v[0].text, "key: ", 5) == 0);
     f->records.p[f->records.n - 1] ^= 0x40; /* changed on the way: worth another try */
-    assert_int_not_equal(schema_judge_records(f->judge, &f->settings, buf_slice(&f->records), &none, &f->why), ERR_OK);
+    assert_int_not_equal(schema_judge_records(f->judge, &f->settings, buf_slice(&f->records), NULL, &none, &f->why),
+                         ERR_OK);
     none = (struct schema_findings){.arena = &f->arena};
-    assert_int_not_equal(schema_judge_records(f->judge, &f->settings, slice_str("no batch"), &none, &f->why), ERR_OK);
+    assert_int_not_equal(schema_judge_records(f->judge, &f->settings, slice_str("no batch"), NULL, &none, &f->why),
+                         ERR_OK);
     assert_true(buf_reserve(&f->records, f->records.n));
     buf_put_slice(&f->records, buf_slice(&f->records)); /* two batches */
     none = (struct schema_findings){.arena = &f->arena};
-    assert_int_equal(schema_judge_records(f->judge, &f->settings, buf_slice(&f->records), &none, &f->why),
+    assert_int_equal(schema_judge_records(f->judge, &f->settings, buf_slice(&f->records), NULL, &none, &f->why),
                      ERR_INVALID_RECORD);
 }
 
