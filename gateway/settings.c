@@ -31,7 +31,7 @@ const struct setting_row gateway_setting_rows[] = {
      "what the requests of one connection may hold; above half of it, it is not read"},
     {"castellan.session.memory.reserve.bytes", SETTING_INT, "1048576", 0, INT64_MAX,
      "what a connection may hold however short of memory the process is"},
-    {"castellan.principal.memory.max.bytes", SETTING_INT, "536870912", 1 << 20, INT64_MAX,
+    {"castellan.principal.memory.max.bytes", SETTING_INT, "268435456", 1 << 20, INT64_MAX,
      "what the connections of one principal, or before authentication of one address, may hold together"},
     {"castellan.memory.max.bytes", SETTING_INT, "1073741824", 1 << 20, INT64_MAX,
      "what all requests may hold; above it, connections over their reserve are not read"},

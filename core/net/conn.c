@@ -226,6 +226,8 @@ static void on_work(void *arg)
         conn_established(c);
     if (work & WORK_READ && c->state == CONN_OPEN && conn_wants_read(c))
         conn_read(c);
+    if (work & WORK_CONGESTED && c->state == CONN_OPEN && c->congested && c->ops->on_congested)
+        c->ops->on_congested(c->user, c);
     /* It may have filled up again since; then it will drain again too. */
     if (work & WORK_DRAINED && c->state == CONN_OPEN && !c->congested && c->ops->on_drained)
         c->ops->on_drained(c->user, c);

@@ -50,7 +50,8 @@ struct conn_ops {
     void (*on_frame)(void *user, struct conn *c,
                      struct slice frame); /* framed: without the length; only during the call */
     void (*on_data)(void *user, struct conn *c, struct slice data); /* raw: only during the call */
-    void (*on_drained)(void *user, struct conn *c);                 /* the write queue fell below queue_low */
+    void (*on_congested)(void *user, struct conn *c);               /* the write queue is above queue_high now */
+    void (*on_drained)(void *user, struct conn *c);                 /* and fell below queue_low again */
     void (*on_closed)(void *user, struct conn *c, enum conn_close why,
                       const char *detail); /* last call; conn is gone after */
     /* Framed, only for frames longer than stream_above: called once the first min(stream_peek, frame_n) bytes are

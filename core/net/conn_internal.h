@@ -13,6 +13,8 @@
 enum {
     CONN_MAGIC = 0x6f6e6e43,
     CONN_READ_BUDGET = 1 << 20,      /* socket bytes read in one event before others get their turn */
+    CONN_READ_FIRST = 64 << 10,      /* of which the first read asks for so many: what a pause leaves over is kept */
+    CONN_READ_SHARE = 16 << 10,      /* read in one event when the loop's round has used up its own budget */
     CONN_WRITE_BUDGET = 4 << 20,     /* the same for sending */
     CONN_DIRECT_MIN = 4096,          /* as much missing of a frame: read straight into its buffer */
     CONN_FRAME_EAGER_MAX = 1 << 20,  /* longer frames get their buffer as the bytes come */
@@ -34,7 +36,7 @@ enum conn_state {
     CONN_CLOSED,
 };
 
-enum { WORK_READY = 1, WORK_FLUSH = 2, WORK_READ = 4, WORK_DRAINED = 8, WORK_CLOSED = 16 };
+enum { WORK_READY = 1, WORK_FLUSH = 2, WORK_READ = 4, WORK_DRAINED = 8, WORK_CLOSED = 16, WORK_CONGESTED = 32 };
 
 /* A piece of the write queue. A mark holds the place where a streamed frame's bytes go in. */
 struct chunk {
@@ -80,6 +82,7 @@ struct conn {
     /* reading: ciphertext window, framing, what was left over by a pause */
     unsigned paused;
     bool stream_wait, in_short, seen_first;
+    bool read_first, read_over; /* this event's first read is still to come; its budget is used up */
     struct loop_block *in_block;
     uint8_t *in_owned;
     const uint8_t *in_p;
@@ -154,6 +157,7 @@ void conn_read(struct conn *c);
 
 /* conn_write.c */
 void conn_flush(struct conn *c);
+void conn_queue_grew(struct conn *c, size_t n);
 void conn_queue_free(struct conn *c);
 bool conn_queue_sendable(const struct conn *c);
 void conn_queue_sent(struct conn *c, size_t n); /* n bytes of the first chunks left the queue */

@@ -293,19 +293,22 @@ static void acknowledge_half_a_frame(struct conn *c)
 
 void conn_read(struct conn *c)
 {
-    size_t total = 0, got;
+    size_t total = 0, got, budget = c->loop->read_left > 0 ? CONN_READ_BUDGET : CONN_READ_SHARE;
 
     assert(!c->loop->scratch_busy);
     c->loop->scratch_busy = true;
     c->in_short = false;
+    c->read_first = true;
     if (parse_rest(c)) {
-        while (going(c) && (total < CONN_READ_BUDGET || conn_window_left(c))) {
+        while (going(c) && (total < budget || conn_window_left(c))) {
             got = 0;
+            c->read_over = total >= budget; /* what is in the window may end within a record: no more is fetched */
             if (!read_some(c, &got))
                 break;
             total += got;
         }
     }
+    c->read_over = false;
     c->loop->scratch_busy = false;
     if (c->state != CONN_CLOSED) {
         acknowledge_half_a_frame(c);

@@ -150,14 +150,11 @@ static bool appended(struct conn *c, struct chunk *k, size_t n)
         conn_queue_insert(to, k, c->stream_mark);
     }
     k->n += n;
-    to->queued += n;
-    if (to->queued > to->queue_high)
-        to->congested = true;
+    conn_queue_grew(to, n);
     for (struct chunk *m = c->stream_mark; m; m = m->next_mark)
         m->ahead += n;
     if (c->stream_mark->ahead > to->queue_high)
         c->stream_wait = true;
-    conn_work_later(to, WORK_FLUSH);
     return true;
 }
 

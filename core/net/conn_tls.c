@@ -111,6 +111,8 @@ static ssize_t receive(struct conn *c, void *dst, size_t cap)
     if (n > 0) {
         c->bytes_in += (uint64_t)n;
         c->in_short = (size_t)n < cap;
+        c->read_first = false;
+        c->loop->read_left -= (size_t)n < c->loop->read_left ? (size_t)n : c->loop->read_left;
         c->last_active_ms = loop_now_ms(c->loop);
         return n;
     }
@@ -128,6 +130,12 @@ static ssize_t receive(struct conn *c, void *dst, size_t cap)
     return -1;
 }
 
+static size_t conn_read_room(const struct conn *c, size_t cap)
+{
+    size_t most = c->loop->read_left == 0 ? CONN_READ_SHARE : c->read_first ? CONN_READ_FIRST : cap;
+    return most < cap ? most : cap;
+}
+
 bool conn_window_left(const struct conn *c)
 {
     return c->in_at < c->in_n || (c->ssl && SSL_pending(c->ssl) > 0);
@@ -137,9 +145,8 @@ static ssize_t window_refill(struct conn *c)
 {
     ssize_t n;
 
-    if (c->in_short) { /* the last recv emptied the socket: do not ask again in this event */
+    if (c->in_short || c->read_over) /* the last recv emptied the socket: do not ask again in this event */
         return 0;
-    }
     free(c->in_owned);
     c->in_owned = NULL;
     if (!c->in_block)
@@ -150,7 +157,7 @@ static ssize_t window_refill(struct conn *c)
     }
     c->in_p = c->in_block->bytes;
     c->in_at = c->in_n = 0;
-    n = receive(c, c->in_block->bytes, LOOP_BLOCK_SIZE);
+    n = receive(c, c->in_block->bytes, conn_read_room(c, LOOP_BLOCK_SIZE));
     if (n > 0)
         c->in_n = (size_t)n;
     return n;
@@ -297,7 +304,7 @@ ssize_t conn_pull(struct conn *c, uint8_t *dst, size_t cap)
         return pull_tls(c, dst, cap);
     if (c->in_short)
         return 0;
-    return receive(c, dst, cap);
+    return receive(c, dst, conn_read_room(c, cap));
 }
 
 bool conn_tls_fill(struct conn *c)

@@ -236,11 +236,13 @@ static enum err may_write(struct conn *c, size_t n)
     return ERR_OK;
 }
 
-static void wrote(struct conn *c, size_t n)
+void conn_queue_grew(struct conn *c, size_t n)
 {
     c->queued += n;
-    if (c->queued > c->queue_high)
+    if (c->queued > c->queue_high && !c->congested) {
         c->congested = true;
+        conn_work_later(c, WORK_CONGESTED);
+    }
     conn_work_later(c, WORK_FLUSH);
 }
 
@@ -288,7 +290,7 @@ static enum err write_prefixed(struct conn *c, const uint8_t *prefix, size_t pre
             memcpy(p, slices[i].p, slices[i].n);
         p += slices[i].n;
     }
-    wrote(c, total);
+    conn_queue_grew(c, total);
     return ERR_OK;
 }
 
@@ -337,7 +339,7 @@ enum err conn_write_owned_from(struct conn *c, struct buf *b, size_t at)
     }
     *k = (struct chunk){.kind = CHUNK_OWNED, .p = mine.p, .at = at, .n = mine.n, .cap = mine.n};
     conn_queue_insert(c, k, NULL);
-    wrote(c, mine.n - at);
+    conn_queue_grew(c, mine.n - at);
     return ERR_OK;
 }
 

@@ -200,8 +200,10 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct loop *l = prepare->data;
 
-    bool ran = timers_run(l);
+    bool ran;
 
+    l->read_left = LOOP_READ_BUDGET;
+    ran = timers_run(l);
     /* What ran here may be what the caller of loop_run_once() waits for, so the round ends without waiting for more. */
     ran = deferred_run(l) || ran;
     keep_awake(l, ran || l->deferred.next != &l->deferred);
@@ -346,6 +348,7 @@ enum err loop_new(struct loop **out, struct env *env, struct reason *why)
     uv_check_start(&l->check, on_check);
     l->env = env ? env : env_system();
     l->armed_ms = -1;
+    l->read_left = LOOP_READ_BUDGET;
     l->deferred.next = l->deferred.prev = &l->deferred;
     l->residents.next = l->residents.prev = &l->residents;
     pthread_mutex_init(&l->lock, NULL);

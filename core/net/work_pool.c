@@ -68,10 +68,8 @@ static void run_one(struct work_pool *p, struct work_item *w)
     work_queue_ran(&p->queue, &entry, kept);
     /* Its share, or its memory, may be what another waits for: whoever is idle looks again. */
     pthread_cond_broadcast(&p->wake);
-    pthread_mutex_unlock(&p->lock);
     if (comes_back)
         finish(w);
-    pthread_mutex_lock(&p->lock);
 }
 
 static void *pool_main(void *arg)

@@ -11,12 +11,7 @@
 #include "wire/delete_acls.h"
 #include "wire/describe_acls.h"
 
-enum { RULES_PER_REQUEST_MAX = 100000 };
-
-static const struct acl_snapshot *rules_of(const struct request *r)
-{
-    return r->engine->view->acl;
-}
+enum { RULES_PER_REQUEST_MAX = 100000, LOG_UNITS = 8 /* of work, for a line in the log */ };
 
 /* ---- DescribeAcls ---- */
 
@@ -25,74 +20,122 @@ static bool same_resource(const struct acl_rule *a, const struct acl_rule *b)
     return a->type == b->type && a->pattern == b->pattern && slice_eq(a->name, b->name);
 }
 
-/* Rules come sorted by resource, so those of one resource are one run. Counts with `out` NULL. */
-static int32_t group(const struct acl_snapshot *s, const struct acl_filter *f,
-                     struct describe_acls_response_describe_acls_resource *out,
-                     struct describe_acls_response_acl_description *acls)
+struct describing {
+    struct describe_acls_response response;
+    struct acl_snapshot *rules; /* held: the answer points into it, and the view may be replaced meanwhile */
+    struct acl_filter filter;
+    struct describe_acls_response_acl_description *acls; /* of all resources, one after the other */
+    int32_t resources, matches;
+    const struct acl_rule *last; /* that matched */
+    size_t counted, at;
+};
+
+/* Rules come sorted by resource, so those of one resource are one run. */
+static void count_next(struct describing *d)
 {
-    const struct acl_rule *last = NULL;
-    int32_t resources = 0;
+    const struct acl_rule *rule = acl_snapshot_rule(d->rules, d->counted++);
 
-    for (size_t i = 0; i < acl_snapshot_count(s); i++) {
-        const struct acl_rule *r = acl_snapshot_rule(s, i);
+    if (!acl_filter_matches(&d->filter, rule))
+        return;
+    d->matches++;
+    d->resources += !d->last || !same_resource(d->last, rule);
+    d->last = rule;
+}
 
-        if (!acl_filter_matches(f, r))
-            continue;
-        if (!last || !same_resource(last, r))
-            resources++;
-        last = r;
-        if (!out)
-            continue;
-        struct describe_acls_response_describe_acls_resource *res = &out[resources - 1];
-        if (!res->acls.v) {
-            res->resource_type = (int8_t)r->type;
-            res->resource_name = r->name;
-            res->pattern_type = (int8_t)r->pattern;
-            res->acls.v = acls;
-        }
-        describe_acls_response_acl_description_init(acls);
-        acls->principal = r->principal;
-        acls->host = r->host;
-        acls->operation = (int8_t)r->operation;
-        acls->permission_type = (int8_t)r->permission;
-        acls++;
-        res->acls.n++;
+static void put_next(struct describing *d)
+{
+    const struct acl_rule *rule = acl_snapshot_rule(d->rules, d->at++);
+    struct describe_acls_response_describe_acls_resource *res;
+    struct describe_acls_response_acl_description *out;
+
+    if (!acl_filter_matches(&d->filter, rule))
+        return;
+    out = d->acls++;
+    if (!d->last || !same_resource(d->last, rule)) {
+        res = &d->response.resources.v[d->response.resources.n++];
+        describe_acls_response_describe_acls_resource_init(res);
+        res->resource_type = (int8_t)rule->type;
+        res->resource_name = rule->name;
+        res->pattern_type = (int8_t)rule->pattern;
+        res->acls.v = out;
     }
-    return resources;
+    d->last = rule;
+    d->response.resources.v[d->response.resources.n - 1].acls.n++;
+    describe_acls_response_acl_description_init(out);
+    out->principal = rule->principal;
+    out->host = rule->host;
+    out->operation = (int8_t)rule->operation;
+    out->permission_type = (int8_t)rule->permission;
+}
+
+static enum step describe(struct request *r, struct describing *d)
+{
+    size_t n = acl_snapshot_count(d->rules);
+
+    while (d->counted < n) {
+        count_next(d);
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    if (!d->response.resources.v) {
+        d->response.resources.v = arena_array_unset(&r->arena, (size_t)d->resources, sizeof *d->response.resources.v);
+        d->acls = arena_array_unset(&r->arena, (size_t)d->matches, sizeof *d->acls);
+        if (!d->response.resources.v || !d->acls)
+            return request_no_memory(r);
+        d->last = NULL;
+    }
+    while (d->at < n) {
+        put_next(d);
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    return request_reply(r, &d->response);
+}
+
+static void drop_snapshot(void *p)
+{
+    acl_snapshot_unref(p);
+}
+
+static struct describing *begin_describing(struct request *r)
+{
+    const struct describe_acls_request *req = r->body;
+    struct describing *d = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *d);
+
+    if (!d)
+        return NULL;
+    describe_acls_response_init(&d->response);
+    d->rules = acl_snapshot_ref(r->engine->view->acl);
+    if (!request_own(r, d->rules, drop_snapshot))
+        return NULL;
+    d->filter = (struct acl_filter){.type = acl_type_of(req->resource_type_filter),
+                                    .pattern = acl_pattern_of(req->pattern_type_filter),
+                                    .operation = acl_operation_of(req->operation),
+                                    .permission = acl_permission_of(req->permission_type),
+                                    .name = req->resource_name_filter,
+                                    .principal = req->principal_filter,
+                                    .host = req->host_filter};
+    return d;
 }
 
 enum step describe_acls_answer(struct request *r)
 {
-    const struct describe_acls_request *req = r->body;
-    struct describe_acls_response *resp = arena_alloc(&r->arena, sizeof *resp);
-    struct describe_acls_response_acl_description *acls;
-    const struct acl_snapshot *s = rules_of(r);
+    struct describing *d = r->state[FILTER_API];
     struct reason why = {0};
-    struct acl_filter f = {.type = acl_type_of(req->resource_type_filter),
-                           .pattern = acl_pattern_of(req->pattern_type_filter),
-                           .operation = acl_operation_of(req->operation),
-                           .permission = acl_permission_of(req->permission_type),
-                           .name = req->resource_name_filter,
-                           .principal = req->principal_filter,
-                           .host = req->host_filter};
-    enum err err =
-        request_may_cluster(r, ACL_DESCRIBE) ? acl_filter_validate(&f, &why) : ERR_CLUSTER_AUTHORIZATION_FAILED;
+    enum err err;
 
-    if (!resp)
+    if (d)
+        return describe(r, d);
+    d = begin_describing(r);
+    if (!d)
         return request_no_memory(r);
-    describe_acls_response_init(resp);
-    if (err) {
-        resp->error_code = err_kafka(err);
-        resp->error_message = request_words(r, err, &why);
-        return request_reply(r, resp);
-    }
-    acls = arena_array(&r->arena, acl_snapshot_count(s), sizeof *acls);
-    if (!acls || !describe_acls_response_describe_acls_resource_array_alloc(&resp->resources, group(s, &f, NULL, NULL),
-                                                                            &r->arena))
-        return request_no_memory(r);
-    group(s, &f, resp->resources.v, acls);
-    request_spent(r, (int32_t)acl_snapshot_count(s));
-    return request_reply(r, resp);
+    err =
+        request_may_cluster(r, ACL_DESCRIBE) ? acl_filter_validate(&d->filter, &why) : ERR_CLUSTER_AUTHORIZATION_FAILED;
+    if (!err)
+        return describe(r, d);
+    d->response.error_code = err_kafka(err);
+    d->response.error_message = request_words(r, err, &why);
+    return request_reply(r, &d->response);
 }
 
 /* ---- CreateAcls ---- */
@@ -102,17 +145,24 @@ struct creating {
     struct create_acls_response response;
     struct acl_rule *rules; /* those that pass the checks */
     size_t n;
-    int32_t at; /* creations checked */
+    int32_t at;         /* creations checked */
+    struct slice words; /* of the outcome, when it is an error */
+    int32_t answered;
     bool may, submitted;
 };
 
 static enum step created(struct request *r, struct creating *c)
 {
-    for (int32_t i = 0; c->outcome.err && i < c->response.results.n; i++) {
-        if (c->response.results.v[i].error_code)
-            continue;
-        c->response.results.v[i].error_code = err_kafka(c->outcome.err);
-        c->response.results.v[i].error_message = request_words(r, c->outcome.err, &c->outcome.why);
+    if (c->outcome.err && c->answered == 0)
+        c->words = request_words(r, c->outcome.err, &c->outcome.why);
+    while (c->outcome.err && c->answered < c->response.results.n) {
+        struct create_acls_response_acl_creation_result *out = &c->response.results.v[c->answered++];
+        if (!out->error_code) {
+            out->error_code = err_kafka(c->outcome.err);
+            out->error_message = c->words;
+        }
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
     return request_reply(r, &c->response);
 }
@@ -180,7 +230,7 @@ enum step create_acls_answer(struct request *r)
         } else {
             say_who(r, "adds", &c->rules[c->n++]);
         }
-        if (request_spent(r, 1))
+        if (request_spent(r, err ? 1 : LOG_UNITS))
             return STEP_AGAIN;
     }
     if (c->n == 0)
@@ -201,19 +251,25 @@ struct deleting {
     struct acl_rule *rules;        /* to be removed; they point into the snapshot */
     bool *gone;                    /* rules of the snapshot that a filter has taken already */
     size_t n;
-    int32_t at; /* filters looked at */
+    int32_t at;         /* filters looked at */
+    struct slice words; /* of the outcome, when it is an error */
+    int32_t answered;
     bool may, submitted;
 };
 
 static enum step deleted(struct request *r, struct deleting *d)
 {
-    for (int32_t i = 0; d->outcome.err && i < d->response.filter_results.n; i++) {
-        struct delete_acls_response_delete_acls_filter_result *f = &d->response.filter_results.v[i];
-        if (f->error_code || f->matching_acls.n == 0)
-            continue;
-        f->error_code = err_kafka(d->outcome.err);
-        f->error_message = request_words(r, d->outcome.err, &d->outcome.why);
-        f->matching_acls.n = 0;
+    if (d->outcome.err && d->answered == 0)
+        d->words = request_words(r, d->outcome.err, &d->outcome.why);
+    while (d->outcome.err && d->answered < d->response.filter_results.n) {
+        struct delete_acls_response_delete_acls_filter_result *f = &d->response.filter_results.v[d->answered++];
+        if (!f->error_code && f->matching_acls.n > 0) {
+            f->error_code = err_kafka(d->outcome.err);
+            f->error_message = d->words;
+            f->matching_acls.n = 0;
+        }
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
     return request_reply(r, &d->response);
 }
@@ -269,11 +325,6 @@ static bool match(struct request *r, struct deleting *d, const struct acl_filter
         }
     }
     return true;
-}
-
-static void drop_snapshot(void *p)
-{
-    acl_snapshot_unref(p);
 }
 
 static struct deleting *begin_deleting(struct request *r)

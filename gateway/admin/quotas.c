@@ -59,36 +59,82 @@ static enum err read_filter(const struct request *r, struct quota_filter *f, str
     return err ? err : quota_filter_validate(f, why);
 }
 
-enum step describe_client_quotas_answer(struct request *r)
-{
-    const struct quota_snapshot *s = r->engine->view->quotas;
-    struct describe_client_quotas_response *resp = arena_alloc(&r->arena, sizeof *resp);
-    struct quota_filter f = {.strict = false};
-    struct reason why = {0};
-    enum err err = read_filter(r, &f, &why);
-    int32_t n = 0;
+struct describing {
+    struct describe_client_quotas_response response;
+    struct quota_snapshot *quotas; /* held: the answer points into it, and the view may be replaced meanwhile */
+    struct quota_filter filter;
+    int32_t matches;
+    size_t counted, at;
+};
 
-    if (!resp)
-        return request_no_memory(r);
-    describe_client_quotas_response_init(resp);
-    if (err) {
-        resp->error_code = err_kafka(err);
-        resp->error_message = request_words(r, err, &why);
-        resp->entries.n = -1;
-        return request_reply(r, resp);
+static void drop_quotas(void *p)
+{
+    quota_snapshot_unref(p);
+}
+
+static struct describing *begin_describing(struct request *r, enum err *err, struct reason *why)
+{
+    struct describing *d = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *d);
+
+    if (!d)
+        return NULL;
+    describe_client_quotas_response_init(&d->response);
+    d->quotas = quota_snapshot_ref(r->engine->view->quotas);
+    if (!request_own(r, d->quotas, drop_quotas))
+        return NULL;
+    *err = read_filter(r, &d->filter, why);
+    return d;
+}
+
+static bool matches(const struct describing *d, size_t i)
+{
+    return quota_filter_matches(&d->filter, quota_snapshot_entity(d->quotas, i));
+}
+
+/* Counts, then fills in. */
+static enum step describe(struct request *r, struct describing *d)
+{
+    size_t n = quota_snapshot_count(d->quotas);
+
+    while (d->counted < n) {
+        d->matches += matches(d, d->counted++);
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
-    for (size_t i = 0; i < quota_snapshot_count(s); i++)
-        n += quota_filter_matches(&f, quota_snapshot_entity(s, i));
-    if (!describe_client_quotas_response_entry_data_array_alloc(&resp->entries, n, &r->arena))
-        return request_no_memory(r);
-    n = 0;
-    for (size_t i = 0; i < quota_snapshot_count(s); i++) {
-        const struct quota_entity *e = quota_snapshot_entity(s, i);
-        if (quota_filter_matches(&f, e) && !put_entity(r, &resp->entries.v[n++], e, quota_snapshot_limits(s, i)))
+    if (!d->response.entries.v) {
+        d->response.entries.v = arena_array_unset(&r->arena, (size_t)d->matches, sizeof *d->response.entries.v);
+        if (!d->response.entries.v)
             return request_no_memory(r);
     }
-    request_spent(r, (int32_t)quota_snapshot_count(s));
-    return request_reply(r, resp);
+    while (d->at < n) {
+        size_t i = d->at++;
+        described *out = &d->response.entries.v[d->response.entries.n];
+        if (matches(d, i)) {
+            describe_client_quotas_response_entry_data_init(out);
+            d->response.entries.n++;
+            if (!put_entity(r, out, quota_snapshot_entity(d->quotas, i), quota_snapshot_limits(d->quotas, i)))
+                return request_no_memory(r);
+        }
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    return request_reply(r, &d->response);
+}
+
+enum step describe_client_quotas_answer(struct request *r)
+{
+    struct describing *d = r->state[FILTER_API];
+    struct reason why = {0};
+    enum err err = ERR_OK;
+
+    if (!d && !(d = begin_describing(r, &err, &why)))
+        return request_no_memory(r);
+    if (!err)
+        return describe(r, d);
+    d->response.error_code = err_kafka(err);
+    d->response.error_message = request_words(r, err, &why);
+    d->response.entries.n = -1;
+    return request_reply(r, &d->response);
 }
 
 /* ---- AlterClientQuotas ---- */
@@ -99,17 +145,24 @@ struct altering {
     struct quota_entity *entities; /* one per entry */
     struct map seen;               /* texts of the entities without an error */
     struct knowledge_change change;
-    int32_t at; /* entries read */
+    int32_t at;         /* entries read */
+    struct slice words; /* of the outcome, when it is an error */
+    int32_t answered;
     bool may, submitted;
 };
 
 static enum step altered(struct request *r, struct altering *a)
 {
-    for (int32_t i = 0; a->outcome.err && i < a->response.entries.n; i++) {
-        if (a->response.entries.v[i].error_code)
-            continue;
-        a->response.entries.v[i].error_code = err_kafka(a->outcome.err);
-        a->response.entries.v[i].error_message = request_words(r, a->outcome.err, &a->outcome.why);
+    if (a->outcome.err && a->answered == 0)
+        a->words = request_words(r, a->outcome.err, &a->outcome.why);
+    while (a->outcome.err && a->answered < a->response.entries.n) {
+        entry_answer *out = &a->response.entries.v[a->answered++];
+        if (!out->error_code) {
+            out->error_code = err_kafka(a->outcome.err);
+            out->error_message = a->words;
+        }
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
     return request_reply(r, &a->response);
 }

@@ -8,11 +8,16 @@
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "gateway/request/engine.h"
+#include "gateway/request/seen.h"
 #include "wire/alter_user_scram_credentials.h"
 #include "wire/describe_user_scram_credentials.h"
 
+#include <assert.h>
+
 typedef struct describe_user_scram_credentials_response_describe_user_scram_credentials_result described;
 typedef struct alter_user_scram_credentials_response_alter_user_scram_credentials_result result;
+
+enum { LOG_UNITS = 8 /* of work, for a line in the log */ };
 
 /* ---- DescribeUserScramCredentials ---- */
 
@@ -34,26 +39,18 @@ static bool put_credentials(struct request *r, described *out, const struct cred
     return true;
 }
 
-static bool describe_all(struct request *r, struct describe_user_scram_credentials_response *resp)
-{
-    const struct users_snapshot *s = r->engine->view->users;
-    int32_t n = (int32_t)users_snapshot_count(s);
+struct describing {
+    struct describe_user_scram_credentials_response response;
+    struct users_snapshot *users; /* held: the answer points into it, and the view may be replaced meanwhile */
+    bool all;
+    struct seen seen;
+    int32_t *times; /* each name stands in the request, at its first place; -1 at the others */
+    int32_t n, at, named;
+};
 
-    if (!describe_user_scram_credentials_response_describe_user_scram_credentials_result_array_alloc(&resp->results, n,
-                                                                                                     &r->arena))
-        return false;
-    for (int32_t i = 0; i < n; i++) {
-        struct users_entry e = users_snapshot_at(s, (size_t)i);
-        resp->results.v[i].user = e.name;
-        if (!put_credentials(r, &resp->results.v[i], e.sha256, e.sha512))
-            return false;
-    }
-    return true;
-}
-
-static bool describe_one(struct request *r, described *out, struct slice user, bool twice)
+static bool describe_one(struct request *r, const struct users_snapshot *s, described *out, struct slice user,
+                         bool twice)
 {
-    const struct users_snapshot *s = r->engine->view->users;
     const struct credential *a = users_snapshot_find(s, user, CREDENTIAL_SCRAM_SHA_256);
     const struct credential *b = users_snapshot_find(s, user, CREDENTIAL_SCRAM_SHA_512);
     struct reason why = {0};
@@ -72,49 +69,83 @@ static bool describe_one(struct request *r, described *out, struct slice user, b
     return out->error_code || put_credentials(r, out, a, b);
 }
 
-/* One result for each distinct name, in the order of the request. */
-static bool describe_named(struct request *r, struct describe_user_scram_credentials_response *resp)
+static struct slice user_at(const void *list, int32_t place)
+{
+    return ((const struct describe_user_scram_credentials_request *)list)->users.v[place].name;
+}
+
+static void drop_users(void *p)
+{
+    users_snapshot_unref(p);
+}
+
+static struct describing *begin_describing(struct request *r)
 {
     const struct describe_user_scram_credentials_request *req = r->body;
-    int32_t *times = arena_array(&r->arena, (size_t)req->users.n, sizeof *times);
-    struct map first; /* name -> its slot of `times` */
-    bool ok = true;
+    struct describing *d = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *d);
 
-    if (!times || !describe_user_scram_credentials_response_describe_user_scram_credentials_result_array_alloc(
-                      &resp->results, req->users.n, &r->arena))
-        return false;
-    map_init(&first);
-    for (int32_t i = 0; ok && i < req->users.n; i++) {
-        int32_t *seen = map_get(&first, req->users.v[i].name);
-        if (seen)
-            ++*seen;
-        else
-            ok = map_put(&first, req->users.v[i].name, &times[i], NULL) == ERR_OK;
-    }
-    resp->results.n = 0;
-    for (struct map_entry *e = map_first(&first); ok && e; e = map_next(&first, e)) {
-        int32_t *seen = e->value;
-        ok = describe_one(r, &resp->results.v[resp->results.n++], req->users.v[seen - times].name, *seen > 0);
-    }
-    map_free(&first, NULL);
-    return ok;
+    if (!d)
+        return NULL;
+    describe_user_scram_credentials_response_init(&d->response);
+    d->users = users_snapshot_ref(r->engine->view->users);
+    if (!request_own(r, d->users, drop_users))
+        return NULL;
+    d->all = req->users.n <= 0;
+    d->n = d->all ? (int32_t)users_snapshot_count(d->users) : req->users.n;
+    d->response.results.v = arena_array_unset(&r->arena, (size_t)d->n, sizeof *d->response.results.v);
+    d->times = arena_array(&r->arena, d->all ? 0 : (size_t)d->n, sizeof *d->times);
+    if (!d->response.results.v || !d->times || (!d->all && !seen_init(&d->seen, d->n, user_at, req, &r->arena)))
+        return NULL;
+    return d;
+}
+
+/* One result for each distinct name, in the order of the request; or for each user. */
+static bool describe_next(struct request *r, struct describing *d)
+{
+    int32_t at = d->at++;
+    described *out = &d->response.results.v[d->response.results.n];
+    struct users_entry e;
+
+    if (!d->all && d->times[at] < 0)
+        return true;
+    d->response.results.n++;
+    describe_user_scram_credentials_response_describe_user_scram_credentials_result_init(out);
+    if (!d->all)
+        return describe_one(r, d->users, out, user_at(r->body, at), d->times[at] > 1);
+    e = users_snapshot_at(d->users, (size_t)at);
+    out->user = e.name;
+    return put_credentials(r, out, e.sha256, e.sha512);
+}
+
+static void count_next(struct describing *d)
+{
+    int32_t at = d->named++, first = seen_put(&d->seen, at);
+
+    d->times[first]++;
+    if (first != at)
+        d->times[at] = -1;
 }
 
 enum step describe_user_scram_credentials_answer(struct request *r)
 {
-    const struct describe_user_scram_credentials_request *req = r->body;
-    struct describe_user_scram_credentials_response *resp = arena_alloc(&r->arena, sizeof *resp);
-    bool all = req->users.n <= 0;
+    struct describing *d = r->state[FILTER_API];
 
-    if (!resp)
-        return request_no_memory(r);
-    describe_user_scram_credentials_response_init(resp);
-    if (!request_may_cluster(r, ACL_DESCRIBE))
+    if (!d && !request_may_cluster(r, ACL_DESCRIBE))
         return request_refuse(r, ERR_CLUSTER_AUTHORIZATION_FAILED);
-    if (!(all ? describe_all(r, resp) : describe_named(r, resp)))
+    if (!d && !(d = begin_describing(r)))
         return request_no_memory(r);
-    request_spent(r, all ? resp->results.n : req->users.n);
-    return request_reply(r, resp);
+    while (!d->all && d->named < d->n) {
+        count_next(d);
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    while (d->at < d->n) {
+        if (!describe_next(r, d))
+            return request_no_memory(r);
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    return request_reply(r, &d->response);
 }
 
 /* ---- AlterUserScramCredentials ---- */
@@ -122,20 +153,23 @@ enum step describe_user_scram_credentials_answer(struct request *r)
 struct altering {
     struct change_outcome outcome;
     struct alter_user_scram_credentials_response response;
-    struct map users; /* name -> result of the response */
-    struct map pairs; /* name, NUL, mechanism: each may be altered once */
+    struct seen users;  /* the places in the request, deletions first, at which a user is named first */
+    int32_t *result_at; /* of those places: in the response's results */
+    struct map pairs;   /* name, NUL, mechanism: each may be altered once */
     struct credential *credentials;
     size_t credentials_n;
     struct knowledge_change change;
-    bool may, submitted;
+    struct slice words; /* of the outcome, when it is an error */
+    bool may, dropped, submitted;
     int32_t deletion, upsertion; /* read so far */
+    size_t at, kept;             /* of the change: in the list at hand */
+    int32_t answered;
 };
 
 static void free_altering(void *p)
 {
     struct altering *a = p;
 
-    map_free(&a->users, NULL);
     map_free(&a->pairs, NULL);
     for (size_t i = 0; i < a->credentials_n; i++)
         credential_wipe(&a->credentials[i]);
@@ -143,29 +177,40 @@ static void free_altering(void *p)
 
 static enum step altered(struct request *r, struct altering *a)
 {
-    for (int32_t i = 0; a->outcome.err && i < a->response.results.n; i++) {
-        if (a->response.results.v[i].error_code)
-            continue;
-        a->response.results.v[i].error_code = err_kafka(a->outcome.err);
-        a->response.results.v[i].error_message = request_words(r, a->outcome.err, &a->outcome.why);
+    if (a->outcome.err && a->answered == 0)
+        a->words = request_words(r, a->outcome.err, &a->outcome.why);
+    while (a->outcome.err && a->answered < a->response.results.n) {
+        result *out = &a->response.results.v[a->answered++];
+        if (!out->error_code) {
+            out->error_code = err_kafka(a->outcome.err);
+            out->error_message = a->words;
+        }
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
     return request_reply(r, &a->response);
 }
 
-/* The user's result, made when first named. NULL: no memory. */
-static result *result_of(struct altering *a, struct slice user)
+static struct slice altered_user(const void *list, int32_t place)
 {
-    result *r = map_get(&a->users, user);
+    const struct alter_user_scram_credentials_request *req = list;
+    return place < req->deletions.n ? req->deletions.v[place].name : req->upsertions.v[place - req->deletions.n].name;
+}
 
-    if (r)
-        return r;
-    r = &a->response.results.v[a->response.results.n];
-    if (map_put(&a->users, user, r, NULL))
-        return NULL;
-    a->response.results.n++;
-    r->user = user;
-    r->error_message = SLICE_NULL;
-    return r;
+/* The result of the user named at a place, made when first named. */
+static result *result_of(const struct request *r, struct altering *a, int32_t place)
+{
+    int32_t first = seen_put(&a->users, place);
+    result *out;
+
+    if (first != place)
+        return &a->response.results.v[a->result_at[first]];
+    a->result_at[place] = a->response.results.n;
+    out = &a->response.results.v[a->response.results.n++];
+    alter_user_scram_credentials_response_alter_user_scram_credentials_result_init(out);
+    out->user = altered_user(r->body, place);
+    out->error_message = SLICE_NULL;
+    return out;
 }
 
 static bool altered_before(struct altering *a, struct slice user, int8_t mechanism)
@@ -204,68 +249,84 @@ static void fail_user(struct request *r, result *out, enum err err, const struct
     out->error_message = why->code ? request_words(r, err, why) : slice_str(err_text(err));
 }
 
-static bool read_deletion(struct request *r, struct altering *a, int32_t i)
+static void read_deletion(struct request *r, struct altering *a, int32_t i)
 {
     const struct alter_user_scram_credentials_request *req = r->body;
     struct slice user = req->deletions.v[i].name;
     enum credential_mechanism m = credential_mechanism_of(req->deletions.v[i].mechanism);
-    result *out = result_of(a, user);
+    result *out = result_of(r, a, i);
     struct reason why = {0};
     enum err err;
 
-    if (!out)
-        return false;
     err = check(a, user, req->deletions.v[i].mechanism, &why);
     if (!err && !users_snapshot_find(r->engine->view->users, user, m))
         err = reason_set(&why, ERR_RESOURCE_NOT_FOUND, "Attempt to delete a user credential that does not exist");
     if (err) {
         fail_user(r, out, err, &why);
-        return true;
+        return;
     }
     a->change.users[a->change.users_n].user = user;
     a->change.users[a->change.users_n].credential = NULL;
     a->change.users[a->change.users_n++].mechanism = m;
-    return true;
 }
 
-static bool read_upsertion(struct request *r, struct altering *a, int32_t i)
+static void read_upsertion(struct request *r, struct altering *a, int32_t i)
 {
     const struct alter_user_scram_credentials_request *req = r->body;
     const struct alter_user_scram_credentials_request_scram_credential_upsertion *in = &req->upsertions.v[i];
     enum credential_mechanism m = credential_mechanism_of(in->mechanism);
     struct credential *c = &a->credentials[a->credentials_n];
-    result *out = result_of(a, in->name);
+    result *out = result_of(r, a, req->deletions.n + i);
     struct reason why = {0};
     enum err err;
 
-    if (!out)
-        return false;
     err = check(a, in->name, in->mechanism, &why);
     if (!err)
         err = credential_from_salted(c, m, in->salt, in->salted_password, in->iterations, &why);
     secret_wipe((void *)(uintptr_t)in->salted_password.p, in->salted_password.n); /* ours: in the frame */
     if (err) {
         fail_user(r, out, err, &why);
-        return true;
+        return;
     }
     a->credentials_n++;
     a->change.users[a->change.users_n].user = in->name;
     a->change.users[a->change.users_n].credential = c;
     a->change.users[a->change.users_n++].mechanism = m;
-    return true;
 }
 
-/* Leaves out what belongs to users with an error. */
-static void drop_failed(struct altering *a)
+/* Leaves out what belongs to users with an error. NEXT or AGAIN. */
+static enum step drop_failed(struct request *r, struct altering *a)
 {
-    size_t kept = 0;
+    while (!a->dropped && a->at < a->change.users_n) {
+        size_t i = a->at++;
+        int32_t first = seen_find(&a->users, a->change.users[i].user);
 
-    for (size_t i = 0; i < a->change.users_n; i++) {
-        const result *r = map_get(&a->users, a->change.users[i].user);
-        if (!r->error_code)
-            a->change.users[kept++] = a->change.users[i];
+        assert(first >= 0);
+        if (!a->response.results.v[a->result_at[first]].error_code)
+            a->change.users[a->kept++] = a->change.users[i];
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
     }
-    a->change.users_n = kept;
+    if (!a->dropped) {
+        a->change.users_n = a->kept;
+        a->dropped = true;
+        a->at = 0;
+    }
+    return STEP_NEXT;
+}
+
+/* NEXT or AGAIN. */
+static enum step say_who(struct request *r, struct altering *a)
+{
+    while (a->at < a->change.users_n) {
+        size_t i = a->at++;
+        log_info("%.*s %s the %s credential of %.*s", SLICE_FMT(request_peer(r)->principal),
+                 a->change.users[i].credential ? "sets" : "removes",
+                 credential_mechanism_name(a->change.users[i].mechanism), SLICE_FMT(a->change.users[i].user));
+        if (request_spent(r, LOG_UNITS))
+            return STEP_AGAIN;
+    }
+    return STEP_NEXT;
 }
 
 static struct altering *begin_altering(struct request *r)
@@ -276,7 +337,6 @@ static struct altering *begin_altering(struct request *r)
 
     if (!a)
         return NULL;
-    map_init(&a->users);
     map_init(&a->pairs);
     if (!request_own(r, a, free_altering))
         return NULL;
@@ -284,28 +344,27 @@ static struct altering *begin_altering(struct request *r)
     alter_user_scram_credentials_response_init(&a->response);
     a->credentials = arena_array(&r->arena, a->may ? (size_t)req->upsertions.n : 1, sizeof *a->credentials);
     a->change.users = arena_array(&r->arena, a->may ? (size_t)n : 0, sizeof *a->change.users);
-    if (!a->credentials || !a->change.users ||
-        !alter_user_scram_credentials_response_alter_user_scram_credentials_result_array_alloc(&a->response.results, n,
-                                                                                               &r->arena))
+    a->response.results.v = arena_array_unset(&r->arena, (size_t)n, sizeof *a->response.results.v);
+    a->result_at = arena_array_unset(&r->arena, (size_t)n, sizeof *a->result_at);
+    if (!a->credentials || !a->change.users || !a->response.results.v || !a->result_at ||
+        !seen_init(&a->users, n, altered_user, req, &r->arena))
         return NULL;
     a->response.results.n = 0;
     return a;
 }
 
-/* NEXT, AGAIN or FAIL. Each costs two keys derived, or a look into the users. */
+/* NEXT or AGAIN. Each costs two keys derived, or a look into the users. */
 static enum step read_all(struct request *r, struct altering *a)
 {
     const struct alter_user_scram_credentials_request *req = r->body;
 
     while (a->deletion < req->deletions.n) {
-        if (!read_deletion(r, a, a->deletion++))
-            return request_no_memory(r);
+        read_deletion(r, a, a->deletion++);
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }
     while (a->upsertion < req->upsertions.n) {
-        if (!read_upsertion(r, a, a->upsertion++))
-            return request_no_memory(r);
+        read_upsertion(r, a, a->upsertion++);
         if (request_spent(r, 4))
             return STEP_AGAIN;
     }
@@ -322,15 +381,15 @@ enum step alter_user_scram_credentials_answer(struct request *r)
     if (a->submitted)
         return altered(r, a);
     step = read_all(r, a);
+    if (step == STEP_NEXT)
+        step = drop_failed(r, a);
     if (step != STEP_NEXT)
         return step;
-    drop_failed(a);
     if (a->change.users_n == 0)
         return request_reply(r, &a->response);
-    for (size_t i = 0; i < a->change.users_n; i++)
-        log_info("%.*s %s the %s credential of %.*s", SLICE_FMT(request_peer(r)->principal),
-                 a->change.users[i].credential ? "sets" : "removes",
-                 credential_mechanism_name(a->change.users[i].mechanism), SLICE_FMT(a->change.users[i].user));
+    step = say_who(r, a);
+    if (step != STEP_NEXT)
+        return step;
     a->submitted = true;
     return change_submit(r, &a->outcome, &a->change) == STEP_WAIT ? STEP_WAIT : altered(r, a);
 }

@@ -17,8 +17,9 @@ typedef struct describe_topic_partitions_response_describe_topic_partitions_resp
 typedef struct describe_topic_partitions_response_describe_topic_partitions_response_topic_array topic_answers;
 
 struct describe {
+    struct topic_page_names names;
     struct topic_page page;
-    bool all, asked;
+    bool all, asked, begun;
     int32_t at, refused_at; /* in the answer */
     topic_answers merged;
 };
@@ -42,14 +43,10 @@ static enum err may_describe(void *ctx, struct slice topic)
                   : request_judge(r, ACL_TOPIC, ACL_DESCRIBE, topic, false);
 }
 
-static enum step plan(struct request *r, struct describe *s, const struct slice *names, int32_t n)
+static enum step use_page(struct request *r, struct describe *s)
 {
     page_request *req = r->body;
-    struct topic_page_rights rights = {r, may_describe};
 
-    request_spent(r, n);
-    if (topic_page_plan(&s->page, req, names, n, s->all, &rights, &r->arena))
-        return request_no_memory(r);
     if (s->page.whole)
         return request_refuse(r, s->page.whole);
     if (s->page.send.n == 0) { /* an empty list would mean all */
@@ -63,22 +60,24 @@ static enum step plan(struct request *r, struct describe *s, const struct slice 
     return STEP_NEXT;
 }
 
-static enum step plan_named(struct request *r, struct describe *s)
+static enum step plan(struct request *r, struct describe *s)
 {
-    const page_request *req = r->body;
-    struct slice *names = arena_array(&r->arena, (size_t)req->topics.n, sizeof *names);
+    struct topic_page_rights rights = {r, may_describe};
 
-    if (!names)
+    if (!s->begun && !topic_page_begin(&s->page, r->body, &s->names, s->all, &r->arena))
         return request_no_memory(r);
-    for (int32_t i = 0; i < req->topics.n; i++)
-        names[i] = req->topics.v[i].name;
-    return plan(r, s, names, req->topics.n);
+    s->begun = true;
+    while (topic_page_next(&s->page, &rights))
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    return use_page(r, s);
 }
 
-static enum step plan_all(struct request *r, struct describe *s)
+/* The names of all topics, from the cluster. */
+static enum step take_names(struct request *r, struct describe *s)
 {
     struct metadata_response *resp = arena_alloc(&r->arena, sizeof *resp);
-    struct slice body, *names;
+    struct slice body;
     struct cursor c;
 
     if (r->call.err)
@@ -89,12 +88,9 @@ static enum step plan_all(struct request *r, struct describe *s)
         return request_no_memory(r);
     if (metadata_response_decode(resp, &c, NAMES_VERSION, &r->arena))
         return request_end(r, CONN_CLOSE_LOCAL, "the cluster's answer is not understood");
-    names = arena_array(&r->arena, (size_t)resp->topics.n, sizeof *names);
-    if (!names)
-        return request_no_memory(r);
-    for (int32_t i = 0; i < resp->topics.n; i++)
-        names[i] = resp->topics.v[i].name;
-    return plan(r, s, names, resp->topics.n);
+    if (resp->topics.n > 0)
+        s->names = (struct topic_page_names){&resp->topics.v->name, sizeof *resp->topics.v, resp->topics.n};
+    return STEP_NEXT;
 }
 
 static enum step ask_names(struct request *r, struct describe *s)
@@ -112,16 +108,21 @@ enum step describe_topic_partitions_start(struct request *r)
 {
     const page_request *req = r->body;
     struct describe *s = r->state[FILTER_API];
+    enum step step = STEP_NEXT;
 
     if (!s) {
         s = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *s);
         if (!s)
             return request_no_memory(r);
         s->all = req->topics.n == 0;
+        if (!s->all)
+            s->names = (struct topic_page_names){&req->topics.v->name, sizeof *req->topics.v, req->topics.n};
     }
-    if (!s->all)
-        return plan_named(r, s);
-    return s->asked ? plan_all(r, s) : ask_names(r, s);
+    if (s->all && !s->asked)
+        return ask_names(r, s);
+    if (s->all && !s->begun)
+        step = take_names(r, s);
+    return step == STEP_NEXT ? plan(r, s) : step;
 }
 
 /* ---- Coming ---- */
@@ -166,7 +167,7 @@ enum step describe_topic_partitions_finish(struct request *r)
     if (s->page.whole)
         return STEP_NEXT;
     if (!s->merged.v) {
-        s->merged.v = arena_array(&r->arena, (size_t)have + (size_t)s->page.refused_n, sizeof *s->merged.v);
+        s->merged.v = arena_array_unset(&r->arena, (size_t)have + (size_t)s->page.refused_n, sizeof *s->merged.v);
         if (!s->merged.v || !put_cursor(r, s, resp))
             return request_no_memory(r);
     }

@@ -2,7 +2,8 @@
  * Groups, where a list is filtered by what may be described:
  *   ListGroups            DESCRIBE on the cluster shows all, else on each group
  *   DescribeGroups        authorized_operations are this principal's, not the gateway's
- *   ConsumerGroupDescribe the same, and DESCRIBE on every topic its members have (KIP-848) */
+ *   ConsumerGroupDescribe the same, and DESCRIBE on every topic its members have (KIP-848)
+ * OffsetDelete: what the group's absence does to refused topics. */
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "gateway/request/list.h"
@@ -10,6 +11,7 @@
 #include "wire/consumer_group_describe.h"
 #include "wire/describe_groups.h"
 #include "wire/list_groups.h"
+#include "wire/offset_delete.h"
 
 /* How far a step has come in the answer's list. */
 struct progress {
@@ -68,6 +70,18 @@ enum step describe_groups_finish(struct request *r)
     return STEP_NEXT;
 }
 
+/* ---- OffsetDelete ---- */
+
+/* A group that is not there is all there is to say: its topics are not in the answer, the refused ones neither. */
+enum step offset_delete_finish(struct request *r)
+{
+    const struct offset_delete_response *resp = r->response;
+
+    if (resp->error_code)
+        r->list = NULL;
+    return STEP_NEXT;
+}
+
 /* ---- ConsumerGroupDescribe ---- */
 
 typedef struct consumer_group_describe_response_described_group described_group;
@@ -90,6 +104,33 @@ static bool sees_members(struct request *r, const described_group *g)
     return true;
 }
 
+/* Nothing is told but that it is there. */
+static void hide_group(described_group *g)
+{
+    struct slice id = g->group_id;
+
+    consumer_group_describe_response_described_group_init(g);
+    g->group_id = id;
+    g->error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
+    g->error_message = slice_str("The described group uses topics that the client is not authorized to describe.");
+}
+
+/* A member may wait for topics that it has no part of yet; Kafka would tell them. */
+static void hide_subscriptions(struct request *r, described_group *g)
+{
+    for (int32_t i = 0; i < g->members.n; i++) {
+        struct wire_string_array *names = &g->members.v[i].subscribed_topic_names;
+        int32_t kept = 0;
+
+        request_spent(r, names->n);
+        for (int32_t k = 0; k < names->n; k++)
+            if (request_sees(r, ACL_TOPIC, ACL_DESCRIBE, names->v[k]))
+                names->v[kept++] = names->v[k];
+        if (names->n > 0)
+            names->n = kept;
+    }
+}
+
 enum step consumer_group_describe_finish(struct request *r)
 {
     const struct consumer_group_describe_request *req = r->body;
@@ -104,12 +145,11 @@ enum step consumer_group_describe_finish(struct request *r)
         g->authorized_operations = req->include_authorized_operations && !g->error_code
                                        ? request_operations(r, ACL_GROUP, g->group_id)
                                        : OPERATIONS_ABSENT;
-        if (!g->error_code && !sees_members(r, g)) {
-            g->error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
-            g->error_message =
-                slice_str("The described group uses topics that the client is not authorized to describe.");
+        if (!g->error_code && !sees_members(r, g))
+            hide_group(g);
+        if (g->error_code)
             g->members.n = 0;
-        }
+        hide_subscriptions(r, g);
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }

@@ -26,9 +26,9 @@ enum err metadata_plan_begin(struct metadata_plan *out, const struct metadata_re
     out->whole = check(req, version, &out->by_id);
     if (out->whole || n == 0)
         return ERR_OK;
-    out->refused = arena_array(a, n, sizeof *out->refused);
-    out->ask.v = arena_array(a, n, sizeof *out->ask.v);
-    out->send.v = arena_array(a, n, sizeof *out->send.v);
+    out->refused = arena_array_unset(a, n, sizeof *out->refused);
+    out->ask.v = arena_array_unset(a, n, sizeof *out->ask.v);
+    out->send.v = arena_array_unset(a, n, sizeof *out->send.v);
     return out->refused && out->ask.v && out->send.v ? ERR_OK : ERR_NO_MEMORY;
 }
 

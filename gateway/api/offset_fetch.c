@@ -32,8 +32,8 @@ struct group_fate {
 struct offset_fetch {
     struct group_fate *groups;
     int32_t n, kept;
-    int32_t at, topic; /* where the work stands */
-    struct ids ids;    /* of the answer */
+    int32_t at, topic, part; /* where the work stands */
+    struct ids ids;          /* of the answer */
     bool ids_begun, ids_known;
     struct offset_fetch_response_offset_fetch_response_group_array merged;
     int32_t next; /* in the cluster's list of groups */
@@ -163,22 +163,34 @@ enum step offset_fetch_start(struct request *r)
 
 /* ---- Several groups: coming ---- */
 
-static void refuse_topic(struct request *r, const topic_request *asked, topic_answer *out, int16_t error)
+/* `part` says how far its partitions are. */
+static enum step refuse_topic(struct request *r, struct offset_fetch *s, const topic_request *asked, topic_answer *out,
+                              int16_t error)
 {
-    offset_fetch_response_offset_fetch_response_topics_init(out);
-    out->name = asked->name;
-    out->topic_id = asked->topic_id;
-    request_spent(r, asked->partition_indexes.n);
-    if (!offset_fetch_response_offset_fetch_response_partitions_array_alloc(&out->partitions,
-                                                                            asked->partition_indexes.n, &r->arena))
-        return; /* found by whoever encodes: the arena is full */
-    for (int32_t i = 0; i < asked->partition_indexes.n; i++) {
-        out->partitions.v[i].partition_index = asked->partition_indexes.v[i];
-        out->partitions.v[i].committed_offset = NO_OFFSET;
-        out->partitions.v[i].committed_leader_epoch = -1;
-        out->partitions.v[i].metadata = slice_of("", 0);
-        out->partitions.v[i].error_code = error;
+    int32_t n = asked->partition_indexes.n > 0 ? asked->partition_indexes.n : 0;
+
+    if (s->part == 0) {
+        offset_fetch_response_offset_fetch_response_topics_init(out);
+        out->name = asked->name;
+        out->topic_id = asked->topic_id;
+        out->partitions.n = n;
+        out->partitions.v = arena_array_unset(&r->arena, (size_t)n, sizeof *out->partitions.v);
+        if (!out->partitions.v)
+            return request_no_memory(r);
     }
+    while (s->part < n) {
+        struct offset_fetch_response_offset_fetch_response_partitions *p = &out->partitions.v[s->part];
+        offset_fetch_response_offset_fetch_response_partitions_init(p);
+        p->partition_index = asked->partition_indexes.v[s->part++];
+        p->committed_offset = NO_OFFSET;
+        p->committed_leader_epoch = -1;
+        p->metadata = slice_of("", 0);
+        p->error_code = error;
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    s->part = 0;
+    return STEP_NEXT;
 }
 
 static bool sees(struct request *r, const topic_answer *t)
@@ -194,21 +206,26 @@ static enum step finish_group(struct request *r, struct offset_fetch *s, const s
 {
     int32_t have = got->topics.n > 0 ? got->topics.n : 0, asked = f->all || got->error_code ? 0 : f->asked.topics.n;
 
-    if (s->topic == 0) {
+    if (s->topic == 0 && s->part == 0) {
         *out = *got;
-        out->topics.v = arena_array(&r->arena, (size_t)have + (size_t)f->refused, sizeof *out->topics.v);
+        out->topics.v = arena_array_unset(&r->arena, (size_t)have + (size_t)f->refused, sizeof *out->topics.v);
         out->topics.n = 0;
         if (!out->topics.v)
             return request_no_memory(r);
     }
     while (s->topic < have + asked) {
-        int32_t k = s->topic++;
-        if (k < have) {
-            if (!f->all || sees(r, &got->topics.v[k]))
-                out->topics.v[out->topics.n++] = got->topics.v[k];
-        } else if (f->fate[k - have]) {
-            refuse_topic(r, &f->asked.topics.v[k - have], &out->topics.v[out->topics.n++], f->fate[k - have]);
+        int32_t k = s->topic;
+        enum step step = STEP_NEXT;
+
+        if (k < have && (!f->all || sees(r, &got->topics.v[k]))) {
+            out->topics.v[out->topics.n++] = got->topics.v[k];
+        } else if (k >= have && f->fate[k - have]) {
+            step = refuse_topic(r, s, &f->asked.topics.v[k - have], &out->topics.v[out->topics.n], f->fate[k - have]);
+            out->topics.n += step == STEP_NEXT;
         }
+        if (step != STEP_NEXT)
+            return step;
+        s->topic++;
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }

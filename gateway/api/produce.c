@@ -16,6 +16,7 @@ enum { RECORD_ERRORS_SINCE = 8, NODES_SINCE = 10, IDS_SINCE = 13 };
 
 struct produce {
     int32_t at, part; /* batches looked at so far */
+    bool looked, transactional;
 };
 
 bool produce_is_silent(const struct request *r)
@@ -23,22 +24,58 @@ bool produce_is_silent(const struct request *r)
     return ((const struct produce_request *)r->body)->acks == 0;
 }
 
-/* An id that may not be written says nothing over plain records; it stays here. */
-enum err produce_judge_whole(struct request *r)
+static struct produce *state(struct request *r)
+{
+    if (!r->state[FILTER_API])
+        r->state[FILTER_API] = arena_alloc(&r->arena, sizeof(struct produce));
+    return r->state[FILTER_API];
+}
+
+/* Is any partition's batch part of a transaction? */
+static enum step look_for_transaction(struct request *r, struct produce *s)
+{
+    const struct produce_request *req = r->body;
+
+    while (!s->transactional && s->at < req->topic_data.n) {
+        const struct produce_request_topic_produce_data *t = &req->topic_data.v[s->at];
+        if (s->part < t->partition_data.n) {
+            s->transactional = produce_batches_look(t->partition_data.v[s->part++].records).transactional;
+        } else {
+            s->part = 0;
+            s->at++;
+        }
+        if (request_spent(r, 1))
+            return STEP_AGAIN;
+    }
+    s->looked = true;
+    s->at = s->part = 0;
+    return STEP_NEXT;
+}
+
+/* An id that may not be written says nothing over plain records; it stays here. Records of a transaction without one
+ * that may be written are refused with the whole request. */
+enum step produce_judge_whole(struct request *r, enum err *err)
 {
     struct produce_request *req = r->body;
-    bool transactional = produce_has_transactional_records(req), may = false;
+    struct produce *s = state(r);
+    bool transactional, may = false;
+    enum step step;
 
+    if (!s)
+        return request_no_memory(r);
+    step = s->looked ? STEP_NEXT : look_for_transaction(r, s);
+    if (step != STEP_NEXT)
+        return step;
+    transactional = s->transactional;
     if (!slice_is_null(req->transactional_id))
         may = transactional ? !request_judge(r, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id, false)
                             : request_sees(r, ACL_TRANSACTIONAL_ID, ACL_WRITE, req->transactional_id);
-    if (transactional && !may)
-        return ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    if (!may && !slice_is_null(req->transactional_id)) {
+    *err = transactional && !may ? ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED : ERR_OK;
+    if (!*err && !may && !slice_is_null(req->transactional_id)) {
         req->transactional_id = SLICE_NULL;
         r->changed = true;
     }
-    return ERR_OK;
+    return STEP_NEXT;
 }
 
 /* One batch for each partition, and no byte behind it goes on. False: no memory. */
@@ -59,10 +96,8 @@ static bool check_batch(struct request *r, int32_t topic, int32_t part)
 
 enum step produce_start(struct request *r)
 {
-    struct produce *s = r->state[FILTER_API];
+    struct produce *s = r->state[FILTER_API]; /* by produce_judge_whole() */
 
-    if (!s && !(s = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *s)))
-        return request_no_memory(r);
     while (s->at < r->list->n) {
         int32_t n = list_goes(r->list, s->at, -1) ? list_parts(r->list, s->at) : 0;
         while (s->part < n) {

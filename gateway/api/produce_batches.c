@@ -3,7 +3,6 @@
  * behind them is read, and what cannot be read is refused. */
 #include "gateway/api/produce_batches.h"
 #include "core/wire/record_batch.h"
-#include "wire/produce.h"
 
 enum {
     LENGTH_AT = 8,
@@ -69,13 +68,4 @@ struct produce_batches produce_batches_look(struct slice records)
         break;
     }
     return out;
-}
-
-bool produce_has_transactional_records(const struct produce_request *req)
-{
-    for (int32_t t = 0; t < req->topic_data.n; t++)
-        for (int32_t i = 0; i < req->topic_data.v[t].partition_data.n; i++)
-            if (produce_batches_look(req->topic_data.v[t].partition_data.v[i].records).transactional)
-                return true;
-    return false;
 }

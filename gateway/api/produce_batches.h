@@ -5,8 +5,6 @@
 #include "core/base/err.h"
 #include "core/base/slice.h"
 
-struct produce_request;
-
 /* What a Produce request carries, as far as rights depend on it: the headers of the batches, never the records. Pure.
  */
 struct produce_batches {
@@ -23,9 +21,5 @@ struct produce_batches {
 
 /* `records` of one partition; null is fine. */
 struct produce_batches produce_batches_look(struct slice records);
-
-/* Any partition's records are part of a transaction: then the request needs WRITE on its transactional id, and without
- * one is refused as a whole (TRANSACTIONAL_ID_AUTHORIZATION_FAILED). */
-bool produce_has_transactional_records(const struct produce_request *req);
 
 #endif

@@ -12,12 +12,12 @@ enum step api_versions_answer(struct request *r); /* session/auth.c */
 enum step sasl_handshake_answer(struct request *r);
 enum step sasl_authenticate_answer(struct request *r);
 
-enum err produce_judge_whole(struct request *r);
+enum step produce_judge_whole(struct request *r, enum err *err);
 bool produce_is_silent(const struct request *r); /* produce.c */
 enum step produce_start(struct request *r);
 enum step produce_finish(struct request *r);
 void produce_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
-enum err fetch_judge_whole(struct request *r); /* fetch.c */
+bool fetch_is_by_replica(const struct request *r); /* fetch.c */
 enum step fetch_start(struct request *r);
 enum step fetch_finish(struct request *r);
 void fetch_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
@@ -26,6 +26,7 @@ enum step metadata_start(struct request *r); /* metadata.c */
 enum step metadata_finish(struct request *r);
 enum step describe_cluster_finish(struct request *r); /* cluster.c */
 enum step find_coordinator_finish(struct request *r); /* coordinator.c */
+enum step find_coordinator_judge_whole(struct request *r, enum err *err);
 enum err find_coordinator_judge(struct request *r, const void *element);
 enum step find_coordinator_start(struct request *r);
 void find_coordinator_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
@@ -37,6 +38,7 @@ enum step describe_groups_finish(struct request *r);
 enum step consumer_group_describe_finish(struct request *r);
 enum step consumer_group_heartbeat_start(struct request *r);
 enum step consumer_group_heartbeat_finish(struct request *r);
+enum step offset_delete_finish(struct request *r);
 enum step offset_fetch_start(struct request *r); /* offset_fetch.c */
 enum step offset_fetch_finish(struct request *r);
 void offset_fetch_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
@@ -48,7 +50,7 @@ void delete_records_fill(const struct request *r, int32_t i, void *out, const st
 enum step create_topics_start(struct request *r);
 enum step create_topics_finish(struct request *r);
 void create_topics_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
-enum err elect_leaders_judge_whole(struct request *r);
+enum step elect_leaders_judge_whole(struct request *r, enum err *err);
 enum step delete_topics_start(struct request *r);
 void delete_topics_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
 enum err describe_configs_judge(struct request *r, const void *element); /* configs.c */

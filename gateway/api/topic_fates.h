@@ -2,9 +2,9 @@
 #ifndef CASTELLAN_GATEWAY_TOPIC_FATES_H
 #define CASTELLAN_GATEWAY_TOPIC_FATES_H
 
-#include "core/base/arena.h"
 #include "core/base/err.h"
 #include "core/wire/message.h"
+#include "gateway/request/seen.h"
 
 struct create_topics_request;
 struct delete_topics_request;
@@ -29,11 +29,24 @@ struct topic_rights {
     struct slice (*name_of)(void *ctx, const struct wire_uuid *id); /* null: nobody has that id; DeleteTopics only */
 };
 
-/* One fate for each topic of the request, in the arena. ERR_NO_MEMORY. */
-enum err topic_fates_create(struct topic_fate **out, const struct create_topics_request *req,
-                            const struct topic_rights *rights, struct arena *a) MUST_CHECK;
+enum topic_fates_pass { TOPIC_FATES_LIST, TOPIC_FATES_NAMES, TOPIC_FATES_IDS, TOPIC_FATES_DECIDED };
+
+struct topic_fates {
+    struct topic_fate *v; /* one for each topic of the request, in its order */
+    int32_t n;
+    enum topic_fates_pass pass; /* a client chooses how long the list is: it is walked in steps */
+    int32_t at;
+    const struct create_topics_request *create; /* the request: one of them */
+    const struct delete_topics_request *delete;
+    struct seen names, ids;
+    struct arena *arena;
+};
+
+/* The fates are in the arena; *out stays where it is. False: no memory. */
+bool topic_fates_create(struct topic_fates *out, const struct create_topics_request *req, struct arena *a) MUST_CHECK;
 /* The same; the topics of all versions: TopicNames up to version 5, then Topics. */
-enum err topic_fates_delete(struct topic_fate **out, const struct delete_topics_request *req,
-                            const struct topic_rights *rights, struct arena *a) MUST_CHECK;
+bool topic_fates_delete(struct topic_fates *out, const struct delete_topics_request *req, struct arena *a) MUST_CHECK;
+/* One topic of one pass. False: all are decided. */
+bool topic_fates_next(struct topic_fates *f, const struct topic_rights *rights);
 
 #endif

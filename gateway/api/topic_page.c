@@ -4,16 +4,14 @@
  * one. */
 #include "gateway/api/topic_page.h"
 
-#include <stdlib.h>
-
-static int compare(const void *a, const void *b)
+static struct slice name_at(const struct topic_page_names *names, int32_t place)
 {
-    return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+    return *(const struct slice *)(const void *)((const uint8_t *)names->first + (size_t)place * names->stride);
 }
 
-static bool is_listed(const struct slice *sorted, int32_t n, struct slice name)
+static int compare(const void *list, int32_t a, int32_t b)
 {
-    return n > 0 && bsearch(&name, sorted, (size_t)n, sizeof *sorted, compare);
+    return slice_cmp(name_at(list, a), name_at(list, b));
 }
 
 static size_t page_limit(const struct describe_topic_partitions_request *req)
@@ -22,45 +20,84 @@ static size_t page_limit(const struct describe_topic_partitions_request *req)
     return n < 1 ? 1 : n < TOPIC_PAGE_PARTITIONS_MAX ? (size_t)n : TOPIC_PAGE_PARTITIONS_MAX;
 }
 
-enum err topic_page_plan(struct topic_page *out, const struct describe_topic_partitions_request *req,
-                         const struct slice *names, int32_t n, bool all, const struct topic_page_rights *rights,
-                         struct arena *a)
+static struct slice cursor_name(const struct topic_page *p)
 {
-    struct slice *sorted = arena_array(a, (size_t)n + 1, sizeof *sorted);
-    struct slice from = req->cursor ? req->cursor->topic_name : SLICE_NULL;
-    size_t limit = page_limit(req);
+    return p->req->cursor ? p->req->cursor->topic_name : SLICE_NULL;
+}
 
-    *out = (struct topic_page){.next = SLICE_NULL};
-    out->refused = arena_array(a, all ? 1 : (size_t)n + 1, sizeof *out->refused);
+bool topic_page_begin(struct topic_page *out, const struct describe_topic_partitions_request *req,
+                      const struct topic_page_names *names, bool all, struct arena *a)
+{
+    size_t n = (size_t)names->n;
+
+    *out = (struct topic_page){.next = SLICE_NULL, .names = names, .req = req, .all = all, .limit = page_limit(req)};
+    out->refused = arena_array_unset(a, all ? 0 : n, sizeof *out->refused);
     /* each topic has a partition, so a page has room for `limit` topics at most */
-    out->send.v = arena_array(a, (size_t)n < limit ? (size_t)n + 1 : limit, sizeof *out->send.v);
-    if (!sorted || !out->refused || !out->send.v)
-        return ERR_NO_MEMORY;
-    if (n)
-        memcpy(sorted, names, (size_t)n * sizeof *sorted);
-    qsort(sorted, (size_t)n, sizeof *sorted, compare);
-    if (req->cursor && (req->cursor->partition_index < 0 || (!all && !is_listed(sorted, n, from)))) {
-        out->whole = ERR_INVALID_REQUEST;
-        return ERR_OK;
+    out->send.v = arena_array_unset(a, n < out->limit ? n : out->limit, sizeof *out->send.v);
+    return out->refused && out->send.v && sorting_begin(&out->order, names->n, a);
+}
+
+/* The next in order. False: none is of interest any more. */
+static bool take(struct topic_page *p, const struct topic_page_rights *rights, struct slice name)
+{
+    enum err err = rights->describe(rights->ctx, name);
+
+    if (err && !p->all)
+        p->refused[p->refused_n++] = (struct topic_page_refused){name, err};
+    if (err || !slice_is_null(p->next))
+        return true; /* what is refused is said on every page */
+    if ((size_t)p->send.n == p->limit) {
+        p->next = name;
+        return !p->all;
     }
-    for (int32_t i = 0; i < n; i++) {
-        enum err err;
-        if ((i > 0 && slice_eq(sorted[i], sorted[i - 1])) || slice_cmp(sorted[i], from) < 0)
-            continue;
-        err = rights->describe(rights->ctx, sorted[i]);
-        if (err && !all)
-            out->refused[out->refused_n++] = (struct topic_page_refused){sorted[i], err};
-        if (err || !slice_is_null(out->next))
-            continue;
-        if ((size_t)out->send.n == limit) {
-            out->next = sorted[i];
-            if (all)
-                break;
-            continue; /* what is refused is said on every page */
-        }
-        out->keeps_cursor = out->keeps_cursor || (req->cursor && slice_eq(sorted[i], from));
-        describe_topic_partitions_request_topic_request_init(&out->send.v[out->send.n]);
-        out->send.v[out->send.n++].name = sorted[i];
+    p->keeps_cursor = p->keeps_cursor || (p->req->cursor && slice_eq(name, cursor_name(p)));
+    describe_topic_partitions_request_topic_request_init(&p->send.v[p->send.n]);
+    p->send.v[p->send.n++].name = name;
+    return true;
+}
+
+static bool plan_next(struct topic_page *p, const struct topic_page_rights *rights)
+{
+    struct slice name;
+    int32_t at;
+
+    if (p->at == p->names->n)
+        return false;
+    at = p->at++;
+    name = name_at(p->names, p->order.sorted[at]);
+    if (at > 0 && slice_eq(name, name_at(p->names, p->order.sorted[at - 1])))
+        return true;
+    return slice_cmp(name, cursor_name(p)) < 0 || take(p, rights, name);
+}
+
+/* Before anything is sorted: is the cursor's topic one of them? */
+static bool look_for_cursor(struct topic_page *p)
+{
+    bool listed = p->all || !p->req->cursor;
+
+    if (!listed && p->at < p->names->n) {
+        listed = slice_eq(name_at(p->names, p->at++), cursor_name(p));
+        if (!listed)
+            return true;
     }
-    return ERR_OK;
+    if (!listed || (p->req->cursor && p->req->cursor->partition_index < 0)) {
+        p->whole = ERR_INVALID_REQUEST;
+        return false;
+    }
+    p->listed = true;
+    p->at = 0;
+    return true;
+}
+
+bool topic_page_next(struct topic_page *p, const struct topic_page_rights *rights)
+{
+    if (p->whole)
+        return false;
+    if (!p->listed)
+        return look_for_cursor(p);
+    if (!p->sorted) {
+        p->sorted = !sorting_next(&p->order, compare, p->names);
+        return true;
+    }
+    return plan_next(p, rights);
 }

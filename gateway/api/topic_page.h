@@ -2,8 +2,8 @@
 #ifndef CASTELLAN_GATEWAY_TOPIC_PAGE_H
 #define CASTELLAN_GATEWAY_TOPIC_PAGE_H
 
-#include "core/base/arena.h"
 #include "core/base/err.h"
+#include "gateway/request/sorting.h"
 #include "wire/describe_topic_partitions.h"
 
 /* DescribeTopicPartitions answers in pages, and its cursor names a topic. What is asked of the cluster is therefore
@@ -25,6 +25,21 @@ struct topic_page {
     int32_t refused_n;
     bool
         keeps_cursor; /* the cursor's topic is the first of `send`: it goes on. Else the page begins with partition 0 */
+    /* resumable work */
+    const struct topic_page_names *names;
+    const struct describe_topic_partitions_request *req;
+    bool all;
+    size_t limit;
+    struct sorting order;
+    int32_t at;
+    bool sorted, listed; /* the cursor's topic is one of the list's */
+};
+
+/* Names that stand in structs of any kind. */
+struct topic_page_names {
+    const void *first; /* struct slice */
+    size_t stride;
+    int32_t n;
 };
 
 struct topic_page_rights {
@@ -32,10 +47,11 @@ struct topic_page_rights {
     enum err (*describe)(void *ctx, struct slice topic); /* ERR_OK, or what to answer */
 };
 
-/* `names`: the request's topics, or all topics of the cluster when it named none (`all`). The request stays as it is.
- * ERR_NO_MEMORY. */
-enum err topic_page_plan(struct topic_page *out, const struct describe_topic_partitions_request *req,
-                         const struct slice *names, int32_t n, bool all, const struct topic_page_rights *rights,
-                         struct arena *a) MUST_CHECK;
+/* `names`: the request's topics, or all topics of the cluster when it named none (`all`); both stay as they are until
+ * the page is planned. False: no memory. */
+bool topic_page_begin(struct topic_page *out, const struct describe_topic_partitions_request *req,
+                      const struct topic_page_names *names, bool all, struct arena *a) MUST_CHECK;
+/* A little of the work: one name is looked at, or sorted one place further. False: the page is planned. */
+bool topic_page_next(struct topic_page *p, const struct topic_page_rights *rights);
 
 #endif

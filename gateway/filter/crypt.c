@@ -130,13 +130,13 @@ static enum step seal(struct request *r, struct crypt *s)
 /* Only where a policy is set now must the answer be looked into. */
 static enum step look_for_policies(struct request *r, struct crypt *s)
 {
-    for (; s->at < r->list->n && !s->planned; s->at++) {
+    while (s->at < r->list->n && !s->planned) {
+        int32_t i = s->at++;
         const struct policy *policy;
         const struct wire_uuid *id;
+        s->planned = list_goes(r->list, i, -1) && (policy_of(r, list_name(r, r->list, i, &id), &policy) || policy);
         if (request_spent(r, 1))
             return STEP_AGAIN;
-        s->planned =
-            list_goes(r->list, s->at, -1) && (policy_of(r, list_name(r, r->list, s->at, &id), &policy) || policy);
     }
     if (s->planned) {
         r->reads_answer = true;

@@ -49,6 +49,14 @@ void budget_move(struct budget *b, struct budget *parent)
         atomic_fetch_add(&at->used, used);
 }
 
+bool budget_has(const struct budget *b, int64_t bytes)
+{
+    for (; b; b = b->parent)
+        if (!b->soft && (bytes > b->max || budget_used(b) > b->max - bytes))
+            return false;
+    return true;
+}
+
 int64_t budget_used(const struct budget *b)
 {
     return atomic_load(&b->used);

@@ -23,6 +23,7 @@ const struct budget *budget_take(struct budget *b, int64_t bytes);
 void budget_give(struct budget *b, int64_t bytes);
 /* Count from now on under another parent: the client of this session is known now. */
 void budget_move(struct budget *b, struct budget *parent);
+bool budget_has(const struct budget *b, int64_t bytes); /* would a take go well now? */
 int64_t budget_used(const struct budget *b);
 
 #endif

@@ -72,6 +72,8 @@ static bool takes_part(const struct request *r, int filter)
 
 static enum step go(struct request *r)
 {
+    if (r->refusal)
+        return request_go_on_refusing(r);
     while (r->at < FILTERS) {
         enum step step = takes_part(r, r->at) ? filters[r->at].start(r) : STEP_NEXT;
         if (step != STEP_NEXT)
@@ -82,7 +84,7 @@ static enum step go(struct request *r)
         enum step step = list_take_out(r);
         if (step != STEP_NEXT)
             return step;
-        if (r->list->refused > 0 && r->list->array->n == 0)
+        if (r->list->refused > 0 && r->list->array->n == 0 && !r->row->asks_always)
             return list_answer(r);
         r->reads_answer = r->reads_answer || r->list->refused > 0;
     }
@@ -159,6 +161,17 @@ static void put_throttle(struct request *r)
             *(int32_t *)(void *)((uint8_t *)r->response + body->fields[i].offset) = throttle(r);
 }
 
+/* The words of a refusal, where the answer has a place for them. */
+static void put_words(struct request *r)
+{
+    const struct wire_struct *body = r->api->response->body;
+
+    for (size_t i = 0; !slice_is_null(r->words) && i < body->field_count; i++)
+        if (strcmp(body->fields[i].name, "ErrorMessage") == 0 &&
+            wire_versions_has(body->fields[i].versions, r->version))
+            *(struct slice *)(void *)((uint8_t *)r->response + body->fields[i].offset) = r->words;
+}
+
 static enum step encode(struct request *r)
 {
     enum step step = STEP_NEXT;
@@ -173,6 +186,7 @@ static enum step encode(struct request *r)
     }
     if (!r->coding) {
         put_throttle(r);
+        put_words(r);
         err = wire_response_frame_open(&r->answer, r->api->key, r->version, r->correlation_id);
     }
     if (!err)
@@ -245,34 +259,25 @@ static void advance(struct request *r, enum step step)
     }
 }
 
-/* The words of a refusal, where the answer has a place for them. */
-static void put_words(struct request *r, const char *text)
-{
-    const struct wire_struct *body = r->api->response->body;
-    struct slice copy = arena_copy(&r->arena, slice_str(text));
-
-    for (size_t i = 0; !slice_is_null(copy) && i < body->field_count; i++)
-        if (strcmp(body->fields[i].name, "ErrorMessage") == 0 &&
-            wire_versions_has(body->fields[i].versions, r->version))
-            *(struct slice *)(void *)((uint8_t *)r->response + body->fields[i].offset) = copy;
-}
-
 /* Over its budget: refused where it can be said, else the connection ends. */
 static void over_budget(struct request *r, const struct budget *full)
 {
     char text[160];
+    enum step step;
 
     snprintf(text, sizeof text, "a request needs more memory than %s=%lld allows", full->setting, (long long)full->max);
     log_warn("%s (%.*s): %s: %s", r->pipeline->peer.label, SLICE_FMT(r->pipeline->peer.principal),
              r->api ? r->api->name : "a request", text);
-    if (r->phase == REQUEST_GOING && r->waits == 0 && !r->response && r->body &&
-        request_refuse(r, ERR_INVALID_REQUEST) == STEP_DONE) {
-        put_words(r, text);
-        r->taking = 0;
-        advance(r, STEP_DONE);
+    if (r->phase != REQUEST_GOING || r->waits > 0 || r->response || r->refusal || !r->body) {
+        request_end(r, CONN_CLOSE_PROTOCOL, text);
         return;
     }
-    request_end(r, CONN_CLOSE_PROTOCOL, text);
+    r->over_budget = true; /* the refusal itself is not held against it again */
+    r->taking = 0;
+    r->words = arena_copy(&r->arena, slice_str(text));
+    step = request_refuse(r, ERR_INVALID_REQUEST);
+    if (step == STEP_DONE)
+        advance(r, step);
 }
 
 static int32_t end_turn(struct pipeline *p, struct request *r)
@@ -309,7 +314,7 @@ static int32_t run_request(struct request *r)
         r->left -= ENGINE_STEP_UNITS;
         if (step == STEP_FAIL)
             return r->engine->slice_units - r->left;
-        full = pipeline_charge(p, r);
+        full = r->over_budget ? NULL : pipeline_charge(p, r);
         if (full) {
             over_budget(r, full);
             continue;

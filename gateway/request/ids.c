@@ -62,19 +62,25 @@ static const struct wire_uuid *next_id(struct request *r, struct ids *s, const v
     return NULL;
 }
 
+/* The answer is needed no longer than this: it is not kept with the request, which may ask many times. */
 static void learn(struct request *r)
 {
-    struct metadata_response *resp = arena_alloc(&r->arena, sizeof *resp);
+    struct metadata_response resp;
+    struct arena a;
     struct cursor c;
 
-    if (r->call.err || !resp)
+    if (r->call.err)
         return;
+    arena_init(&a, r->arena.max);
+    metadata_response_init(&resp);
     c = cursor_of(request_call_body(r));
-    if (metadata_response_decode(resp, &c, METADATA_BY_ID_VERSION, &r->arena))
-        return;
-    for (int32_t i = 0; i < resp->topics.n; i++)
-        if (!resp->topics.v[i].error_code && !slice_is_null(resp->topics.v[i].name))
-            topic_names_learn(r->engine->topics, &resp->topics.v[i].topic_id, resp->topics.v[i].name);
+    if (metadata_response_decode(&resp, &c, METADATA_BY_ID_VERSION, &a))
+        resp.topics.n = 0;
+    for (int32_t i = 0; i < resp.topics.n; i++)
+        if (!resp.topics.v[i].error_code && !slice_is_null(resp.topics.v[i].name))
+            topic_names_learn(r->engine->topics, &resp.topics.v[i].topic_id, resp.topics.v[i].name);
+    arena_free(&a);
+    request_spent(r, resp.topics.n > 0 ? resp.topics.n : 0);
 }
 
 /* Up to IDS_ASKED_AT_ONCE ids whose names are not known; n == 0: none are left, or the slice is used up. False: no
@@ -89,8 +95,10 @@ static bool gather(struct request *r, struct ids *s, const void *message, struct
     while (n < IDS_ASKED_AT_ONCE && r->left > 0 && (id = next_id(r, s, message))) {
         if (wire_uuid_is_zero(id) || !slice_is_null(topic_names_find(r->engine->topics, id)))
             continue;
-        if (n == 0 && !metadata_request_metadata_request_topic_array_alloc(&req->topics, IDS_ASKED_AT_ONCE, &r->arena))
+        if (!s->asked && !(s->asked = arena_array(&r->arena, IDS_ASKED_AT_ONCE, sizeof *s->asked)))
             return false;
+        req->topics.v = s->asked;
+        metadata_request_metadata_request_topic_init(&req->topics.v[n]);
         req->topics.v[n].topic_id = *id;
         req->topics.v[n++].name = SLICE_NULL;
     }

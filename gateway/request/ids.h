@@ -8,10 +8,13 @@
  * cluster is asked in portions; ids it does not know stay unknown. */
 enum { IDS_ASKED_AT_ONCE = 1000 };
 
+struct metadata_request_metadata_request_topic;
+
 struct ids {
     const struct wire_field *outer, *inner, *id; /* inner NULL: the id stands in the outer array's struct */
     int32_t i, k;
     bool asking;
+    struct metadata_request_metadata_request_topic *asked; /* IDS_ASKED_AT_ONCE, used again for each question */
 };
 
 bool ids_begin(struct ids *s, const struct wire_struct *body, int16_t version); /* false: there can be none */

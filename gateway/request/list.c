@@ -63,6 +63,12 @@ void list_refuse(struct request_list *l, int32_t i, enum err err)
     l->any_error = true;
 }
 
+void list_refuse_twice(struct request_list *l, int32_t i)
+{
+    list_refuse(l, i, ERR_INVALID_REQUEST);
+    l->fate[i] = FATE_TWICE;
+}
+
 bool list_any_error(const struct request_list *l)
 {
     return l->any_error;
@@ -171,7 +177,7 @@ static enum step keep_parts(struct request *r, struct request_list *l, int32_t i
     if (l->parts_refused[i] == 0)
         return STEP_NEXT;
     if (l->at_part == 0) {
-        parts->v = arena_array(&r->arena, (size_t)(n - l->parts_refused[i]), size);
+        parts->v = arena_array_unset(&r->arena, (size_t)(n - l->parts_refused[i]), size);
         parts->n = 0;
         if (!parts->v)
             return request_no_memory(r);
@@ -209,7 +215,7 @@ enum step list_take_out(struct request *r)
     if (!l || l->refused == 0 || l->taken_out)
         return STEP_NEXT;
     if (!r->changed || l->array->v == l->elements) {
-        l->array->v = arena_array(&r->arena, (size_t)l->n, l->size);
+        l->array->v = arena_array_unset(&r->arena, (size_t)l->n, l->size); /* as few as go on are written */
         if (!l->array->v)
             return request_no_memory(r);
         l->at = l->kept = l->at_part = 0;
@@ -235,12 +241,18 @@ static void *out_at(void *m, const struct wire_field *f)
     return (uint8_t *)m + f->offset;
 }
 
+static const struct list_note named_twice = {.text = "The request names this more than once."};
+
 static void put_error(const struct request *r, const struct request_list *l, int32_t i, void *m, int16_t fate,
                       const struct list_note *note)
 {
     const struct shape *s = &l->shape;
     bool ok = fate == FATE_ANSWERED_HERE;
 
+    if (fate == FATE_TWICE) {
+        fate = ERR_INVALID_REQUEST;
+        note = &named_twice;
+    }
     if (s->out_error)
         *(int16_t *)out_at(m, s->out_error) = ok ? 0 : fate;
     if (s->out_message && !ok && note && note->text)
@@ -290,7 +302,7 @@ static enum step put_parts(struct request *r, struct request_list *l, int32_t i,
     bool whole = l->fate[i] != ERR_OK;
 
     if (l->at_part == 0) {
-        uint8_t *v = arena_array(&r->arena, (size_t)have + (size_t)(whole ? n : l->parts_refused[i]), body->size);
+        uint8_t *v = arena_array_unset(&r->arena, (size_t)have + (size_t)(whole ? n : l->parts_refused[i]), body->size);
         if (!v)
             return request_no_memory(r);
         if (have)
@@ -318,7 +330,7 @@ static bool begin_merge(struct request *r, struct request_list *l)
     got = out_at(r->response, l->shape.out_list);
     l->merging = true;
     l->at = l->at_part = 0;
-    l->merged = (struct wire_array){arena_array(&r->arena, (size_t)l->n, l->shape.out_list->body->size), 0};
+    l->merged = (struct wire_array){arena_array_unset(&r->arena, (size_t)l->n, l->shape.out_list->body->size), 0};
     l->index = list_index_new(r, got->v, got->n > 0 ? got->n : 0);
     return l->merged.v && l->index;
 }

@@ -18,7 +18,7 @@ struct table {
 struct list_index {
     const uint8_t *v;
     int32_t n;
-    int32_t in_order; /* elements given out in the cluster's order so far; they are in no table */
+    int32_t in_order; /* elements given out in the cluster's order so far */
     bool tabled;
     struct table by_name, by_id; /* DeleteTopics may name one topic so and the next so */
     uint8_t key[16];
@@ -108,17 +108,20 @@ static bool make_table(struct request *r, struct list_index *x, struct table *t)
     return t->slots && t->next;
 }
 
-/* From the last to the first, so that a chain begins with the earliest. */
+/* From the last to the first, so that a chain begins with the earliest. What was given out in the cluster's order
+ * already comes in only where nothing else has its name: it was asked for twice and answered once. */
 static enum step build(struct request *r, struct list_index *x, struct table *t, bool by_id)
 {
     if (!t->slots && !make_table(r, x, t))
         return request_no_memory(r);
-    while (t->left > x->in_order) {
+    while (t->left > 0) {
         int32_t k = --t->left;
         int32_t *slot = find_slot(r, x, t, answered(r, x, k, by_id), by_id);
 
-        t->next[k] = *slot;
-        *slot = k + 1;
+        if (k >= x->in_order || !*slot) {
+            t->next[k] = *slot;
+            *slot = k + 1;
+        }
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }

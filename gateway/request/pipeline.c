@@ -31,14 +31,23 @@ static void check(const struct pipeline *p)
     assert((p->count == 0) == (p->head == NULL));
 }
 
+/* Not while the client does not take its answers, nor while many are on their way: they would only pile up. */
+static bool may_begin(struct pipeline *p, const struct request *r)
+{
+    return p->engine->ops->may_answer(p) && (r == p->head || p->held <= PIPELINE_HELD_BYTES_MAX);
+}
+
 static void decide_next(struct pipeline *p)
 {
     struct request *r = p->deciding;
 
-    if (r && r->phase == REQUEST_ARRIVED) {
-        request_move(r, REQUEST_DECODING);
-        turns_add(p->engine, r);
-    }
+    if (!r || r->phase != REQUEST_ARRIVED || p->closing || !may_begin(p, r))
+        return;
+    assert(p->ahead >= r->frame.n);
+    p->ahead -= r->frame.n;
+    p->held += r->charged;
+    request_move(r, REQUEST_DECODING);
+    turns_add(p->engine, r);
 }
 
 bool pipeline_take(struct pipeline *p, struct buf *frame)
@@ -53,6 +62,7 @@ bool pipeline_take(struct pipeline *p, struct buf *frame)
     *p->tail = r;
     p->tail = &r->next;
     p->count++;
+    p->ahead += r->frame.n;
     if (!p->deciding)
         p->deciding = r;
     (void)pipeline_charge(p, r); /* too much is found when its turn comes */
@@ -67,6 +77,7 @@ void pipeline_advance(struct pipeline *p, struct request *r)
         return;
     p->deciding = r->next;
     decide_next(p);
+    p->engine->ops->reading(p);
 }
 
 const struct budget *pipeline_charge(struct pipeline *p, struct request *r)
@@ -82,6 +93,8 @@ const struct budget *pipeline_charge(struct pipeline *p, struct request *r)
     } else {
         budget_give(&p->budget, r->charged - now);
     }
+    if (r->phase != REQUEST_ARRIVED)
+        p->held += now - r->charged;
     r->charged = now;
     return NULL;
 }
@@ -89,6 +102,8 @@ const struct budget *pipeline_charge(struct pipeline *p, struct request *r)
 static void release(struct pipeline *p, struct request *r)
 {
     budget_give(&p->budget, r->charged);
+    if (r->phase != REQUEST_ARRIVED)
+        p->held -= r->charged;
     r->charged = 0;
 }
 
@@ -97,7 +112,8 @@ bool pipeline_may_read(const struct pipeline *p)
     int64_t used = budget_used(&p->budget);
     const struct budget *process = p->engine->process;
 
-    if (p->closing || p->count >= PIPELINE_REQUESTS_MAX || used > p->budget.max / 2)
+    if (p->closing || p->count >= PIPELINE_REQUESTS_MAX || p->ahead > PIPELINE_AHEAD_BYTES_MAX ||
+        used > p->budget.max / 2)
         return false;
     return !process || used <= p->reserve || budget_used(process) < process->max;
 }
@@ -131,6 +147,7 @@ void pipeline_flush(struct pipeline *p)
         release(p, r);
         request_free(r);
     }
+    decide_next(p);
     p->engine->ops->reading(p);
 }
 
@@ -172,6 +189,8 @@ void pipeline_abandon(struct pipeline *p)
     p->head = p->deciding = NULL;
     p->tail = &p->head;
     p->count = 0;
+    p->ahead = 0;
+    assert(p->held == 0);
     p->magic = 0;
 }
 

@@ -10,7 +10,7 @@
 #include "wire/keys.h"
 #include "wire/write_txn_markers.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 static const struct refusal_row *row_of(int16_t key, int16_t version)
 {
@@ -103,69 +103,87 @@ static void put_copies(const struct refusal_copy *copies, const struct wire_fiel
     }
 }
 
-/* Makes the answer's list as long as the request's. False: no memory. */
+/* Makes the answer's list as long as the request's; its elements are not set yet. False: no memory. */
 static bool make_list(const struct wire_array *from, const struct wire_field *to, struct wire_array *list,
                       struct arena *a)
 {
     list->n = from->n > 0 ? from->n : 0;
-    list->v = arena_array(a, (size_t)list->n, to->body->size);
-    for (int32_t i = 0; list->v && i < list->n; i++)
-        to->body->init((uint8_t *)list->v + (size_t)i * to->body->size);
+    list->v = arena_array_unset(a, (size_t)list->n, to->body->size);
     return list->v != NULL;
 }
 
-static enum err mirror_sub(const struct refusal_row *row, const struct wire_field *from, const void *in,
-                           const struct wire_field *to, void *out, int16_t version, enum err err, struct arena *a)
+/* An item was done. After it, so that each run comes further however few units it has. */
+static bool spent(int32_t *units)
 {
-    const struct wire_field *sub_from = field_of(from->body, row->sub_from, version);
-    const struct wire_field *sub_to = field_of(to->body, row->sub_to, version);
-    const struct wire_array *have;
-    struct wire_array *list;
-
-    if (!sub_from || !sub_to)
-        return ERR_OK;
-    have = at(in, sub_from);
-    list = at(out, sub_to);
-    if (!make_list(have, sub_to, list, a))
-        return ERR_NO_MEMORY;
-    for (int32_t i = 0; i < list->n; i++) {
-        const uint8_t *e = (const uint8_t *)have->v + (size_t)i * element_size(sub_from);
-        uint8_t *o = (uint8_t *)list->v + (size_t)i * sub_to->body->size;
-        put_copies(row->sub_copy, sub_from, e, sub_to->body, o, version, false);
-        put_unknown(row, sub_to->body, o, version);
-        if (!(row->flags & (ITEM_CODE | NO_ITEM_CODE)))
-            put_code(sub_to->body, o, version, row->flags, err);
-    }
-    return ERR_OK;
+    return --*units <= 0;
 }
 
-static enum err mirror(const struct refusal_row *row, const struct wire_api *api, const void *request, void *response,
-                       int16_t version, enum err err, struct arena *a)
+static void *element(const struct wire_array *list, const struct wire_field *f, int32_t i)
 {
-    const struct wire_field *from = field_of(api->request->body, row->from, version);
-    const struct wire_field *to = field_of(api->response->body, row->to, version);
+    return (uint8_t *)list->v + (size_t)i * element_size(f);
+}
+
+/* The partitions of an element; `k` says how far that is. */
+static enum refusal_progress mirror_sub(struct refusal *f, const void *in, void *out, int32_t *units)
+{
+    const struct refusal_row *row = f->row;
+    const struct wire_array *have = at(in, f->sub_from);
+    struct wire_array *list = at(out, f->sub_to);
+
+    if (f->k == 0 && !make_list(have, f->sub_to, list, f->arena))
+        return REFUSAL_NO_MEMORY;
+    while (f->k < list->n) {
+        void *o = element(list, f->sub_to, f->k);
+
+        f->sub_to->body->init(o);
+        put_copies(row->sub_copy, f->sub_from, element(have, f->sub_from, f->k), f->sub_to->body, o, f->version, false);
+        put_unknown(row, f->sub_to->body, o, f->version);
+        if (!(row->flags & (ITEM_CODE | NO_ITEM_CODE)))
+            put_code(f->sub_to->body, o, f->version, row->flags, f->err);
+        f->k++;
+        if (spent(units))
+            return REFUSAL_MORE;
+    }
+    f->k = 0;
+    return REFUSAL_DONE;
+}
+
+static enum refusal_progress mirror_one(struct refusal *f, const void *in, void *out, int32_t *units)
+{
+    const struct refusal_row *row = f->row;
+
+    if (f->k == 0) {
+        f->to->body->init(out);
+        put_copies(row->copy, f->from, in, f->to->body, out, f->version, row->flags & NULL_NAME_EMPTY);
+        if (!row->sub_from)
+            put_unknown(row, f->to->body, out, f->version);
+        if (!(row->flags & NO_ITEM_CODE) && (!row->sub_from || row->flags & ITEM_CODE))
+            put_code(f->to->body, out, f->version, row->flags, f->err);
+    }
+    return f->sub_from && f->sub_to ? mirror_sub(f, in, out, units) : REFUSAL_DONE;
+}
+
+static enum refusal_progress mirror(struct refusal *f, int32_t *units)
+{
     const struct wire_array *have;
     struct wire_array *list;
-    enum err wrong = ERR_OK;
 
-    if (!from || !to || !request)
-        return ERR_OK;
-    have = at(request, from);
-    list = at(response, to);
-    if (!make_list(have, to, list, a))
-        return ERR_NO_MEMORY;
-    for (int32_t i = 0; !wrong && i < list->n; i++) {
-        const uint8_t *e = (const uint8_t *)have->v + (size_t)i * element_size(from);
-        uint8_t *o = (uint8_t *)list->v + (size_t)i * to->body->size;
-        put_copies(row->copy, from, e, to->body, o, version, row->flags & NULL_NAME_EMPTY);
-        if (!row->sub_from)
-            put_unknown(row, to->body, o, version);
-        if (!(row->flags & NO_ITEM_CODE) && (!row->sub_from || row->flags & ITEM_CODE))
-            put_code(to->body, o, version, row->flags, err);
-        if (row->sub_from)
-            wrong = mirror_sub(row, from, e, to, o, version, err, a);
+    if (!f->from || !f->to || !f->request)
+        return REFUSAL_DONE;
+    have = at(f->request, f->from);
+    list = at(f->response, f->to);
+    if (!f->begun && !make_list(have, f->to, list, f->arena))
+        return REFUSAL_NO_MEMORY;
+    f->begun = true;
+    while (f->i < list->n) {
+        enum refusal_progress progress = mirror_one(f, element(have, f->from, f->i), element(list, f->to, f->i), units);
+        if (progress != REFUSAL_DONE)
+            return progress;
+        f->i++;
+        if (spent(units))
+            return REFUSAL_MORE;
     }
-    return wrong;
+    return REFUSAL_DONE;
 }
 
 /* What stands beside a code, where the description's own default is not what Kafka sends. */
@@ -181,163 +199,268 @@ static void put_rest(const struct wire_api *api, int16_t version, const void *re
         ((struct wire_array *)at(response, out))->n = -1;
 }
 
-enum err refusal_build(const struct wire_api *api, int16_t version, const void *request, enum err err, struct arena *a,
-                       void *response)
+enum err refusal_begin(struct refusal *f, const struct wire_api *api, int16_t version, const void *request,
+                       enum err err, struct arena *a, void *response)
 {
     const struct refusal_row *row = row_of(api->key, version);
 
     if (!row)
         return ERR_UNSUPPORTED;
+    *f = (struct refusal){.row = row,
+                          .api = api,
+                          .version = version,
+                          .err = err,
+                          .request = request,
+                          .response = response,
+                          .arena = a,
+                          .from = field_of(api->request->body, row->from, version),
+                          .to = field_of(api->response->body, row->to, version)};
+    if (f->from && f->to && row->sub_from) {
+        f->sub_from = field_of(f->from->body, row->sub_from, version);
+        f->sub_to = field_of(f->to->body, row->sub_to, version);
+    }
     if (row->flags & TOP) {
         put_code(api->response->body, response, version, row->flags, err);
         if (!row->from)
             put_unknown(row, api->response->body, response, version);
     }
-    if (row->build)
-        return row->build(version, request, err, a, response);
-    if (request)
+    if (request && !row->build)
         put_rest(api, version, request, response);
-    return mirror(row, api, request, response, version, err, a);
+    return ERR_OK;
+}
+
+enum refusal_progress refusal_run(struct refusal *f, int32_t *units)
+{
+    return f->row->build ? f->row->build(f, units) : mirror(f, units);
 }
 
 /* ---- The others ---- */
 
 /* KIP-511: a client that is too new learns which version to try. */
-enum err refuse_api_versions(int16_t version, const void *request, enum err err, struct arena *a, void *response)
+enum refusal_progress refuse_api_versions(struct refusal *f, int32_t *units)
 {
-    struct api_versions_response *resp = response;
+    struct api_versions_response *resp = f->response;
     const struct wire_api *api = wire_api(WIRE_API_VERSIONS);
 
-    (void)version;
-    (void)request;
-    if (err != ERR_UNSUPPORTED_VERSION)
-        return ERR_OK;
-    if (!api_versions_response_api_version_array_alloc(&resp->api_keys, 1, a))
-        return ERR_NO_MEMORY;
+    (void)units;
+    if (f->err != ERR_UNSUPPORTED_VERSION)
+        return REFUSAL_DONE;
+    if (!api_versions_response_api_version_array_alloc(&resp->api_keys, 1, f->arena))
+        return REFUSAL_NO_MEMORY;
     resp->api_keys.v[0].api_key = WIRE_API_VERSIONS;
     resp->api_keys.v[0].min_version = api->min;
     resp->api_keys.v[0].max_version = api->max;
-    return ERR_OK;
+    return REFUSAL_DONE;
 }
 
 /* Kafka names the principal of whom it knows nothing. */
-enum err refuse_delegation_token(int16_t version, const void *request, enum err err, struct arena *a, void *response)
+enum refusal_progress refuse_delegation_token(struct refusal *f, int32_t *units)
 {
-    struct create_delegation_token_response *resp = response;
+    struct create_delegation_token_response *resp = f->response;
 
-    (void)request;
-    (void)err;
-    (void)a;
+    (void)units;
     resp->principal_type = slice_str("User");
     resp->principal_name = slice_str("ANONYMOUS");
-    if (version >= 3) {
+    if (f->version >= 3) {
         resp->token_requester_principal_type = resp->principal_type;
         resp->token_requester_principal_name = resp->principal_name;
     }
     resp->issue_timestamp_ms = resp->expiry_timestamp_ms = resp->max_timestamp_ms = -1;
-    return ERR_OK;
+    return REFUSAL_DONE;
 }
 
-enum err refuse_log_dirs(int16_t version, const void *request, enum err err, struct arena *a, void *response)
+static bool begin_log_dirs(struct refusal *f)
 {
-    const struct alter_replica_log_dirs_request *req = request;
-    struct alter_replica_log_dirs_response *resp = response;
-    int32_t n = 0;
+    const struct alter_replica_log_dirs_request *req = f->request;
+    struct alter_replica_log_dirs_response *resp = f->response;
+    size_t n = 0;
 
-    (void)version;
     for (int32_t d = 0; d < req->dirs.n; d++)
-        n += req->dirs.v[d].topics.n > 0 ? req->dirs.v[d].topics.n : 0;
-    if (!alter_replica_log_dirs_response_alter_replica_log_dir_topic_result_array_alloc(&resp->results, n, a))
-        return n ? ERR_NO_MEMORY : ERR_OK;
-    n = 0;
-    for (int32_t d = 0; d < req->dirs.n; d++) {
-        for (int32_t t = 0; t < req->dirs.v[d].topics.n; t++, n++) {
-            const struct wire_int32_array *in = &req->dirs.v[d].topics.v[t].partitions;
-            struct alter_replica_log_dirs_response_alter_replica_log_dir_topic_result *out = &resp->results.v[n];
-            out->topic_name = req->dirs.v[d].topics.v[t].name;
-            if (!alter_replica_log_dirs_response_alter_replica_log_dir_partition_result_array_alloc(&out->partitions,
-                                                                                                    in->n, a) &&
-                in->n > 0)
-                return ERR_NO_MEMORY;
-            for (int32_t i = 0; i < out->partitions.n; i++) {
-                out->partitions.v[i].partition_index = in->v[i];
-                out->partitions.v[i].error_code = err_kafka(err);
-            }
-        }
+        n += req->dirs.v[d].topics.n > 0 ? (size_t)req->dirs.v[d].topics.n : 0;
+    resp->results.v = arena_array_unset(f->arena, n, sizeof *resp->results.v);
+    f->begun = resp->results.v != NULL;
+    return f->begun;
+}
+
+/* `m` counts its partitions. */
+static enum refusal_progress
+refuse_log_dir_topic(struct refusal *f, const struct alter_replica_log_dirs_request_alter_replica_log_dir_topic *in,
+                     struct alter_replica_log_dirs_response_alter_replica_log_dir_topic_result *out, int32_t *units)
+{
+    if (f->m == 0) {
+        alter_replica_log_dirs_response_alter_replica_log_dir_topic_result_init(out);
+        out->topic_name = in->name;
+        out->partitions.n = in->partitions.n > 0 ? in->partitions.n : 0;
+        out->partitions.v = arena_array_unset(f->arena, (size_t)out->partitions.n, sizeof *out->partitions.v);
+        if (!out->partitions.v)
+            return REFUSAL_NO_MEMORY;
     }
-    return ERR_OK;
-}
-
-static enum err refuse_marker(const struct write_txn_markers_request_writable_txn_marker *in,
-                              struct write_txn_markers_response_writable_txn_marker_result *out, enum err err,
-                              struct arena *a)
-{
-    out->producer_id = in->producer_id;
-    if (!write_txn_markers_response_writable_txn_marker_topic_result_array_alloc(&out->topics, in->topics.n, a) &&
-        in->topics.n > 0)
-        return ERR_NO_MEMORY;
-    for (int32_t t = 0; t < out->topics.n; t++) {
-        const struct wire_int32_array *indexes = &in->topics.v[t].partition_indexes;
-        struct write_txn_markers_response_writable_txn_marker_topic_result *o = &out->topics.v[t];
-        o->name = in->topics.v[t].name;
-        if (!write_txn_markers_response_writable_txn_marker_partition_result_array_alloc(&o->partitions, indexes->n,
-                                                                                         a) &&
-            indexes->n > 0)
-            return ERR_NO_MEMORY;
-        for (int32_t i = 0; i < o->partitions.n; i++) {
-            o->partitions.v[i].partition_index = indexes->v[i];
-            o->partitions.v[i].error_code = err_kafka(err);
-        }
+    while (f->m < out->partitions.n) {
+        struct alter_replica_log_dirs_response_alter_replica_log_dir_partition_result *p = &out->partitions.v[f->m];
+        alter_replica_log_dirs_response_alter_replica_log_dir_partition_result_init(p);
+        p->partition_index = in->partitions.v[f->m++];
+        p->error_code = err_kafka(f->err);
+        if (spent(units))
+            return REFUSAL_MORE;
     }
-    return ERR_OK;
+    f->m = 0;
+    return REFUSAL_DONE;
 }
 
-enum err refuse_markers(int16_t version, const void *request, enum err err, struct arena *a, void *response)
+enum refusal_progress refuse_log_dirs(struct refusal *f, int32_t *units)
 {
-    const struct write_txn_markers_request *req = request;
-    struct write_txn_markers_response *resp = response;
-    enum err wrong = ERR_OK;
+    const struct alter_replica_log_dirs_request *req = f->request;
+    struct alter_replica_log_dirs_response *resp = f->response;
 
-    (void)version;
-    if (!write_txn_markers_response_writable_txn_marker_result_array_alloc(&resp->markers, req->markers.n, a) &&
-        req->markers.n > 0)
-        return ERR_NO_MEMORY;
-    for (int32_t i = 0; !wrong && i < resp->markers.n; i++)
-        wrong = refuse_marker(&req->markers.v[i], &resp->markers.v[i], err, a);
-    return wrong;
+    if (!f->begun && !begin_log_dirs(f))
+        return REFUSAL_NO_MEMORY;
+    while (f->i < req->dirs.n) {
+        enum refusal_progress progress = REFUSAL_DONE;
+
+        if (f->k < req->dirs.v[f->i].topics.n)
+            progress =
+                refuse_log_dir_topic(f, &req->dirs.v[f->i].topics.v[f->k], &resp->results.v[resp->results.n], units);
+        if (progress != REFUSAL_DONE)
+            return progress;
+        if (f->k < req->dirs.v[f->i].topics.n) {
+            resp->results.n++;
+            f->k++;
+        } else {
+            f->i++;
+            f->k = 0;
+        }
+        if (spent(units))
+            return REFUSAL_MORE;
+    }
+    return REFUSAL_DONE;
 }
 
-static int by_name(const void *x, const void *y)
+static enum refusal_progress
+refuse_marker_topic(struct refusal *f, const struct write_txn_markers_request_writable_txn_marker_topic *in,
+                    struct write_txn_markers_response_writable_txn_marker_topic_result *out, int32_t *units)
 {
-    return slice_cmp(*(const struct slice *)x, *(const struct slice *)y);
+    if (f->m == 0) {
+        write_txn_markers_response_writable_txn_marker_topic_result_init(out);
+        out->name = in->name;
+        out->partitions.n = in->partition_indexes.n > 0 ? in->partition_indexes.n : 0;
+        out->partitions.v = arena_array_unset(f->arena, (size_t)out->partitions.n, sizeof *out->partitions.v);
+        if (!out->partitions.v)
+            return REFUSAL_NO_MEMORY;
+    }
+    while (f->m < out->partitions.n) {
+        struct write_txn_markers_response_writable_txn_marker_partition_result *p = &out->partitions.v[f->m];
+        write_txn_markers_response_writable_txn_marker_partition_result_init(p);
+        p->partition_index = in->partition_indexes.v[f->m++];
+        p->error_code = err_kafka(f->err);
+        if (spent(units))
+            return REFUSAL_MORE;
+    }
+    f->m = 0;
+    return REFUSAL_DONE;
+}
+
+/* `k` counts its topics, `m` their partitions. */
+static enum refusal_progress refuse_marker(struct refusal *f,
+                                           const struct write_txn_markers_request_writable_txn_marker *in,
+                                           struct write_txn_markers_response_writable_txn_marker_result *out,
+                                           int32_t *units)
+{
+    if (f->k == 0 && f->m == 0) {
+        write_txn_markers_response_writable_txn_marker_result_init(out);
+        out->producer_id = in->producer_id;
+        out->topics.n = in->topics.n > 0 ? in->topics.n : 0;
+        out->topics.v = arena_array_unset(f->arena, (size_t)out->topics.n, sizeof *out->topics.v);
+        if (!out->topics.v)
+            return REFUSAL_NO_MEMORY;
+    }
+    while (f->k < out->topics.n) {
+        enum refusal_progress progress = refuse_marker_topic(f, &in->topics.v[f->k], &out->topics.v[f->k], units);
+        if (progress != REFUSAL_DONE)
+            return progress;
+        f->k++;
+        if (spent(units))
+            return REFUSAL_MORE;
+    }
+    f->k = 0;
+    return REFUSAL_DONE;
+}
+
+enum refusal_progress refuse_markers(struct refusal *f, int32_t *units)
+{
+    const struct write_txn_markers_request *req = f->request;
+    struct write_txn_markers_response *resp = f->response;
+
+    if (!f->begun) {
+        resp->markers.n = req->markers.n > 0 ? req->markers.n : 0;
+        resp->markers.v = arena_array_unset(f->arena, (size_t)resp->markers.n, sizeof *resp->markers.v);
+        if (!resp->markers.v)
+            return REFUSAL_NO_MEMORY;
+        f->begun = true;
+    }
+    while (f->i < resp->markers.n) {
+        enum refusal_progress progress = refuse_marker(f, &req->markers.v[f->i], &resp->markers.v[f->i], units);
+        if (progress != REFUSAL_DONE)
+            return progress;
+        f->i++;
+        if (spent(units))
+            return REFUSAL_MORE;
+    }
+    return REFUSAL_DONE;
+}
+
+static struct slice scram_user(const struct alter_user_scram_credentials_request *req, int32_t place)
+{
+    int32_t deletions = req->deletions.n > 0 ? req->deletions.n : 0;
+    return place < deletions ? req->deletions.v[place].name : req->upsertions.v[place - deletions].name;
+}
+
+static int by_name(const void *list, int32_t a, int32_t b)
+{
+    return slice_cmp(scram_user(list, a), scram_user(list, b));
+}
+
+static bool begin_scram(struct refusal *f)
+{
+    const struct alter_user_scram_credentials_request *req = f->request;
+    struct alter_user_scram_credentials_response *resp = f->response;
+
+    f->n = (req->deletions.n > 0 ? req->deletions.n : 0) + (req->upsertions.n > 0 ? req->upsertions.n : 0);
+    resp->results.v = arena_array_unset(f->arena, (size_t)f->n, sizeof *resp->results.v);
+    resp->results.n = 0;
+    f->begun = resp->results.v && sorting_begin(&f->order, f->n, f->arena);
+    return f->begun;
+}
+
+static void put_scram(struct alter_user_scram_credentials_response_alter_user_scram_credentials_result *out,
+                      struct slice user, enum err err)
+{
+    alter_user_scram_credentials_response_alter_user_scram_credentials_result_init(out);
+    out->user = user;
+    out->error_code = err_kafka(err);
+    out->error_message = slice_str(err_text(err));
 }
 
 /* One answer for each user, however often he is named; in order. */
-enum err refuse_scram(int16_t version, const void *request, enum err err, struct arena *a, void *response)
+enum refusal_progress refuse_scram(struct refusal *f, int32_t *units)
 {
-    const struct alter_user_scram_credentials_request *req = request;
-    struct alter_user_scram_credentials_response *resp = response;
-    int32_t deletions = req->deletions.n > 0 ? req->deletions.n : 0, upsertions = req->upsertions.n;
-    int32_t n = deletions + (upsertions > 0 ? upsertions : 0);
-    struct slice *users = arena_array(a, (size_t)n, sizeof *users);
+    const struct alter_user_scram_credentials_request *req = f->request;
+    struct alter_user_scram_credentials_response *resp = f->response;
 
-    (void)version;
-    if (!users ||
-        (!alter_user_scram_credentials_response_alter_user_scram_credentials_result_array_alloc(&resp->results, n, a) &&
-         n > 0))
-        return ERR_NO_MEMORY;
-    for (int32_t i = 0; i < n; i++)
-        users[i] = i < deletions ? req->deletions.v[i].name : req->upsertions.v[i - deletions].name;
-    qsort(users, (size_t)n, sizeof *users, by_name);
-    resp->results.n = 0;
-    for (int32_t i = 0; i < n; i++) {
-        if (i && slice_eq(users[i], users[i - 1]))
-            continue;
-        resp->results.v[resp->results.n].user = users[i];
-        resp->results.v[resp->results.n].error_code = err_kafka(err);
-        resp->results.v[resp->results.n++].error_message = slice_str(err_text(err));
+    if (!f->begun && !begin_scram(f))
+        return REFUSAL_NO_MEMORY;
+    while (sorting_next(&f->order, by_name, req))
+        if (spent(units))
+            return REFUSAL_MORE;
+    while (f->i < f->n) {
+        int32_t i = f->i++;
+        struct slice user = scram_user(req, f->order.sorted[i]);
+
+        if (i == 0 || !slice_eq(user, scram_user(req, f->order.sorted[i - 1])))
+            put_scram(&resp->results.v[resp->results.n++], user, f->err);
+        if (spent(units))
+            return REFUSAL_MORE;
     }
-    return ERR_OK;
+    return REFUSAL_DONE;
 }
 
 /* ---- For the test ---- */

@@ -28,17 +28,17 @@ struct refusal_row {
     const char *sub_from, *sub_to; /* within: partitions */
     struct refusal_copy sub_copy[COPIES_MAX];
     const char *unknown[UNKNOWNS_MAX]; /* numbers that are -1, in the innermost struct that is made */
-    enum err (*build)(int16_t version, const void *request, enum err err, struct arena *a, void *response);
+    enum refusal_progress (*build)(struct refusal *f, int32_t *units); /* like refusal_run() */
 };
 
 /* A row with a negative key ends it. */
 extern const struct refusal_row refusal_rows[];
 
 /* Answers that are no mirror of the request (refusal.c). */
-enum err refuse_api_versions(int16_t version, const void *request, enum err err, struct arena *a, void *response);
-enum err refuse_delegation_token(int16_t version, const void *request, enum err err, struct arena *a, void *response);
-enum err refuse_log_dirs(int16_t version, const void *request, enum err err, struct arena *a, void *response);
-enum err refuse_markers(int16_t version, const void *request, enum err err, struct arena *a, void *response);
-enum err refuse_scram(int16_t version, const void *request, enum err err, struct arena *a, void *response);
+enum refusal_progress refuse_api_versions(struct refusal *f, int32_t *units);
+enum refusal_progress refuse_delegation_token(struct refusal *f, int32_t *units);
+enum refusal_progress refuse_log_dirs(struct refusal *f, int32_t *units);
+enum refusal_progress refuse_markers(struct refusal *f, int32_t *units);
+enum refusal_progress refuse_scram(struct refusal *f, int32_t *units);
 
 #endif

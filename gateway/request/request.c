@@ -5,6 +5,7 @@
 #include "gateway/knowledge.h"
 #include "gateway/request/coding.h"
 #include "gateway/request/engine_data.h"
+#include "gateway/request/list_data.h"
 #include "gateway/request/pipeline.h"
 #include "gateway/request/refusal.h"
 #include "gateway/request/turns.h"
@@ -115,9 +116,29 @@ enum step request_refuse(struct request *r, enum err err)
     if (r->no_answer)
         return refused_unanswered(r);
     response = wire_struct_new(r->api->response->body, &r->arena);
-    r->list = NULL; /* whatever its parts were to get, this is the answer to all */
-    if (!response || refusal_build(r->api, r->version, r->body, err, &r->arena, response))
+    r->refusal = arena_alloc(&r->arena, sizeof *r->refusal);
+    if (r->list && r->list->n > 0) /* as it came: some may have been taken out already */
+        *r->list->array = (struct wire_array){r->list->elements, r->list->n};
+    r->list = NULL;   /* whatever its parts were to get, this is the answer to all */
+    r->coding = NULL; /* it may have been on its way out */
+    if (!response || !r->refusal || refusal_begin(r->refusal, r->api, r->version, r->body, err, &r->arena, response))
         return request_no_memory(r);
+    return request_go_on_refusing(r);
+}
+
+enum step request_go_on_refusing(struct request *r)
+{
+    void *response = r->refusal->response;
+
+    switch (refusal_run(r->refusal, &r->left)) {
+    case REFUSAL_MORE:
+        return STEP_AGAIN;
+    case REFUSAL_NO_MEMORY:
+        return request_no_memory(r);
+    case REFUSAL_DONE:
+        break;
+    }
+    r->refusal = NULL;
     return request_reply(r, response);
 }
 

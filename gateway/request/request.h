@@ -32,8 +32,10 @@ enum { OPERATIONS_ABSENT = INT32_MIN };
 
 /* The answer is this struct (in the arena). Returns STEP_DONE. */
 enum step request_reply(struct request *r, void *response);
-/* The answer with `err` wherever Kafka's own answer to this request would have it. Returns STEP_DONE or STEP_FAIL. */
+/* The answer with `err` wherever Kafka's own answer to this request would have it. Returns STEP_DONE or STEP_FAIL; or
+ * STEP_AGAIN, and the step is not called again: the engine goes on with the answer. */
 enum step request_refuse(struct request *r, enum err err);
+enum step request_go_on_refusing(struct request *r); /* for the engine */
 /* There is no answer (acks=0). Returns STEP_DONE. */
 enum step request_silent(struct request *r);
 /* The connection must end: the peer broke the protocol, memory ran out, the cluster is lost. Returns STEP_FAIL. */

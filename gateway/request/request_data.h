@@ -72,6 +72,8 @@ struct request {
     int at;                           /* the filter whose turn it is */
     void *state[REQUEST_FILTERS_MAX]; /* each filter's own */
     struct request_list *list;        /* the things it names, each with its fate (list.h) */
+    struct slice words;               /* why it is refused as a whole, where the error does not say it; null: it does */
+    struct refusal *refusal;          /* it is refused as a whole, and that answer is being made */
     struct owned *owned;              /* to be freed with the request */
 
     bool changed;                 /* `body` is not what the frame says any more: encode it before it is forwarded */
@@ -83,6 +85,7 @@ struct request {
     bool secret;                  /* its frame holds a secret: wiped before it is freed */
     bool no_answer;               /* acks=0 */
     bool forwarded;               /* it, not a question on its behalf, was sent to the cluster */
+    bool over_budget;             /* it is refused for that */
     int waits;                    /* events that must come before it may be freed */
     void (*abandoned)(void *arg); /* told when the client leaves while it waits: what is under way may be cut short */
     void *abandoned_arg;

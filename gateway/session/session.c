@@ -104,15 +104,24 @@ static bool on_frame_grow(void *user, struct conn *conn, size_t cap)
     if (!s->starved)
         conn_pause(s->conn);
     s->starved = true;
+    s->wanted = more;
     watch_memory(s->worker);
     return false;
+}
+
+static bool has_room(const struct session *s)
+{
+    const struct budget *process = s->pipeline.engine->process;
+    bool short_of = s->receiving + s->wanted > s->pipeline.reserve && budget_used(process) >= process->max;
+
+    return !short_of && budget_has(&s->pipeline.budget, s->wanted);
 }
 
 void session_feed(struct session *s)
 {
     if (s->phase == PHASE_CLOSING)
         return;
-    if (s->starved) {
+    if (s->starved && has_room(s)) {
         s->starved = false;
         conn_resume(s->conn);
     }
@@ -225,10 +234,6 @@ static enum err answer(struct pipeline *p, struct request *r)
         err = conn_write_owned(s->conn, &r->answer);
     if (!err && s->ends_after_answer)
         session_close(s, CONN_CLOSE_AUTH_FAILED, s->auth_text);
-    else if (!err && conn_is_congested(s->conn) && !s->stall.running) {
-        s->stall_out = conn_bytes_taken(s->conn);
-        loop_timer_start(&s->stall, s->worker->gateway->write_stall_ms);
-    }
     return err;
 }
 
@@ -368,11 +373,32 @@ static void on_ready(void *user, struct conn *conn)
         auth_by_certificate(s);
 }
 
+static void take_back_sending(struct session *s)
+{
+    budget_give(s->pipeline.engine->process, s->sending);
+    s->sending = 0;
+}
+
+/* Answers wait, whether made here or passing through. */
+static void on_congested(void *user, struct conn *conn)
+{
+    struct session *s = user;
+
+    take_back_sending(s);
+    s->sending = (int64_t)conn_queued(conn);
+    (void)budget_take(s->pipeline.engine->process, s->sending); /* it never refuses */
+    s->stall_out = conn_bytes_taken(conn);
+    if (!s->stall.running)
+        loop_timer_start(&s->stall, s->worker->gateway->write_stall_ms);
+    session_look_at_reading(s);
+}
+
 static void on_drained(void *user, struct conn *conn)
 {
     struct session *s = user;
     (void)conn;
     loop_timer_stop(&s->stall);
+    take_back_sending(s);
     if (s->phase == PHASE_CLOSING)
         return;
     pipeline_flush(&s->pipeline);
@@ -414,6 +440,7 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
                  conn_close_text(why), more ? ": " : "", more ? detail : "");
     s->phase = PHASE_CLOSING;
     received(s);
+    take_back_sending(s);
     pipeline_abandon(&s->pipeline);
     leave_share(s);
     holder_put(&s->worker->gateway->holders, s->holder);
@@ -435,6 +462,7 @@ static const struct conn_ops ops = {.on_ready = on_ready,
                                     .on_refused = auth_certificate_refused,
                                     .on_frame = on_frame,
                                     .on_frame_grow = on_frame_grow,
+                                    .on_congested = on_congested,
                                     .on_drained = on_drained,
                                     .on_closed = on_closed};
 

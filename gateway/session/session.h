@@ -50,8 +50,10 @@ struct session {
     uint64_t users_id;        /* mutual TLS: the users its certificate was held against last */
     int64_t certificate_from; /* mutual TLS: when the certificate's time begins, Unix seconds */
     struct pipeline pipeline;
-    int64_t receiving;       /* bytes its budget counts for a frame that is coming in */
-    bool starved;            /* not read: there is no memory for that frame */
+    int64_t receiving; /* bytes its budget counts for a frame that is coming in */
+    int64_t wanted;    /* and so many more when it is starved: not read, for there is no memory for that frame */
+    bool starved;
+    int64_t sending;         /* bytes the process counts for answers that the client does not take */
     struct holder *holder;   /* whose memory it uses: the address's, then the principal's */
     bool held;               /* not read: too much under way, or its answers are not taken */
     struct loop_timer stall; /* its answers are not taken: until when */

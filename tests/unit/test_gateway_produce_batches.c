@@ -118,37 +118,13 @@ static void test_what_follows(void **state)
     assert_int_equal(look(b, sizeof b).wrong, ERR_CORRUPT_MESSAGE);
 }
 
-static void test_any_partition(void **state)
-{
-    uint8_t plain[SIZE], txn[SIZE];
-    struct produce_request_partition_produce_data parts[3] = {0};
-    struct produce_request_topic_produce_data topics[2] = {0};
-    struct produce_request req;
-
-    (void)state;
-    put_batch(plain, SIZE, 2, 0);
-    put_batch(txn, SIZE, 2, RECORD_TRANSACTIONAL);
-    produce_request_init(&req);
-    assert_false(produce_has_transactional_records(&req));
-    for (int i = 0; i < 3; i++)
-        parts[i].records = slice_of(plain, SIZE);
-    topics[1].partition_data.v = parts;
-    topics[1].partition_data.n = 3;
-    req.topic_data.v = topics;
-    req.topic_data.n = 2;
-    assert_false(produce_has_transactional_records(&req));
-    parts[2].records = slice_of(txn, SIZE);
-    assert_true(produce_has_transactional_records(&req));
-    parts[0].records = SLICE_NULL;
-    assert_true(produce_has_transactional_records(&req));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_batch),     cmocka_unit_test(test_none),
-        cmocka_unit_test(test_what_follows),  cmocka_unit_test(test_old_formats_and_wrong_sizes),
-        cmocka_unit_test(test_any_partition),
+        cmocka_unit_test(test_one_batch),
+        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_what_follows),
+        cmocka_unit_test(test_old_formats_and_wrong_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
