@@ -51,11 +51,12 @@ struct gateway {
     struct audit_log *audit; /* NULL: none */
     struct door door;
     struct quota_meters *meters;
-    struct schemas *schemas;           /* what the registry knows */
-    struct dead_letters *dead_letters; /* where bad records go */
-    struct node_watch *watch;          /* NULL: not started */
-    struct gateway_counters counters;  /* looked up once, added to without a lock */
-    _Atomic uint64_t topic_changes;    /* configurations of topics changed through this gateway, and when last */
+    struct subscriptions *subscriptions; /* by pattern, of consumer groups */
+    struct schemas *schemas;             /* what the registry knows */
+    struct dead_letters *dead_letters;   /* where bad records go */
+    struct node_watch *watch;            /* NULL: not started */
+    struct gateway_counters counters;    /* looked up once, added to without a lock */
+    _Atomic uint64_t topic_changes;      /* configurations of topics changed through this gateway, and when last */
     _Atomic int64_t topic_changed_ms;
     bool mechanisms[SASL_MECHANISMS];
     struct key_keeper *keeper; /* keeps the workers' key leases; NULL without a key process */
