@@ -120,7 +120,7 @@ static void test_describe(void **state)
     subscriptions_free(s);
 }
 
-enum { THREADS = 4, ROUNDS = 2000 };
+enum { THREADS = 4, ROUNDS = 20000 };
 
 static void *work(void *arg)
 {
