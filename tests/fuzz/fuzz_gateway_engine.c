@@ -104,12 +104,12 @@ static enum acl_operation own_operation(int16_t key, enum wire_entity e)
     case WIRE_METADATA:
     case WIRE_DESCRIBE_TOPIC_PARTITIONS:
     case WIRE_OFFSET_FETCH:
+    case WIRE_CONSUMER_GROUP_HEARTBEAT:
         return ACL_DESCRIBE;
     case WIRE_DELETE_TOPICS:
         return ACL_DELETE;
     case WIRE_CREATE_TOPICS:
         return ACL_CREATE;
-    case WIRE_CONSUMER_GROUP_HEARTBEAT:
     default:
         (void)e;
         return ACL_OP_UNKNOWN;
@@ -127,7 +127,7 @@ struct look {
     int who;
 };
 
-static void check_name(const struct look *l, enum wire_entity e, struct slice name)
+static void check_name(const struct look *l, enum wire_entity e, struct slice name, bool by_id)
 {
     enum acl_operation op = own_operation(l->row->key, e), cluster = ACL_OP_UNKNOWN;
 
@@ -139,7 +139,7 @@ static void check_name(const struct look *l, enum wire_entity e, struct slice na
             op = r->operation;
         if (r->cluster)
             cluster = r->cluster;
-        if (r->scope == RIGHT_FREE)
+        if (r->scope == RIGHT_FREE && (by_id || !r->field)) /* places of their own are ids */
             return;
     }
     if (op == ACL_OP_UNKNOWN)
@@ -157,7 +157,7 @@ static enum err look_at_name(void *context, const struct wire_field *f, void *va
     struct slice name = *(struct slice *)value;
 
     if (name.n > 0)
-        check_name(context, f->entity, name);
+        check_name(context, f->entity, name, false);
     return ERR_OK;
 }
 
@@ -169,7 +169,7 @@ static enum err look_at_id(void *context, const struct wire_field *f, void *valu
     for (int i = 0; i < TOPICS && l->row->key != WIRE_METADATA; i++) { /* whose answer is filtered instead */
         struct wire_uuid id = fake_topic_id(names[i]);
         if (wire_uuid_eq(&id, value))
-            check_name(l, WIRE_ENTITY_TOPIC_NAME, slice_str(names[i]));
+            check_name(l, WIRE_ENTITY_TOPIC_NAME, slice_str(names[i]), true);
     }
     return ERR_OK;
 }
