@@ -29,6 +29,8 @@ static enum err check_resource(const struct controller *c, int8_t type, struct s
     if (type == CONFIG_RESOURCE_BROKER)
         return reason_set(why, ERR_INVALID_REQUEST,
                           "Broker configuration is read from its properties file; change it there and restart.");
+    if (type == CONFIG_RESOURCE_BROKER_LOGGER)
+        return reason_set(why, ERR_INVALID_CONFIG, "This broker has no loggers.");
     if (type != CONFIG_RESOURCE_TOPIC)
         return reason_set(why, ERR_INVALID_REQUEST, "Unexpected resource type %d.", type);
     if (!image_topic(c->image, name))

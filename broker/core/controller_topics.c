@@ -270,9 +270,9 @@ static enum err create_one(const struct controller *c, const struct create_topic
         return err;
     out->num_partitions = p.partitions;
     out->replication_factor = (int16_t)p.factor;
+    uuid_random(call->env, &out->topic_id); /* as in Kafka, though nobody ever finds it when nothing is made */
     if (validate_only)
         return ERR_OK;
-    uuid_random(call->env, &out->topic_id);
     record_put_topic(call->records, t->name, &out->topic_id);
     for (int32_t i = 0; i < t->configs.n; i++)
         record_put_config(call->records, CONFIG_RESOURCE_TOPIC, t->name, t->configs.v[i].name, t->configs.v[i].value);

@@ -48,7 +48,7 @@ struct image {
 };
 
 /* Kafka's ConfigResource types that the metadata log holds. */
-enum { CONFIG_RESOURCE_TOPIC = 2, CONFIG_RESOURCE_BROKER = 4 };
+enum { CONFIG_RESOURCE_TOPIC = 2, CONFIG_RESOURCE_BROKER = 4, CONFIG_RESOURCE_BROKER_LOGGER = 8 };
 
 void image_init(struct image *m);
 void image_free(struct image *m);

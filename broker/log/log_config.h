@@ -45,7 +45,7 @@ enum plog_config_type { PLOG_BOOL, PLOG_INT, PLOG_LONG, PLOG_DOUBLE, PLOG_CHOICE
 
 struct plog_config_row {
     const char *name;           /* of the topic: "retention.ms" */
-    const char *broker_synonym; /* "log.retention.ms"; NULL: none */
+    const char *broker_synonym; /* "log.retention.bytes"; NULL: none that has a default, as in Kafka */
     enum plog_config_type type;
     size_t at; /* offset of the field in struct plog_config */
     const char *fallback;

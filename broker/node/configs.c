@@ -63,7 +63,7 @@ static enum err describe_topic(struct request *r, const struct describe_configs_
     if (!topic_name_is_valid(in->resource_name))
         return reason_set(why, ERR_INVALID_TOPIC_EXCEPTION, "Topic name is invalid.");
     if (!t)
-        return reason_set(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "%s", err_text(ERR_UNKNOWN_TOPIC_OR_PARTITION));
+        return ERR_UNKNOWN_TOPIC_OR_PARTITION;
     if (!describe_configs_response_describe_configs_resource_result_array_alloc(&out->configs, (int32_t)n, &r->arena))
         return ERR_NO_MEMORY;
     out->configs.n = 0;
@@ -75,14 +75,14 @@ static enum err describe_topic(struct request *r, const struct describe_configs_
     return ERR_OK;
 }
 
-static int8_t type_of(enum setting_type t)
+static int8_t type_of(const struct setting_row *row)
 {
-    switch (t) {
+    switch (row->type) {
     case SETTING_STRING:
     case SETTING_PASSWORD:
         return CONFIG_TYPE_STRING;
     case SETTING_INT:
-        return CONFIG_TYPE_LONG;
+        return row->max > 0 && row->max <= INT32_MAX ? CONFIG_TYPE_INT : CONFIG_TYPE_LONG;
     case SETTING_BOOL:
         return CONFIG_TYPE_BOOLEAN;
     case SETTING_DOUBLE:
@@ -106,6 +106,8 @@ static enum err describe_broker(struct request *r, const struct describe_configs
         return reason_set(why, ERR_INVALID_REQUEST,
                           "Unexpected broker id, expected %s, but received %.*s: ask that broker.", id,
                           SLICE_FMT(in->resource_name));
+    if (in->resource_name.n == 0) /* what is set for all brokers at once: nothing, each has its file */
+        return ERR_OK;
     while (node_setting_rows()[n].key)
         n++;
     if (!describe_configs_response_describe_configs_resource_result_array_alloc(&out->configs, (int32_t)n, &r->arena))
@@ -125,7 +127,7 @@ static enum err describe_broker(struct request *r, const struct describe_configs
         e->value = e->is_sensitive ? SLICE_NULL : slice_str(value);
         e->read_only = true;
         e->config_source = own ? SOURCE_STATIC_BROKER : SOURCE_DEFAULT;
-        e->config_type = type_of(row->type);
+        e->config_type = type_of(row);
         e->documentation = req->include_documentation ? slice_str(row->help) : SLICE_NULL;
         if (req->include_synonyms)
             add_synonym(e, e->name, e->value, e->config_source, &r->arena);
@@ -153,12 +155,12 @@ void node_handle_describe_configs(struct request *r)
         else if (in->resource_type == RESOURCE_BROKER)
             err = describe_broker(r, in, out, &why);
         else if (in->resource_type == RESOURCE_BROKER_LOGGER)
-            err = reason_set(&why, ERR_INVALID_REQUEST, "This broker has no loggers to describe.");
+            err = ERR_OK; /* there are none */
         else
             err = reason_set(&why, ERR_INVALID_REQUEST, "Unsupported resource type %d.", in->resource_type);
         out->error_code = err_kafka(err);
-        if (err) /* "" when all is well, as in Kafka */
-            out->error_message = arena_copy(&r->arena, slice_str(why.code ? why.text : err_text(err)));
+        if (why.code) /* else "", as in Kafka */
+            out->error_message = arena_copy(&r->arena, slice_str(why.text));
     }
     request_answer(r, &resp);
 }

@@ -153,13 +153,13 @@ void node_handle_describe_cluster(struct request *r)
     const struct image_broker **brokers = brokers_of(n, req->include_fenced_brokers, &r->arena, &count);
 
     describe_cluster_response_init(&resp);
-    resp.cluster_id = slice_str(n->cluster_id);
     if (req->endpoint_type != 1) {
         resp.error_code = req->endpoint_type == 2 ? ERR_MISMATCHED_ENDPOINT_TYPE : ERR_UNSUPPORTED_ENDPOINT_TYPE;
         resp.error_message = slice_str("The request was sent to an endpoint of type BROKER.");
         request_answer(r, &resp);
         return;
     }
+    resp.cluster_id = slice_str(n->cluster_id);
     resp.endpoint_type = 1;
     resp.controller_id = n->controller_id;
     describe_cluster_response_describe_cluster_broker_array_alloc(&resp.brokers, count, &r->arena);
@@ -281,8 +281,13 @@ static void describe_quorum(struct request *r, struct describe_quorum_response_p
     p->high_watermark = plog_high_watermark(n->metadata.log);
     describe_quorum_response_replica_state_array_alloc(&p->current_voters, n->voter_count, &r->arena);
     for (int32_t i = 0; i < p->current_voters.n; i++) {
-        p->current_voters.v[i].replica_id = n->voters[i].id;
-        p->current_voters.v[i].log_end_offset = n->voters[i].id == n->id ? plog_end_offset(n->metadata.log) : -1;
+        struct describe_quorum_response_replica_state *v = &p->current_voters.v[i];
+        v->replica_id = n->voters[i].id;
+        if (v->replica_id != n->id)
+            continue; /* what the others have is theirs to say */
+        v->log_end_offset = plog_end_offset(n->metadata.log);
+        if (n->controller_id == n->id) /* a leader is always up to date with itself */
+            v->last_fetch_timestamp = v->last_caught_up_timestamp = node_wall_ms(n);
     }
 }
 

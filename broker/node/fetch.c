@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { FETCH_WAIT_MS_MAX = 60000, FETCH_RESPONSE_BYTES_MAX = 57671680 /* fetch.max.bytes */ };
+enum { FETCH_WAIT_MS_MAX = 60000, FETCH_RESPONSE_BYTES_MAX = 57671680 /* fetch.max.bytes */, LEADER_TOLD_SINCE = 16 };
 
 struct fetch_watch {
     struct fetch_wait *wait;
@@ -36,6 +36,7 @@ struct reader {
     size_t bytes; /* read so far */
     bool any;     /* some partition has given records: no more oversized first batches */
     bool error;   /* some partition answered an error: do not wait */
+    struct fetch_response *resp;
 };
 
 static void read_aborted(struct partition *p, int64_t from, int64_t to, partition_answer *out, struct arena *arena)
@@ -104,17 +105,30 @@ static bool has_diverged(struct partition *p, const struct fetch_request_fetch_p
     return true;
 }
 
-static bool from_follower(const struct request *r)
+/* The broker that says it fetches as a replica; -1: a client. */
+static int32_t follower_of(const struct request *r)
 {
     const struct fetch_request *req = r->body;
-    return req->replica_id >= 0 || req->replica_state.replica_id >= 0;
+    return req->replica_id >= 0 ? req->replica_id : req->replica_state.replica_id;
+}
+
+static bool from_follower(const struct request *r)
+{
+    return follower_of(r) >= 0;
+}
+
+static bool is_replica(const struct image_partition *p, int32_t id)
+{
+    for (int32_t i = 0; p && i < p->replica_count; i++)
+        if (p->replicas[i] == id)
+            return true;
+    return false;
 }
 
 /* The metadata log is for the other brokers: to anybody else it does not exist, as on a broker of Kafka. */
 static bool is_metadata(const struct request *r, struct slice topic, int32_t index)
 {
-    const struct fetch_request *req = r->body;
-    int32_t id = req->replica_id >= 0 ? req->replica_id : req->replica_state.replica_id;
+    int32_t id = follower_of(r);
     bool voter = false;
 
     for (int i = 0; i < r->node->voter_count; i++)
@@ -126,15 +140,62 @@ static enum err find(const struct request *r, struct slice topic, const struct f
                      struct partition **out)
 {
     struct node *n = r->node;
+    enum err err;
 
     if (slice_is_null(topic))
         return r->version >= 13 ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
-    if (!is_metadata(r, topic, in->partition))
-        return node_leading(n, topic, in->partition, in->current_leader_epoch, out);
+    if (!is_metadata(r, topic, in->partition)) {
+        err = node_leading(n, topic, in->partition, in->current_leader_epoch, out);
+        if (err || !from_follower(r) || is_replica(node_image_partition(n, topic, in->partition), follower_of(r)))
+            return err;
+        *out = NULL;
+        return ERR_NOT_LEADER_OR_FOLLOWER;
+    }
     if (!n->metadata.leader)
         return ERR_NOT_LEADER_OR_FOLLOWER;
     *out = &n->metadata;
     return ERR_OK;
+}
+
+/* The partition exists: Kafka came as far as reading it. */
+static bool is_there(enum err err)
+{
+    return err != ERR_UNKNOWN_TOPIC_OR_PARTITION && err != ERR_UNKNOWN_TOPIC_ID;
+}
+
+static void add_endpoint(struct reader *rd, int32_t id)
+{
+    const struct image_broker *b = image_broker(&rd->r->node->image, id);
+    struct fetch_response_node_endpoint_array *list = &rd->resp->node_endpoints;
+
+    for (int32_t i = 0; i < list->n; i++)
+        if (list->v[i].node_id == id)
+            return;
+    if (!list->v)
+        list->v = arena_array(&rd->r->answer, map_count(&rd->r->node->image.brokers), sizeof *list->v);
+    if (!b || !list->v)
+        return;
+    fetch_response_node_endpoint_init(&list->v[list->n]);
+    list->v[list->n].node_id = id;
+    list->v[list->n].host = slice_str(b->host);
+    list->v[list->n].port = b->port;
+    list->v[list->n++].rack = b->rack[0] ? slice_str(b->rack) : SLICE_NULL;
+}
+
+/* KIP-951: who asked the wrong broker is told the right one. */
+static void tell_leader(struct reader *rd, struct slice topic, partition_answer *out, enum err err)
+{
+    const struct image_partition *p;
+
+    if (rd->r->version < LEADER_TOLD_SINCE || (err != ERR_NOT_LEADER_OR_FOLLOWER && err != ERR_FENCED_LEADER_EPOCH))
+        return;
+    p = node_image_partition(rd->r->node, topic, out->partition_index);
+    if (!p)
+        return;
+    out->current_leader.leader_id = p->leader;
+    out->current_leader.leader_epoch = p->leader_epoch;
+    if (!from_follower(rd->r)) /* replicas know where it is */
+        add_endpoint(rd, p->leader);
 }
 
 static void fetch_partition(struct reader *rd, struct slice topic, const struct fetch_request_fetch_partition *in,
@@ -154,13 +215,15 @@ static void fetch_partition(struct reader *rd, struct slice topic, const struct 
     out->high_watermark = out->last_stable_offset = out->log_start_offset = -1;
     if (!err && !has_diverged(p, in, out))
         err = read_records(rd, p, in, isolation, out);
-    if (p) {
+    if (p && (!err || from_follower(rd->r))) { /* Kafka tells a client nothing about a log that it could not read */
         out->high_watermark = plog_high_watermark(p->log);
         out->last_stable_offset = plog_stable_offset(p->log);
         out->log_start_offset = plog_start_offset(p->log);
     }
-    out->aborted_transactions.n = err || isolation == PLOG_READ_STABLE ? out->aborted_transactions.n : -1;
+    if (is_there(err) && (err || isolation != PLOG_READ_STABLE))
+        out->aborted_transactions.n = -1;
     out->error_code = err_kafka(err);
+    tell_leader(rd, topic, out, err);
     rd->error = rd->error || err || out->diverging_epoch.epoch >= 0;
 }
 
@@ -181,6 +244,7 @@ static enum err fetch_read(struct reader *rd, struct fetch_response *resp)
     const struct fetch_request *req = r->body;
 
     fetch_response_init(resp);
+    rd->resp = resp;
     resp->responses.v = arena_array(&r->answer, (size_t)req->topics.n, sizeof *resp->responses.v);
     if (!resp->responses.v)
         return ERR_NO_MEMORY;

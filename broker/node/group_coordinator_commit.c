@@ -178,7 +178,7 @@ struct txn_commit {
 };
 
 /* What may pass is COORDINATOR_NOT_AVAILABLE: clients look the coordinator up and try again. */
-static enum err claim_error(enum err err)
+static enum err claim_error(const struct request *r, enum err err)
 {
     switch (err_kafka(err)) {
     case ERR_OK:
@@ -190,8 +190,8 @@ static enum err claim_error(enum err err)
         return err;
     case ERR_PRODUCER_FENCED:
         return ERR_INVALID_PRODUCER_EPOCH;
-    case ERR_TRANSACTION_ABORTABLE:
-        return ERR_INVALID_TXN_STATE;
+    case ERR_TRANSACTION_ABORTABLE: /* older clients do not know it */
+        return r->version < 4 ? ERR_INVALID_TXN_STATE : err;
     default:
         return ERR_COORDINATOR_NOT_AVAILABLE;
     }
@@ -210,7 +210,7 @@ static void stage_offsets(void *user)
     struct txn_offset_commit_response resp;
     struct items items;
     size_t n = 0;
-    enum err err = claim_error(x->claim.err);
+    enum err err = claim_error(r, x->claim.err);
 
     if (!read_txn_commit(r, &items)) {
         request_fail(r, "out of memory");

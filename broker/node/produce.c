@@ -91,7 +91,7 @@ static enum err claim_error(const struct request *r, enum err err)
     case ERR_PRODUCER_FENCED:
         return ERR_INVALID_PRODUCER_EPOCH;
     case ERR_TRANSACTION_ABORTABLE:
-        return r->version < 12 ? ERR_INVALID_TXN_STATE : err;
+        return r->version < 11 ? ERR_INVALID_TXN_STATE : err;
     default:
         return ERR_NOT_ENOUGH_REPLICAS;
     }

@@ -26,14 +26,25 @@ struct api_right {
     enum wire_entity entity; /* WIRE_ENTITY_NONE with RIGHT_WHOLE: the cluster */
     enum acl_type type;
     enum acl_operation operation;
-    bool null_passes;  /* a null name needs no right (no transactional id) */
-    bool by_cluster;   /* a right on the cluster, asked before, stands in for it: only reserved names are refused */
-    bool or_cluster;   /* the same right on the cluster does as well */
+    bool null_passes; /* a null name needs no right (no transactional id) */
+    bool by_cluster;  /* a right on the cluster, asked before, stands in for it: only reserved names are refused */
+    /* This right on the cluster stands in for it (0: none does): as well as the one on the name, or, with
+     * `cluster_instead`, only where that says so, and there the one on the name does not count. */
+    enum acl_operation cluster;
+    bool (*cluster_instead)(const struct request *r);
+    int16_t others;    /* RIGHT_EACH: one refused, none is done, and the others are answered with this error */
     int16_t min, max;  /* versions it is for; 0, 0: all */
     const char *field; /* only this place, by its path ("Cursor.TopicName"); NULL: every place of the entity */
     const char *why;
 };
 enum { API_RIGHTS_MAX = 6 };
+
+/* What becomes of an element that the request names again. */
+enum api_twice {
+    TWICE_FREE,       /* nothing: the cluster says what it thinks of it */
+    TWICE_ONE_ANSWER, /* INVALID_REQUEST, said once */
+    TWICE_EACH,       /* INVALID_REQUEST for each */
+};
 
 struct list_note;
 
@@ -45,6 +56,8 @@ struct api_row {
     unsigned filters;     /* FILTER_BIT()s beyond ids, acl and the API's own, which follow from what stands here */
     enum quota_key quota; /* with FILTER_QUOTA */
     bool texts;           /* refused elements carry the error's text where the answer has room for it */
+    enum api_twice twice; /* said to everybody: it tells nothing about what exists */
+    bool asks_always;     /* forwarded although nothing is left of its list: the cluster has more to say */
     struct api_right rights[API_RIGHTS_MAX];
     /* About the request as a whole, before all else; NULL: the rights say it all. */
     enum step (*judge_whole)(struct request *r, enum err *err);

@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  * FindCoordinator: DESCRIBE on the group or transactional id that is looked for. Up to version 3 there is one key, then
- * a list. */
+ * a list. Share groups are not served: their keys are answered as by a Kafka without them. */
 #include "gateway/api/nodes.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
 #include "wire/find_coordinator.h"
 
-enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, LIST_SINCE = 4 };
+enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2, LIST_SINCE = 4, SHARE_SINCE = 6 };
+
+enum step find_coordinator_judge_whole(struct request *r, enum err *err)
+{
+    const struct find_coordinator_request *req = r->body;
+
+    *err = ERR_OK;
+    if (req->key_type < KEY_GROUP || req->key_type > KEY_SHARE)
+        *err = ERR_INVALID_REQUEST;
+    else if (req->key_type == KEY_SHARE && r->version >= SHARE_SINCE && !request_may_cluster(r, ACL_CLUSTER_ACTION))
+        *err = ERR_CLUSTER_AUTHORIZATION_FAILED;
+    return STEP_NEXT;
+}
 
 static enum err judge(struct request *r, struct slice key)
 {
@@ -39,21 +51,9 @@ void find_coordinator_fill(const struct request *r, int32_t i, void *out, const 
 enum step find_coordinator_start(struct request *r)
 {
     const struct find_coordinator_request *req = r->body;
-    struct find_coordinator_response *resp;
     enum err err = r->version < LIST_SINCE ? judge(r, req->key) : ERR_OK;
 
-    if (!err)
-        return STEP_NEXT;
-    resp = arena_alloc(&r->arena, sizeof *resp);
-    if (!resp)
-        return request_no_memory(r);
-    find_coordinator_response_init(resp);
-    resp->error_code = err_kafka(err);
-    resp->error_message = slice_str(err_text(err));
-    resp->node_id = -1;
-    resp->host = slice_of("", 0);
-    resp->port = -1;
-    return request_reply(r, resp);
+    return err ? request_refuse(r, err) : STEP_NEXT;
 }
 
 /* A coordinator that is not told, or has no place here, leaves nothing of the cluster's own addresses behind. */

@@ -11,15 +11,12 @@
 
 enum { SESSIONS_SINCE = 7, NODES_SINCE = 16 };
 
-/* Only a replica may say it is one: its reads go past the high watermark. */
-enum step fetch_judge_whole(struct request *r, enum err *err)
+/* Only a node of the cluster may say it is one: its reads go past the high watermark. */
+bool fetch_is_by_replica(const struct request *r)
 {
     const struct fetch_request *req = r->body;
 
-    bool replica = req->replica_id >= 0 || req->replica_state.replica_id >= 0;
-
-    *err = replica && !request_may_cluster(r, ACL_CLUSTER_ACTION) ? ERR_TOPIC_AUTHORIZATION_FAILED : ERR_OK;
-    return STEP_NEXT;
+    return req->replica_id >= 0 || req->replica_state.replica_id >= 0;
 }
 
 void fetch_fill(const struct request *r, int32_t i, void *out, const struct list_note *note)
@@ -31,7 +28,6 @@ void fetch_fill(const struct request *r, int32_t i, void *out, const struct list
     (void)note;
     p->high_watermark = -1;
     p->records = slice_of("", 0);
-    p->aborted_transactions.n = -1;
 }
 
 static enum step refuse_session(struct request *r)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Metadata needs DESCRIBE on each topic, and CREATE (on the topic or the cluster) before a missing one may be made on
  * demand (metadata_plan.h); topics a principal may not describe are refused when named and left out when all are asked
- * for. What may not be made is asked for apart, without making it. */
+ * for. What may not be made is asked for apart, without making it. What is named twice is asked and answered once, as
+ * by Kafka. */
+#include "core/base/map.h"
 #include "gateway/api/nodes.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
@@ -17,6 +19,7 @@ typedef struct metadata_response_metadata_response_topic_array topic_answers;
 
 struct metadata {
     struct metadata_plan plan;
+    struct map seen; /* names or ids, until all are planned */
     bool planned, asked, all;
     int32_t at, kept;     /* in the list at hand */
     int32_t asked_n;      /* of plan.ask: so many were asked for, in portions */
@@ -35,6 +38,12 @@ static void refuse(struct request *r, topic_answer *out, struct slice name, cons
 
 /* ---- Going ---- */
 
+static void free_seen(void *seen)
+{
+    map_free(seen, NULL);
+    map_init(seen);
+}
+
 static enum err may_describe(void *ctx, struct slice topic)
 {
     return request_judge(ctx, ACL_TOPIC, ACL_DESCRIBE, topic, false);
@@ -50,16 +59,32 @@ static int16_t asked_version(const struct request *r)
     return r->version < METADATA_CREATE_FLAG_SINCE ? METADATA_CREATE_FLAG_SINCE : r->version;
 }
 
+/* Was this one named before? */
+static enum err see(struct metadata *s, const struct metadata_request_metadata_request_topic *t, bool *before)
+{
+    struct slice key = s->plan.by_id ? slice_of(t->topic_id.b, sizeof t->topic_id.b) : t->name;
+
+    *before = map_has(&s->seen, key);
+    return *before ? ERR_OK : map_put(&s->seen, key, s, NULL);
+}
+
 static enum step plan(struct request *r, struct metadata *s)
 {
     struct metadata_rights rights = {r, may_describe, may_make};
     const struct metadata_request *req = r->body;
 
     while (s->plan.at < req->topics.n && !s->plan.whole) {
-        metadata_plan_next(&s->plan, req, r->version, &rights);
+        bool before;
+        if (see(s, &req->topics.v[s->plan.at], &before))
+            return request_no_memory(r);
+        if (before)
+            s->plan.at++;
+        else
+            metadata_plan_next(&s->plan, req, r->version, &rights);
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }
+    free_seen(&s->seen);
     s->planned = true;
     return STEP_NEXT;
 }
@@ -87,13 +112,19 @@ static enum step ask_without_making(struct request *r, struct metadata *s)
     return request_ask(r, WIRE_METADATA, asked_version(r), &ask);
 }
 
+/* It cannot exist either when its name is impossible. */
+static bool is_missing(const topic_answer *t)
+{
+    return t->error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION || t->error_code == ERR_INVALID_TOPIC_EXCEPTION;
+}
+
 /* The missing ones are refused, as Kafka refuses them. */
 static void hold(struct request *r, struct metadata *s, const topic_answers *topics)
 {
     for (int32_t i = 0; i < topics->n && s->held.n < s->plan.ask.n; i++) {
         topic_answer *t = &s->held.v[s->held.n++];
         *t = topics->v[i];
-        if (t->error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+        if (is_missing(t))
             refuse(r, t, t->name, NULL, may_make(r, t->name));
         request_spent(r, 1);
     }
@@ -130,7 +161,10 @@ static enum step begin(struct request *r)
     const struct metadata_request *req = r->body;
     struct metadata *s = r->state[FILTER_API] = arena_alloc(&r->arena, sizeof *s);
 
-    if (!s || metadata_plan_begin(&s->plan, req, r->version, &r->arena))
+    if (!s)
+        return request_no_memory(r);
+    map_init(&s->seen);
+    if (!request_own(r, &s->seen, free_seen) || metadata_plan_begin(&s->plan, req, r->version, &r->arena))
         return request_no_memory(r);
     s->all = r->version == 0 ? req->topics.n == 0 : req->topics.n < 0;
     return STEP_NEXT;
@@ -165,10 +199,27 @@ enum step metadata_start(struct request *r)
 
 /* ---- Coming ---- */
 
+/* Whom may describe it is told the rest, though it does not exist (yet). */
+static int32_t told_operations(const struct request *r, struct slice topic, int16_t error)
+{
+    const struct metadata_request *req = r->body;
+
+    if (!req->include_topic_authorized_operations || error == ERR_TOPIC_AUTHORIZATION_FAILED)
+        return OPERATIONS_ABSENT;
+    return request_operations(r, ACL_TOPIC, topic);
+}
+
+static void put_refused(struct request *r, struct metadata *s, const struct metadata_refused *f)
+{
+    topic_answer *t = &s->merged.v[s->merged.n++];
+
+    refuse(r, t, f->name, NULL, f->err);
+    t->topic_authorized_operations = told_operations(r, f->name, t->error_code);
+}
+
 /* Drop or refuse what the principal may not describe; learn the ids of the rest. */
 static void judge_topic(struct request *r, struct metadata *s, topic_answer t)
 {
-    const struct metadata_request *req = r->body;
     struct wire_uuid id = t.topic_id;
     bool unnamed = slice_is_null(t.name); /* an id nobody knows */
     enum err err = ERR_OK;
@@ -183,9 +234,8 @@ static void judge_topic(struct request *r, struct metadata *s, topic_answer t)
         refuse(r, &t, t.name, NULL, err);
     else if (!t.error_code && !unnamed)
         topic_names_learn(r->engine->topics, &id, t.name);
-    t.topic_authorized_operations = !err && req->include_topic_authorized_operations && !t.error_code && !unnamed
-                                        ? request_operations(r, ACL_TOPIC, t.name)
-                                        : OPERATIONS_ABSENT;
+    t.topic_authorized_operations =
+        slice_is_null(t.name) ? OPERATIONS_ABSENT : told_operations(r, t.name, t.error_code);
     s->merged.v[s->merged.n++] = t;
 }
 
@@ -238,7 +288,7 @@ enum step metadata_finish(struct request *r)
     }
     while (s->kept < s->plan.refused_n) {
         const struct metadata_refused *f = &s->plan.refused[s->kept++];
-        refuse(r, &s->merged.v[s->merged.n++], f->name, NULL, f->err);
+        put_refused(r, s, f);
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }

@@ -15,7 +15,7 @@ bool produce_is_silent(const struct request *r); /* produce.c */
 enum step produce_start(struct request *r);
 enum step produce_finish(struct request *r);
 void produce_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
-enum step fetch_judge_whole(struct request *r, enum err *err); /* fetch.c */
+bool fetch_is_by_replica(const struct request *r); /* fetch.c */
 enum step fetch_start(struct request *r);
 enum step fetch_finish(struct request *r);
 void fetch_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
@@ -24,6 +24,7 @@ enum step metadata_start(struct request *r); /* metadata.c */
 enum step metadata_finish(struct request *r);
 enum step describe_cluster_finish(struct request *r); /* cluster.c */
 enum step find_coordinator_finish(struct request *r); /* coordinator.c */
+enum step find_coordinator_judge_whole(struct request *r, enum err *err);
 enum err find_coordinator_judge(struct request *r, const void *element);
 enum step find_coordinator_start(struct request *r);
 void find_coordinator_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);
@@ -33,8 +34,9 @@ enum step describe_topic_partitions_finish(struct request *r);
 enum step list_groups_finish(struct request *r); /* groups.c */
 enum step describe_groups_finish(struct request *r);
 enum step consumer_group_describe_finish(struct request *r);
-enum step consumer_group_heartbeat_start(struct request *r);
+enum step consumer_group_heartbeat_start(struct request *r); /* group_heartbeat.c */
 enum step consumer_group_heartbeat_finish(struct request *r);
+enum step offset_delete_finish(struct request *r);
 enum step offset_fetch_start(struct request *r); /* offset_fetch.c */
 enum step offset_fetch_finish(struct request *r);
 void offset_fetch_fill(const struct request *r, int32_t i, void *out, const struct list_note *note);

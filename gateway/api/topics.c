@@ -140,7 +140,7 @@ enum step create_topics_finish(struct request *r)
             t->topic_config_error_code = ERR_TOPIC_AUTHORIZATION_FAILED;
             t->num_partitions = -1;
             t->replication_factor = -1;
-            t->configs.n = -1;
+            t->configs.n = 0;
         }
         if (request_spent(r, 1))
             return STEP_AGAIN;

@@ -166,7 +166,7 @@ static enum step go(struct request *r)
         enum step step = list_take_out(r);
         if (step != STEP_NEXT)
             return step;
-        if (r->list->refused > 0 && r->list->array->n == 0)
+        if (r->list->refused > 0 && r->list->array->n == 0 && !r->row->asks_always)
             return request_answer_list(r);
         r->reads_answer = r->reads_answer || r->list->refused > 0;
     }

@@ -10,6 +10,7 @@ struct view;
 struct quota_meters;
 struct cluster;
 struct topic_names;
+struct subscriptions;
 
 /* The engine of one worker: runs the steps of its sessions' requests, in turn. Pure: what it cannot do alone it asks of
  * `ops`, and nothing of that calls back before it returns, except request_wake() and request_answered().
@@ -65,7 +66,8 @@ struct engine {
     const struct view *view; /* rules, limits, policies; NULL: not there yet, nothing is allowed */
     struct quota_meters *meters;
     struct cluster *cluster;
-    struct topic_names *topics; /* names of topic ids */
+    struct topic_names *topics;          /* names of topic ids */
+    struct subscriptions *subscriptions; /* by pattern; shared by the workers */
     struct reserved_names reserved;
     struct budget *process;          /* memory of all sessions of the process */
     int64_t now_ms;                  /* of the turn */

@@ -62,6 +62,12 @@ void list_refuse(struct request_list *l, int32_t i, enum err err)
     l->any_error = true;
 }
 
+void list_refuse_twice(struct request_list *l, int32_t i)
+{
+    list_refuse(l, i, ERR_INVALID_REQUEST);
+    l->fate[i] = FATE_TWICE;
+}
+
 bool list_any_error(const struct request_list *l)
 {
     return l->any_error;
@@ -234,12 +240,18 @@ static void *out_at(void *m, const struct wire_field *f)
     return (uint8_t *)m + f->offset;
 }
 
+static const struct list_note named_twice = {.text = "The request names this more than once."};
+
 static void put_error(const struct request *r, const struct request_list *l, int32_t i, void *m, int16_t fate,
                       const struct list_note *note)
 {
     const struct shape *s = &l->shape;
     bool ok = fate == FATE_ANSWERED_HERE;
 
+    if (fate == FATE_TWICE) {
+        fate = ERR_INVALID_REQUEST;
+        note = &named_twice;
+    }
     if (s->out_error)
         *(int16_t *)out_at(m, s->out_error) = ok ? 0 : fate;
     if (s->out_message && !ok && note && note->text)

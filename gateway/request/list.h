@@ -20,6 +20,7 @@ bool shape_find(const struct wire_api *api, int16_t version, enum wire_entity en
 enum {
     FATE_ANSWERED_HERE = INT16_MIN, /* not an error, but nothing of it is left to forward */
     FATE_SILENT = INT16_MIN + 1,    /* not forwarded, and without an answer of its own */
+    FATE_TWICE = INT16_MIN + 2,     /* the request names it more than once: INVALID_REQUEST */
 };
 
 /* More about one refused partition than its error. */
@@ -58,6 +59,7 @@ const void *list_element(const struct request_list *l, int32_t i);
 /* The element's name; for a topic named by id its name if it is known, else null. *id NULL: not named by id. */
 struct slice list_name(const struct request *r, const struct request_list *l, int32_t i, const struct wire_uuid **id);
 void list_refuse(struct request_list *l, int32_t i, enum err err);
+void list_refuse_twice(struct request_list *l, int32_t i);
 void list_set_silent(struct request_list *l, int32_t i); /* not forwarded, no answer of its own */
 /* One partition of an element. `note` may be NULL. False: no memory. */
 bool list_refuse_part(struct request *r, int32_t i, int32_t part, int16_t fate, const struct list_note *note);

@@ -4,7 +4,9 @@
  * SASL_AUTHENTICATION_FAILED and Kafka's text, then the connection ends; when, is the failure limiter's to say
  * (door.h): the token that decides waits before it is judged where its address has failed too often, and a failure
  * waits before it is told. Meanwhile the session takes no frame and a timer of the loop runs. An authenticated session
- * may authenticate again as the same principal (KIP-368). Certificates of mutual TLS are auth_certificate.c's. */
+ * may authenticate again as the same principal (KIP-368) where connections.max.reauth.ms asks for it; else both
+ * requests are answered with ILLEGAL_SASL_STATE, as by Kafka, and the session goes on. Certificates of mutual TLS are
+ * auth_certificate.c's. */
 #include "core/base/log.h"
 #include "gateway/api/api.h"
 #include "gateway/api/steps.h"
@@ -20,6 +22,8 @@
 
 /* ---- ApiVersions ---- */
 
+enum { FEATURES_SINCE = 3 };
+
 static int32_t rows(void)
 {
     int32_t n = 0;
@@ -27,6 +31,17 @@ static int32_t rows(void)
     while (api_at((size_t)n))
         n++;
     return n;
+}
+
+/* What the clients of Kafka decide by, as transactions of version 2 (KIP-890): what every node behind does. */
+static bool list_features(struct request *r, struct api_versions_response *resp)
+{
+    struct feature_set s;
+
+    if (r->version < FEATURES_SINCE)
+        return true;
+    cluster_features(r->engine->cluster, &s);
+    return feature_set_write(&s, resp, r->version, &r->arena) == ERR_OK;
 }
 
 static void list_apis(struct request *r, struct api_versions_response *resp)
@@ -44,7 +59,6 @@ static void list_apis(struct request *r, struct api_versions_response *resp)
             a->min_version = 0; /* KAFKA-18659: old librdkafka decides its features by it */
         resp->api_keys.n++;
     }
-    resp->finalized_features_epoch = -1;
 }
 
 enum step api_versions_answer(struct request *r)
@@ -69,6 +83,8 @@ enum step api_versions_answer(struct request *r)
     if (!api_versions_response_api_version_array_alloc(&resp->api_keys, rows(), &r->arena))
         return request_no_memory(r);
     list_apis(r, resp);
+    if (!resp->error_code && !list_features(r, resp))
+        return request_no_memory(r);
     return request_reply(r, resp);
 }
 
@@ -85,8 +101,6 @@ static enum err begin_sasl(struct session *s, struct slice mechanism, int16_t ve
     enum sasl_mechanism m;
     struct reason why = {0};
 
-    if (s->entrance->kind == ENTRANCE_SSL)
-        return ERR_ILLEGAL_SASL_STATE;
     if (!sasl_mechanism_parse(mechanism, &m) || !s->worker->gateway->mechanisms[m]) {
         log_warn("%s: unsupported SASL mechanism %.*s", conn_peer(s->conn), SLICE_FMT(mechanism));
         return ERR_UNSUPPORTED_SASL_MECHANISM;
@@ -106,6 +120,12 @@ static enum err begin_sasl(struct session *s, struct slice mechanism, int16_t ve
     return ERR_OK;
 }
 
+/* There is nothing to authenticate: a certificate did that, or it was done and need not be done again. */
+static bool is_settled(const struct session *s)
+{
+    return s->entrance->kind == ENTRANCE_SSL || (s->phase == PHASE_READY && s->worker->gateway->reauth_ms <= 0);
+}
+
 enum step sasl_handshake_answer(struct request *r)
 {
     const struct sasl_handshake_request *req = r->body;
@@ -116,6 +136,10 @@ enum step sasl_handshake_answer(struct request *r)
     if (!resp || !names)
         return request_no_memory(r);
     sasl_handshake_response_init(resp);
+    if (is_settled(s)) {
+        resp->error_code = ERR_ILLEGAL_SASL_STATE;
+        return request_reply(r, resp);
+    }
     resp->mechanisms.v = names;
     for (int i = 0; i < SASL_MECHANISMS; i++)
         if (s->worker->gateway->mechanisms[i])
@@ -320,7 +344,7 @@ static enum step refuse(struct request *r, struct session *s, enum err code, con
     resp->error_code = err_kafka(code);
     resp->error_message = slice_str(text);
     s->auth_text = text;
-    s->ends_after_answer = true;
+    s->ends_after_answer = s->phase != PHASE_READY;
     return request_reply(r, resp);
 }
 
@@ -332,6 +356,9 @@ enum step sasl_authenticate_answer(struct request *r)
     enum step step;
     struct buf out;
 
+    if (s->phase == PHASE_READY)
+        return refuse(r, s, ERR_ILLEGAL_SASL_STATE,
+                      "SaslAuthenticate request received after successful authentication");
     if (s->phase != PHASE_SASL || !s->sasl) {
         log_warn("%s: SaslAuthenticate without a SaslHandshake before it", conn_peer(s->conn));
         return refuse(r, s, ERR_ILLEGAL_SASL_STATE,

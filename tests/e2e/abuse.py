@@ -17,8 +17,9 @@ import sys
 import time
 
 import kafka_wire as wire
-from abuse_requests import (EMPTY, NULL, OWN_PREFIX, OWN_TOPIC, TAGS, array, batch, bomb, each, i32, produce, record,
-                            request, text, uvarint)
+from abuse_requests import (EMPTY, NULL, OWN_PREFIX, OWN_TOPIC, TAGS, array, bomb, each, i32, produce, request, text,
+                            uvarint)
+from kafka_messages import batch
 from system import CASTELLAN
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -278,7 +279,7 @@ def fill(gateway, megabytes=FETCH_BYTES >> 20):
     """Records for fetch_of_records; returns the node whose port leads to them."""
     node = leader_of(gateway, "closed")
     body = NULL + struct.pack(">hi", 1, 10000) + array([text(b"closed") + array(
-        [i32(0) + one_batch(batch(record(b"k", os.urandom(500 << 10)), 1)) + TAGS]) + TAGS]) + TAGS
+        [i32(0) + one_batch(batch((b"k", os.urandom(500 << 10)))) + TAGS]) + TAGS]) + TAGS
     frame = struct.pack(">hhi", 0, 9, 1) + wire.string("many") + TAGS + body
     with gateway.connect("admin", node) as client:
         for _ in range(2 * megabytes):

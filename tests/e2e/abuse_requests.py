@@ -4,10 +4,10 @@ the gateway takes apart."""
 import collections
 import gzip
 import struct
-import time
 
 import kafka_wire as wire
-from kafka_wire import compact as text, compact_array as array, varint as uvarint, zigzag
+from kafka_messages import batch_around, record
+from kafka_wire import compact as text, compact_array as array, varint as uvarint
 
 
 # ---- encoding ----
@@ -189,34 +189,6 @@ def request(what):
 
 # ---- record batches ----
 
-def record(key, value):
-    body = b"\0" + zigzag(0) + zigzag(0) + zigzag(len(key)) + key + zigzag(len(value)) + value + zigzag(0)
-    return zigzag(len(body)) + body
-
-
-def batch(records, count, codec=0):
-    now = int(time.time() * 1000)
-    after_crc = struct.pack(">hiqqqhii", codec, count - 1, now, now, -1, -1, -1, count) + records
-    return struct.pack(">qiibI", 0, 9 + len(after_crc), -1, 2, crc32c(after_crc)) + after_crc
-
-
-def crc_table():
-    for byte in range(256):
-        for _ in range(8):
-            byte = byte >> 1 ^ (0x82f63b78 if byte & 1 else 0)
-        yield byte
-
-
-CRC_TABLE = list(crc_table())
-
-
-def crc32c(data):
-    crc = 0xffffffff
-    for byte in data:
-        crc = CRC_TABLE[(crc ^ byte) & 255] ^ crc >> 8
-    return crc ^ 0xffffffff
-
-
 def bomb(size):
     """A gzip batch of one record of `size` zeros, about a thousandth as long."""
-    return batch(gzip.compress(record(b"k", bytes(size))), 1, codec=1)
+    return batch_around(gzip.compress(record(b"k", bytes(size))), 1, attributes=1)

@@ -13,7 +13,7 @@ import time
 
 import abuse
 import kafka_wire as wire
-from abuse_requests import batch, record
+from kafka_messages import batch
 
 PACE_SECONDS = 0.01
 PATIENCE_SECONDS = 60
@@ -31,7 +31,7 @@ def metadata(client, topic):
 
 def produce(client, topic):
     body = wire.string(None) + struct.pack(">hi", 1, 10000) + wire.array([wire.string(topic) + wire.array(
-        [struct.pack(">i", 0) + wire.bytes_(batch(record(b"k", b"v"), 1))])])
+        [struct.pack(">i", 0) + wire.bytes_(batch((b"k", b"v")))])])
 
     def call():
         answer = client.call(0, 8, body)

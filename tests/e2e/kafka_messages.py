@@ -308,19 +308,26 @@ def crc32c(raw):
 TRANSACTIONAL, CONTROL = 1 << 4, 1 << 5
 
 
-def batch(*records, attributes=0, producer_id=-1, producer_epoch=-1, sequence=-1, timestamp=None):
-    """A batch of (key, value) pairs, as Produce carries it."""
+def record(key, value, i=0):
+    """The i-th of a batch; None is null."""
+    one = b"\0" + zigzag(0) + zigzag(i)
+    for part in (key, value):
+        one += zigzag(-1) if part is None else zigzag(len(part)) + part
+    one += zigzag(0)
+    return zigzag(len(one)) + one
+
+
+def batch_around(records, count, attributes=0, producer_id=-1, producer_epoch=-1, sequence=-1, timestamp=None):
+    """A batch of `count` records that are bytes already, compressed maybe."""
     now = int(time.time() * 1000) if timestamp is None else timestamp
-    body = b""
-    for i, pair in enumerate(records):
-        one = b"\0" + zigzag(0) + zigzag(i)
-        for part in pair:
-            one += zigzag(-1) if part is None else zigzag(len(part)) + part
-        one += zigzag(0)
-        body += zigzag(len(one)) + one
-    tail = struct.pack(">hiqqqhii", attributes, len(records) - 1, now, now, producer_id, producer_epoch, sequence,
-                       len(records)) + body
+    tail = struct.pack(">hiqqqhii", attributes, count - 1, now, now, producer_id, producer_epoch, sequence,
+                       count) + records
     return struct.pack(">qiibI", 0, 9 + len(tail), -1, 2, crc32c(tail)) + tail
+
+
+def batch(*records, **more):
+    """A batch of (key, value) pairs, as Produce carries it."""
+    return batch_around(b"".join(record(*pair, i) for i, pair in enumerate(records)), len(records), **more)
 
 
 def read_batches(raw):

@@ -206,33 +206,6 @@ def scram_upsertion(user, password, mechanism=2, iterations=4096):
     return {"Name": user, "Mechanism": mechanism, "Iterations": iterations, "Salt": salt, "SaltedPassword": salted}
 
 
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
-
-
-def zigzag(n):
-    return varint((n << 1) ^ (n >> 63))
-
-
-TRANSACTIONAL, CONTROL = 0x10, 0x20
-
-
-def batch(values, attributes=0, producer=-1, epoch=-1, sequence=-1, timestamp=0):
-    """A record batch of version 2 whose records have no keys."""
-    records = b""
-    for i, value in enumerate(values):
-        record = b"\0" + zigzag(0) + zigzag(i) + zigzag(-1) + zigzag(len(value)) + value + zigzag(0)
-        records += zigzag(len(record)) + record
-    n = len(values)
-    tail = struct.pack(">hiqqqhii", attributes, n - 1, timestamp, timestamp, producer, epoch, sequence, n) + records
-    return struct.pack(">qiibI", 0, len(tail) + 9, -1, 2, crc32c(tail)) + tail
-
-
 def produce_body(topic, partitions, transactional_id=None, acks=-1):
     """Of Produce 3 to 8; partitions: number -> batch."""
     data = [struct.pack(">i", p) + bytes_(b) for p, b in partitions.items()]

@@ -39,6 +39,14 @@ def alice(system):
         yield c
 
 
+@pytest.fixture
+def group(system, admin):
+    """The group that ask_offset_delete asks about: of one that is not there, nothing is said about topics."""
+    create(system, admin, "for-the-group")
+    eventually(lambda: coordinator(admin, 0, "holes"), "NONE")  # makes the topic of offsets
+    assert eventually(lambda: error(ask_commit(admin, "for-the-group")), "NONE") == "NONE"
+
+
 def log_in(system, user, node=1):
     return Connection(system.base + node, system.ca, user, system.password(user))
 
@@ -179,6 +187,11 @@ def ask_describe_partitions(c, t):
     return a["Topics"][0]["ErrorCode"]
 
 
+def coordinator(c, kind, key):
+    answer = c.ask("FindCoordinator", 4, {"KeyType": kind, "CoordinatorKeys": [key]})
+    return error(answer["Coordinators"][0]["ErrorCode"])
+
+
 def ask_commit(c, t):
     a = c.ask("OffsetCommit", 8, {"GroupId": "holes", "GenerationIdOrMemberEpoch": -1, "Topics": [
         {"Name": t, "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 0}]}]})
@@ -261,7 +274,7 @@ def served(c, asks):
 
 # ---- Reserved names ----
 @pytest.mark.parametrize("user", ["alice", "admin"])
-def test_the_metadata_log_is_nobodys(system, user):
+def test_the_metadata_log_is_nobodys(system, group, user):
     asks = READING + DESCRIBING + CHANGING + GROUPS + CLUSTER
     with rules(system, "ALL --topic *", "ALL --group *", "ALL --transactional-id *", "ALL --cluster",
                f"ALL --topic {METADATA_LOG}"):
@@ -290,9 +303,8 @@ def test_the_metadata_log_tells_nothing_to_whom_has_no_right(alice):
 
 @pytest.mark.parametrize("user", ["alice", "admin"])
 def test_nobody_writes_internal_topics(system, admin, user):
-    for kind, key in ((0, "holes"), (1, "holes")):
-        eventually(lambda: error(admin.ask("FindCoordinator", 4, {"KeyType": kind, "CoordinatorKeys": [key]})[
-            "Coordinators"][0]["ErrorCode"]), "NONE")
+    for kind in (0, 1):
+        eventually(lambda: coordinator(admin, kind, "holes"), "NONE")
     with rules(system, "ALL --topic *", "ALL --transactional-id *"), log_in(system, user) as c:
         for topic in INTERNAL:
             assert produce(c, topic, batch((b"k", b"v"))) == "INVALID_TOPIC_EXCEPTION"
@@ -302,7 +314,7 @@ def test_nobody_writes_internal_topics(system, admin, user):
             assert error(ask_fetch(c, topic)) == "NONE"  # everything else as Kafka
 
 
-def test_rules_for_everything_do_not_reach_our_topics(system, alice):
+def test_rules_for_everything_do_not_reach_our_topics(system, group, alice):
     refused = READING + CHANGING + GROUPS
     with rules(system, "ALL --topic *", "ALL --topic _ --prefixed", "ALL --group *", "ALL --transactional-id *"):
         for topic in OURS:

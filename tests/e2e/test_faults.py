@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import kafka_wire as wire
+from kafka_messages import batch
 from system import CASTELLAN, System, free_port_base
 from test_system import allow, make_topic, name, produce, read_all
 
@@ -139,30 +140,6 @@ def authenticate(hand, mechanism, token):
     return hand.ask(36, 1, wire.bytes_(token))
 
 
-def batch(key, value):
-    """A record batch of one record, uncompressed; its checksum too."""
-    def varint(n):
-        n, out = (n << 1) ^ (n >> 63), b""
-        while n > 127:
-            out += bytes([n & 127 | 128])
-            n >>= 7
-        return out + bytes([n])
-
-    record = b"\0" + varint(0) + varint(0) + varint(len(key)) + key + varint(len(value)) + value + varint(0)
-    now = int(time.time() * 1000)
-    after_crc = struct.pack(">hiqqqhii", 0, 0, now, now, -1, -1, -1, 1) + varint(len(record)) + record
-    return struct.pack(">qiibI", 0, 9 + len(after_crc), -1, 2, crc32c(after_crc)) + after_crc
-
-
-def crc32c(data):
-    crc = 0xffffffff
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
-    return crc ^ 0xffffffff
-
-
 def leader_of(castellan, topic):
     topics = AdminClient(castellan.client_config("admin")).list_topics(topic, timeout=15).topics
     return topics[topic].partitions[0].leader
@@ -187,7 +164,7 @@ def fetch_by_hand(castellan, topic):
 def produce_by_hand(castellan, topic, key, value):
     """(error code, message) of one record to partition 0, by a client that does not try again."""
     with Hand(castellan, 100 + leader_of(castellan, topic)) as hand:
-        records = batch(key, value)
+        records = batch((key, value))
         body = wire.string(None) + struct.pack(">hi", -1, 15000) + wire.array(
             [wire.string(topic) + wire.array([struct.pack(">i", 0) + wire.bytes_(records)])])
         answer = hand.ask(0, 8, body)

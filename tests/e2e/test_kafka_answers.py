@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 import kafka_wire as wire
+from kafka_messages import TRANSACTIONAL, batch
 from system import System
 
 UNKNOWN, INVALID_TOPIC, INVALID_REQUEST, DUPLICATE = 3, 17, 42, "Duplicate topic name."
@@ -67,7 +68,7 @@ def test_nobody_reads_or_writes_the_metadata_log(cluster):
     topic = wire.string(METADATA_LOG)
     for port in cluster.ports.values():
         with wire.Connection(port) as c:
-            answer = wire.produce_answer(c.call(wire.PRODUCE, 3, wire.produce_body(METADATA_LOG, {0: wire.batch([b"x"])})))
+            answer = wire.produce_answer(c.call(wire.PRODUCE, 3, wire.produce_body(METADATA_LOG, {0: batch((None, b"x"))})))
             assert answer[0][0] == UNKNOWN
             for replica in (-1, 7):
                 body = struct.pack(">iiiib", replica, 10, 1, 1000, 0) + wire.array([topic + wire.array([struct.pack(">iqi", 0, 0, 1000)])])
@@ -138,7 +139,7 @@ def test_clients_do_not_write_internal_topics(cluster):
     coordinator(cluster, "g", 0), coordinator(cluster, "t", 1)
     for topic in ("__consumer_offsets", "__transaction_state"):
         with wire.Connection(leader(cluster, topic)) as c:
-            answer = wire.produce_answer(c.call(wire.PRODUCE, 3, wire.produce_body(topic, {0: wire.batch([b"x"])})))
+            answer = wire.produce_answer(c.call(wire.PRODUCE, 3, wire.produce_body(topic, {0: batch((None, b"x"))})))
             assert answer[0][0] == INVALID_TOPIC
             one = wire.array([wire.string(topic) + wire.array([struct.pack(">iq", 0, 0)])])
             r = c.call(wire.DELETE_RECORDS, 0, one + struct.pack(">i", 5000))
@@ -170,7 +171,8 @@ class Transaction:
             assert all(e == 0 for _, e in r.array(lambda r: (r.string(), r.array(lambda r: r.take("ih"))))[0][1])
 
     def batch(self, sequence, transactional=True):
-        return wire.batch([b"v"], wire.TRANSACTIONAL if transactional else 0, self.producer, self.epoch, sequence)
+        return batch((None, b"v"), attributes=TRANSACTIONAL if transactional else 0, producer_id=self.producer,
+                     producer_epoch=self.epoch, sequence=sequence)
 
     def commit(self):
         with wire.Connection(self.port) as c:
@@ -207,11 +209,12 @@ def test_transactional_records_need_the_transactional_id(two):
     with wire.Connection(leader(cluster, topic)) as c:
         assert put(c, topic, {0: victim.batch(0)}, victim.id) == {0: 0}
         # nobody's id, in an open transaction and in none: for the whole request, also for what is plain
-        assert put(c, topic, {0: victim.batch(1), 1: wire.batch([b"plain"])}) == {0: 53, 1: 53}
-        assert put(c, topic, {1: wire.batch([b"v"], wire.TRANSACTIONAL, 4711, 0, 0)}) == {1: 53}
+        assert put(c, topic, {0: victim.batch(1), 1: batch((None, b"plain"))}) == {0: 53, 1: 53}
+        forged = batch((None, b"v"), attributes=TRANSACTIONAL, producer_id=4711, producer_epoch=0, sequence=0)
+        assert put(c, topic, {1: forged}) == {1: 53}
         assert put(c, topic, {0: victim.batch(1)}, victim.id) == {0: 0}  # not a duplicate: nothing was injected
         victim.commit()
-        assert put(c, topic, {0: wire.batch([b"plain"])}, mine.id) == {0: 0}  # plain records under an id are plain
+        assert put(c, topic, {0: batch((None, b"plain"))}, mine.id) == {0: 0}  # plain records under an id are plain
 
 
 def test_no_acks_and_no_transactional_id_ends_the_connection(two):

@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 import kafka_wire as wire
+from kafka_messages import batch
 from system import System
 
 
@@ -106,7 +107,7 @@ def test_bytes_after_produce_and_the_next_one_in_flight(at):
     with at.connect(port) as c:
         for size in (20000, 10):
             for surplus in (b"", b"\0\0\0", b"x" * 1000):
-                body = wire.produce_body(topic, {0: wire.batch([b"v" * size])}) + surplus
+                body = wire.produce_body(topic, {0: batch((None, b"v" * size))}) + surplus
                 error, offset = wire.produce_answer(c.call(wire.PRODUCE, 3, body))[0]
                 assert error == 0
         assert offset == 5

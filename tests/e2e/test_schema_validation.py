@@ -10,8 +10,9 @@ from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 import kafka_wire as wire
+from kafka_messages import batch
 from system import System
-from test_faults import Hand, crc32c, leader_of
+from test_faults import Hand, leader_of
 from test_system import read_all
 
 ORDER = {"type": "record", "name": "Order", "namespace": "shop",
@@ -111,27 +112,9 @@ def test_exactly_the_bad_records_are_named(castellan):
     assert read_all(castellan, "admin", topic, 1) == []
 
 
-def batch_of(values):
-    """One uncompressed batch, byte by byte."""
-    def varint(n):
-        n, out = (n << 1) ^ (n >> 63), b""
-        while n > 127:
-            out += bytes([n & 127 | 128])
-            n >>= 7
-        return out + bytes([n])
-
-    records = b""
-    for i, value in enumerate(values):
-        record = b"\0" + varint(0) + varint(i) + varint(-1) + varint(len(value)) + value + varint(0)
-        records += varint(len(record)) + record
-    now, n = int(time.time() * 1000), len(values)
-    after_crc = struct.pack(">hiqqqhii", 0, n - 1, now, now, -1, -1, -1, n) + records
-    return struct.pack(">qiibI", 0, 9 + len(after_crc), -1, 2, crc32c(after_crc)) + after_crc
-
-
 def produce_body(topic, values):
     return wire.string(None) + struct.pack(">hi", -1, 10000) + wire.array(
-        [wire.string(topic) + wire.array([struct.pack(">i", 0) + wire.bytes_(batch_of(values))])])
+        [wire.string(topic) + wire.array([struct.pack(">i", 0) + wire.bytes_(batch(*((None, v) for v in values)))])])
 
 
 def produce_by_hand(castellan, topic, values, version=8):

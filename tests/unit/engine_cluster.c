@@ -206,8 +206,8 @@ static void fill(const struct wire_struct *s, void *m, int16_t version, const st
             *(struct slice *)at(m, f) = nth(names_for(&q->topics, &q->groups, &q->txns, f->entity), i);
         else if (is_called(f, "ResourceType"))
             *(int8_t *)at(m, f) = RESOURCE_TOPIC;
-        else if (f == index && !is_called(f, "ReplicaId") && (is_called(f, "Index") || ends_with(f, "Index") ||
-                                                              is_called(f, "Partition")))
+        else if (f == index && !is_called(f, "ReplicaId") &&
+                 (is_called(f, "Index") || ends_with(f, "Index") || is_called(f, "Partition")))
             *(int32_t *)at(m, f) = i;
     }
 }
@@ -282,6 +282,18 @@ struct making {
 
 static void answer_struct(struct making *k, const struct wire_struct *s, void *m, const struct about *q);
 
+/* Do both hold lists about one kind of thing? */
+static bool alike_inside(const struct making *k, const struct wire_struct *x, const struct wire_struct *y)
+{
+    for (size_t i = 0; i < x->field_count; i++)
+        for (size_t b = 0; b < y->field_count; b++)
+            if (x->fields[i].array && y->fields[b].array && there(&x->fields[i], k->version) &&
+                there(&y->fields[b], k->version) && fake_entity_of(&x->fields[i], k->version) &&
+                fake_entity_of(&x->fields[i], k->version) == fake_entity_of(&y->fields[b], k->version))
+                return true;
+    return false;
+}
+
 static const struct wire_field *same_list(const struct making *k, const struct wire_field *f, const struct about *q)
 {
     enum wire_entity e = fake_entity_of(f, k->version);
@@ -293,6 +305,8 @@ static const struct wire_field *same_list(const struct making *k, const struct w
         if (!g->array || !there(g, k->version) || fake_entity_of(g, k->version) != e)
             continue;
         if (e)
+            return g;
+        if (!q->in_list && f->type == WIRE_STRUCT && g->type == WIRE_STRUCT && alike_inside(k, f->body, g->body))
             return g;
         if (q->in_list && f->type == WIRE_STRUCT && index_in(f->body, k->version) &&
             (g->type == WIRE_INT32 || (g->type == WIRE_STRUCT && index_in(g->body, k->version))))
@@ -326,8 +340,9 @@ static bool same_element(const struct making *k, const struct wire_field *g, con
     bool named = false;
 
     if (g->type != WIRE_STRUCT)
-        return g->type == WIRE_STRING ? slice_eq(*(const struct slice *)(const void *)x, *(const struct slice *)(const void *)y)
-                                      : memcmp(x, y, fake_element_size(g)) == 0;
+        return g->type == WIRE_STRING
+                   ? slice_eq(*(const struct slice *)(const void *)x, *(const struct slice *)(const void *)y)
+                   : memcmp(x, y, fake_element_size(g)) == 0;
     for (size_t i = 0; i < g->body->field_count; i++) {
         const struct wire_field *f = &g->body->fields[i];
         if (!there(f, k->version) || f->array || (!is_name(f->entity) && f->entity != WIRE_ENTITY_TOPIC_ID))
@@ -354,8 +369,8 @@ static bool asked_before(const struct making *k, const struct wire_field *g, con
 /* An empty list that means all. */
 static bool means_all(const struct making *k, const struct wire_array *asked)
 {
-    return asked->n < 0 ||
-           (asked->n == 0 && ((k->key == WIRE_METADATA && k->version == 0) || k->key == WIRE_DESCRIBE_TOPIC_PARTITIONS));
+    return asked->n < 0 || (asked->n == 0 &&
+                            ((k->key == WIRE_METADATA && k->version == 0) || k->key == WIRE_DESCRIBE_TOPIC_PARTITIONS));
 }
 
 /* Every second from behind first: neither the order nor its reverse. */

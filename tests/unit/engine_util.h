@@ -32,8 +32,8 @@ struct sent {
 struct client {
     struct scene *scene;
     struct pipeline pipeline;
-    struct budget principal; /* memory */
-    char name[64];           /* "User:alice" */
+    struct budget principal;               /* memory */
+    char name[64];                         /* "User:alice" */
     struct buf answers[SCENE_ANSWERS_MAX]; /* frames without their lengths, in the order they came */
     int answers_n;
     int asked; /* frames sent so far: the next correlation id */
@@ -65,6 +65,7 @@ struct scene {
     void (*faults)(bool on); /* NULL, or: the cluster's own memory never fails */
 };
 
+bool scene_serves(const struct api_row *row);
 void scene_init(struct scene *s);
 /* All clients leave; all memory must have been given back. */
 void scene_free(struct scene *s);
@@ -74,6 +75,8 @@ void scene_allow(struct scene *s, const char *principal, enum acl_type type, enu
 void scene_deny(struct scene *s, const char *principal, enum acl_type type, enum acl_operation op, const char *name);
 void scene_rules_done(struct scene *s);
 
+/* The gateway has read which topics the cluster has; a new client does that, too. */
+void scene_tell_topics(struct scene *s);
 /* A client, authenticated as `principal`; those of one principal share turns. */
 struct client *scene_client(struct scene *s, int i, const char *principal);
 void client_leaves(struct client *c);
@@ -85,7 +88,8 @@ int client_asks(struct client *c, int16_t key, int16_t version, const void *requ
 /* Turns until nothing is left to do. */
 void scene_run(struct scene *s);
 int scene_waiting(const struct scene *s); /* sent, not answered yet */
-/* The cluster answers one thing that was sent, as fake_cluster_answer() makes it; `err` other than ERR_OK: not at all. */
+/* The cluster answers one thing that was sent, as fake_cluster_answer() makes it; `err` other than ERR_OK: not at all.
+ */
 void scene_answer(struct scene *s, int sent, enum err err);
 /* With these bytes as the body. */
 void scene_answer_body(struct scene *s, int sent, struct slice body);

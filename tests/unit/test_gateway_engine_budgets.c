@@ -195,8 +195,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-        TEST(test_request), TEST(test_session), TEST(test_principal), TEST(test_process),
-        TEST(test_a_session_that_holds_half_is_not_read), TEST(test_levels),
+        TEST(test_request),
+        TEST(test_session),
+        TEST(test_principal),
+        TEST(test_process),
+        TEST(test_a_session_that_holds_half_is_not_read),
+        TEST(test_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
