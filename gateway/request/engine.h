@@ -19,9 +19,9 @@ struct subscriptions;
  * ENGINE_SLICE_UNITS elements of work, a turn of the engine ENGINE_TURN_UNITS; what is left waits until the loop has
  * looked at its sockets. */
 enum {
-    ENGINE_SLICE_UNITS = 2048,
-    ENGINE_TURN_UNITS = 8192,
-    ENGINE_STEP_UNITS = 16, /* a step counts at least as much */
+    ENGINE_SLICE_UNITS = 512,
+    ENGINE_TURN_UNITS = 2048, /* less than a millisecond: a request has several turns of the loop before it */
+    ENGINE_STEP_UNITS = 16,   /* a step counts at least as much */
 };
 
 struct engine_send {
