@@ -15,6 +15,7 @@
 #include "gateway/cluster/node_watch.h"
 #include "gateway/filter/schema_dead_letter.h"
 #include "gateway/filter/schemas.h"
+#include "gateway/filter/subscriptions.h"
 #include "gateway/api/api.h"
 #include "gateway/session/worker.h"
 #include "gateway/settings.h"
@@ -489,6 +490,7 @@ void gateway_free(struct gateway *g)
     door_close(&g->door);
     tls_free(g->tls_upstream);
     quota_meters_free(g->meters);
+    subscriptions_free(g->subscriptions);
     holders_free(&g->holders);
     principal_rules_free(g->principal_rules);
     loop_free(c->loop);

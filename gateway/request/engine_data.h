@@ -11,6 +11,7 @@ struct view;
 struct quota_meters;
 struct cluster;
 struct topic_names;
+struct subscriptions;
 
 /* The engine of one worker: runs the steps of its sessions' requests, in turn. Pure: what it cannot do alone it asks of
  * `ops`, and nothing of that calls back before it returns, except request_wake() and request_answered().
@@ -19,9 +20,9 @@ struct topic_names;
  * ENGINE_SLICE_UNITS elements of work, a turn of the engine ENGINE_TURN_UNITS; what is left waits until the loop has
  * looked at its sockets. */
 enum {
-    ENGINE_SLICE_UNITS = 2048,
-    ENGINE_TURN_UNITS = 8192,
-    ENGINE_STEP_UNITS = 16, /* a step counts at least as much */
+    ENGINE_SLICE_UNITS = 512,
+    ENGINE_TURN_UNITS = 2048, /* less than a millisecond: a request has several turns of the loop before it */
+    ENGINE_STEP_UNITS = 16,   /* a step counts at least as much */
 };
 
 struct engine_send {
@@ -66,7 +67,8 @@ struct engine {
     const struct view *view; /* rules, limits, policies; NULL: not there yet, nothing is allowed */
     struct quota_meters *meters;
     struct cluster *cluster;
-    struct topic_names *topics; /* names of topic ids */
+    struct topic_names *topics;          /* names of topic ids */
+    struct subscriptions *subscriptions; /* by pattern; shared by the workers */
     struct reserved_names reserved;
     struct budget *process;          /* memory of all sessions of the process */
     int64_t now_ms;                  /* of the turn */

@@ -24,6 +24,8 @@
 
 /* ---- ApiVersions ---- */
 
+enum { FEATURES_SINCE = 3 };
+
 static int32_t rows(void)
 {
     int32_t n = 0;
@@ -31,6 +33,17 @@ static int32_t rows(void)
     while (api_at((size_t)n))
         n++;
     return n;
+}
+
+/* What the clients of Kafka decide by, as transactions of version 2 (KIP-890): what every node behind does. */
+static bool list_features(struct request *r, struct api_versions_response *resp)
+{
+    struct feature_set s;
+
+    if (r->version < FEATURES_SINCE)
+        return true;
+    cluster_features(r->engine->cluster, &s);
+    return feature_set_write(&s, resp, r->version, &r->arena) == ERR_OK;
 }
 
 static void list_apis(struct request *r, struct api_versions_response *resp)
@@ -48,7 +61,6 @@ static void list_apis(struct request *r, struct api_versions_response *resp)
             a->min_version = 0; /* KAFKA-18659: old librdkafka decides its features by it */
         resp->api_keys.n++;
     }
-    resp->finalized_features_epoch = -1;
 }
 
 enum step api_versions_answer(struct request *r)
@@ -73,6 +85,8 @@ enum step api_versions_answer(struct request *r)
     if (!api_versions_response_api_version_array_alloc(&resp->api_keys, rows(), &r->arena))
         return request_no_memory(r);
     list_apis(r, resp);
+    if (!resp->error_code && !list_features(r, resp))
+        return request_no_memory(r);
     return request_reply(r, resp);
 }
 

@@ -130,6 +130,7 @@ static enum err start_engine(struct worker *w)
     w->engine.meters = g->meters;
     w->engine.cluster = &g->cluster;
     w->engine.topics = &w->topics;
+    w->engine.subscriptions = g->subscriptions;
     w->engine.process = &g->holders.process;
     w->engine.reserved = g->reserved;
     loop_timer_init(&w->memory, w->loop, look_at_memory, w);

@@ -58,10 +58,11 @@ struct gateway {
     struct audit_log *audit; /* NULL: none */
     struct door door;
     struct quota_meters *meters;
-    struct schemas *schemas;           /* what the registry knows */
-    struct dead_letters *dead_letters; /* where bad records go */
-    struct node_watch *watch;          /* NULL: not started */
-    struct work_pool *pool;            /* threads for what would hold a worker too long (heavy.h) */
+    struct subscriptions *subscriptions; /* by pattern, of consumer groups */
+    struct schemas *schemas;             /* what the registry knows */
+    struct dead_letters *dead_letters;   /* where bad records go */
+    struct node_watch *watch;            /* NULL: not started */
+    struct work_pool *pool;              /* threads for what would hold a worker too long (heavy.h) */
     struct record_unpack_limits unpack_limits;
     struct gateway_counters counters; /* looked up once, added to without a lock */
     _Atomic uint64_t topic_changes;   /* configurations of topics changed through this gateway, and when last */
