@@ -7,10 +7,10 @@
  * OffsetDelete: what the group's absence does to refused topics. */
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
-#include "gateway/request/list.h"
-#include "gateway/request/request.h"
 #include "gateway/filter/subscriptions.h"
 #include "gateway/request/engine.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "wire/consumer_group_describe.h"
 #include "wire/describe_groups.h"
 #include "wire/list_groups.h"

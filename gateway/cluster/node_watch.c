@@ -4,8 +4,8 @@
  * answers, for all partitions. A node that keeps a question for NODE_SILENT_MS, or cannot be reached, is silent until
  * it answers again. Nothing here waits: the loop goes on whatever a node does. */
 #include "gateway/cluster/node_watch.h"
-#include "gateway/session/worker.h"
 #include "gateway/filter/subscriptions.h"
+#include "gateway/session/worker.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/ledger/audit.h"

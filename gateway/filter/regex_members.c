@@ -10,8 +10,6 @@
 
 #include "core/base/map.h"
 #include "gateway/filter/topic_regex.h"
-#include "gateway/request/list.h"
-#include "wire/consumer_group_heartbeat.h"
 
 #include <assert.h>
 #include <stdlib.h>
