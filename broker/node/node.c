@@ -192,7 +192,7 @@ static void controller_work(struct node *n)
 
 static void on_tick(void *arg)
 {
-    struct node *n = arg;
+    struct node *n = node_of(arg);
 
     if (n->stopping)
         return;
@@ -209,7 +209,7 @@ static void on_tick(void *arg)
 
 static void check_ready(void *arg)
 {
-    struct node *n = arg;
+    struct node *n = node_of(arg);
 
     if (n->stopping || n->serving)
         return;
@@ -227,7 +227,7 @@ static void check_ready(void *arg)
 
 static void on_stop_signal(void *arg)
 {
-    struct node *n = arg;
+    struct node *n = node_of(arg);
     n->stopping = true;
     loop_stop(n->loop);
 }

@@ -118,7 +118,7 @@ static enum err begin_sasl(struct session *s, struct slice mechanism, int16_t ve
         s->reauth_principal = s->principal;
         s->principal = NULL;
     }
-    s->phase = version == 0 ? PHASE_RAW_SASL : PHASE_SASL;
+    session_move(s, version == 0 ? PHASE_RAW_SASL : PHASE_SASL);
     return ERR_OK;
 }
 
@@ -186,7 +186,7 @@ static void on_deadline(void *arg)
 
 static void on_waited(void *arg)
 {
-    struct session *s = arg;
+    struct session *s = session_checked(arg);
     void (*then)(struct session *) = s->auth_then;
 
     assert(then);
@@ -231,7 +231,7 @@ void auth_wait(struct session *s, int64_t ms, void (*then)(struct session *s))
 
 void auth_is_known(struct session *s)
 {
-    s->phase = PHASE_READY;
+    session_move(s, PHASE_READY);
     loop_timer_stop(&s->deadline);
     conn_peer_is_known(s->conn);
     conn_set_frame_max(s->conn, s->worker->gateway->frame_max);

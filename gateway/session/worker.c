@@ -14,12 +14,15 @@
 
 static void *run(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
     loop_run(w->loop);
     return NULL;
 }
 
+enum { ATTACH_MAGIC = 0x41747463 };
+
 struct attach { /* lives as long as the worker */
+    uint32_t magic;
     struct attach *next;
     struct worker *worker;
     struct entrance *entrance;
@@ -29,6 +32,8 @@ struct attach { /* lives as long as the worker */
 static void on_accept(void *arg, struct accepted a)
 {
     struct attach *at = arg;
+
+    assert(at->magic == ATTACH_MAGIC);
     parked_let_in(at->worker, at->entrance, at->listener - 1, a);
 }
 
@@ -37,7 +42,7 @@ void worker_attach(struct worker *w, struct entrance *e, int listener_index)
     struct attach *at = calloc(1, sizeof *at);
     if (!at)
         return;
-    *at = (struct attach){w->attached, w, e, listener_index};
+    *at = (struct attach){ATTACH_MAGIC, w->attached, w, e, listener_index};
     if (listener_attach(e->listeners[listener_index], (unsigned)w->index, w->loop, on_accept, at)) {
         log_error("worker %d cannot listen on port %u", w->index, listener_port(e->listeners[listener_index]));
         free(at);
@@ -48,7 +53,7 @@ void worker_attach(struct worker *w, struct entrance *e, int listener_index)
 
 static void take_view(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
     struct view *v;
 
     atomic_store(&w->taking, false); /* from here on a newer one posts again */
@@ -85,7 +90,7 @@ enum err workers_set_view(struct gateway *g)
 
 static void leave_silent(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
 
     atomic_store(&w->leaving, false);
     for (struct session *s = w->sessions; s; s = s->next)
@@ -103,7 +108,7 @@ void workers_leave_silent(struct gateway *g)
 
 static void take_turn(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
 
     if (engine_run(&w->engine, loop_now_ms(w->loop)))
         loop_later(w->loop, w->turn);
@@ -111,7 +116,7 @@ static void take_turn(void *arg)
 
 static void look_at_memory(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
     bool any = false;
 
     for (struct session *s = w->sessions; s; s = s->next) {
@@ -144,6 +149,7 @@ static enum err worker_start(struct gateway *g, int index, size_t series_max, st
     char name[64];
     enum err err;
 
+    w->magic = WORKER_MAGIC;
     w->gateway = g;
     w->index = index;
     w->refusals = refusals_new("castellan_gateway_refusals_total",
@@ -195,7 +201,7 @@ enum err workers_start(struct gateway *g, int count, struct reason *why)
 
 static void end_worker(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
     w->stopping = true;
     parked_send_away(w);
     session_close_all(w);

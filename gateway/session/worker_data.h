@@ -23,6 +23,7 @@
 #include "gateway/session/door.h"
 #include "gateway/session/holders.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -82,7 +83,10 @@ struct gateway {
     const char *keyd_admin_socket;  /* NULL: nobody can be forgotten through this gateway */
 };
 
+enum { WORKER_MAGIC = 0x576f726b };
+
 struct worker {
+    uint32_t magic;
     struct gateway *gateway;
     int index;
     pthread_t thread;
@@ -106,6 +110,14 @@ struct worker {
     _Atomic size_t session_count; /* the status page reads it from another thread */
     struct attach *attached;      /* the listeners it accepts from */
 };
+
+static inline struct worker *worker_of(void *user)
+{
+    struct worker *w = user;
+
+    assert(w && w->magic == WORKER_MAGIC);
+    return w;
+}
 
 bool gateway_is_ready(struct gateway *g, struct reason *why); /* gateway.c */
 

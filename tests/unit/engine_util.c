@@ -205,6 +205,7 @@ void scene_init(struct scene *s)
     s->gateway.meters = quota_meters_new(NULL);
     s->gateway.subscriptions = subscriptions_new(NULL);
     SCENE_EXPECT(s->rules && s->quotas && s->policies && s->gateway.meters && s->gateway.subscriptions);
+    s->worker.magic = WORKER_MAGIC;
     engine_init(&s->engine, &ops, &s->worker);
     s->engine.meters = s->gateway.meters;
     s->engine.cluster = &s->gateway.cluster;
