@@ -8,6 +8,13 @@
 #include <assert.h>
 #include <sodium.h>
 
+/* What stands in records for ever. */
+_Static_assert(ENVELOPE_HEADER_SIZE == 56, "docs: the envelope's header");
+_Static_assert(ENVELOPE_TAG_SIZE == 16, "AES-GCM and ChaCha20-Poly1305");
+_Static_assert(ENVELOPE_KEY_SIZE == 32, "AES-256");
+_Static_assert(ENVELOPE_KEY_ID_SIZE == 16 && ENVELOPE_SALT_SIZE == 16, "of the header");
+_Static_assert(ENVELOPE_BATCH_SALT_SIZE == 12 && ENVELOPE_COMMITMENT_SIZE == 16, "of the header");
+
 enum { OKM_SIZE = 64, COMMITTED_SIZE = 40, KEY_AT = 8, SALT_AT = 24, COMMITMENT_AT = 40, HASH_SIZE = 32 };
 
 static const uint8_t label[8] = {'c', 's', 't', '-', 'e', 'n', 'v', '1'};

@@ -2,6 +2,8 @@
  * Frames between the key process and its clients. */
 #include "crypto/keyd_proto.h"
 
+_Static_assert(KEYD_ENTRY_SIZE == 49, "a key in an answer: its state, its id, the key");
+
 const char *keyd_message_name(uint8_t type)
 {
     static const struct {

@@ -11,6 +11,11 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+/* What stands in the ledger for ever. */
+_Static_assert(KEYRING_TAG_SIZE == 16 && KEYRING_ROOT_SIZE == 32, "of the records");
+_Static_assert(KEYRING_WRAP_SIZE == 48, "a wrapped key: the key and its tag");
+_Static_assert(KEYRING_ERASURE_ID_SIZE == 16 && KEYRING_FINGERPRINT_SIZE == 32, "of the records");
+
 struct keyring *keyring_new(struct env *env)
 {
     struct keyring *kr = calloc(1, sizeof *kr);

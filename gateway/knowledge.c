@@ -133,6 +133,7 @@ static enum err build_one(struct knowledge *k, enum knowledge_table t, struct re
         if (!err) {
             acl_snapshot_unref(k->now.acl);
             k->now.acl = acl;
+            k->now.rules++;
         }
         break;
     case TABLE_USERS:
@@ -200,6 +201,7 @@ struct view *knowledge_view(struct knowledge *k)
         v->users = users_snapshot_ref(k->now.users);
         v->quotas = quota_snapshot_ref(k->now.quotas);
         v->policies = policy_set_ref(k->now.policies);
+        v->rules = k->now.rules;
     } else {
         free(v);
         v = NULL;

@@ -15,6 +15,7 @@ struct view {
     struct users_snapshot *users;
     struct quota_snapshot *quotas;
     struct policy_set *policies;
+    uint64_t rules; /* counts the states of `acl`: another number, other rules */
 };
 
 void view_free(struct view *v); /* drops the references and the struct; NULL is fine */

@@ -4,6 +4,7 @@
 #include "gateway/settings.h"
 #include "gateway/filter/schema_topics.h"
 #include "gateway/filter/heavy.h"
+#include "gateway/filter/subscriptions.h"
 
 #include <stdio.h>
 
@@ -35,6 +36,11 @@ const struct setting_row gateway_setting_rows[] = {
      "what the connections of one principal, or before authentication of one address, may hold together"},
     {"castellan.memory.max.bytes", SETTING_INT, "1073741824", 1 << 20, INT64_MAX,
      "what all requests may hold; above it, connections over their reserve are not read"},
+    {"castellan.regex.members.max", SETTING_INT, "100000", 1, INT32_MAX,
+     "members of consumer groups whose subscription is remembered; at most half of them without a pattern"},
+    {"castellan.regex.members.per.principal.max", SETTING_INT, "10000", 1, INT32_MAX, "of one principal"},
+    {"castellan.regex.members.bytes.max", SETTING_INT, "67108864", REGEX_MEMBERS_BYTES_MIN, INT64_MAX,
+     "what remembering them may take; a member with a pattern that finds no room is refused"},
     {"castellan.write.stall.ms", SETTING_INT, "30000", 100, INT32_MAX,
      "a connection that takes no byte of its answers for this long is closed"},
     {"castellan.admin.listener", SETTING_STRING, NULL, 0, 0, "https://host:port of the admin API, metrics, health"},
@@ -120,6 +126,17 @@ static enum err read_mechanisms(struct gateway *g, struct reason *why)
     }
 }
 
+static enum err open_subscriptions(struct gateway *g, struct reason *why)
+{
+    struct regex_limits limits = {.members_max = (size_t)settings_int(g->settings, "castellan.regex.members.max"),
+                                  .members_per_principal_max =
+                                      (size_t)settings_int(g->settings, "castellan.regex.members.per.principal.max"),
+                                  .bytes_max = (size_t)settings_int(g->settings, "castellan.regex.members.bytes.max")};
+
+    g->subscriptions = subscriptions_new(&limits);
+    return g->subscriptions ? ERR_OK : reason_set(why, ERR_NO_MEMORY, "no memory for subscriptions by pattern");
+}
+
 enum err gateway_configure(struct gateway *g, const char *path, struct reason *why)
 {
     enum err err = settings_load(&g->settings, path, gateway_setting_rows, why);
@@ -166,7 +183,7 @@ enum err gateway_configure(struct gateway *g, const char *path, struct reason *w
     g->reserved.schemas = slice_str(settings_string(g->settings, "castellan.schemas.topic"));
     g->keyd_socket = settings_string(g->settings, "castellan.keyd.socket");
     g->keyd_admin_socket = settings_string(g->settings, "castellan.keyd.admin.socket");
-    return ERR_OK;
+    return open_subscriptions(g, why);
 }
 
 void gateway_kafka_settings(const struct gateway *g, struct ledger_settings *out)

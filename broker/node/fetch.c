@@ -336,7 +336,7 @@ static void on_wait_over(void *arg)
 
 static void try_woken(void *arg)
 {
-    struct node *n = arg;
+    struct node *n = node_of(arg);
     while (n->woken) {
         struct fetch_wait *w = n->woken;
         wait_unwake(w);

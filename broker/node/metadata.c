@@ -311,7 +311,7 @@ static void take_metadata(struct node *n, int16_t version, struct slice body)
 
 static void on_metadata(void *user, enum err err, int16_t version, struct slice body)
 {
-    struct node *n = user;
+    struct node *n = node_of(user);
 
     n->metadata_fetching = false;
     if (n->stopping)
@@ -355,7 +355,7 @@ static void send_heartbeat(void *arg);
 
 static void on_heartbeat(void *user, enum err err, int16_t version, struct slice body)
 {
-    struct node *n = user;
+    struct node *n = node_of(user);
     struct broker_heartbeat_response resp;
     struct cursor c = cursor_of(body);
     struct arena arena;
@@ -377,7 +377,7 @@ static void on_heartbeat(void *user, enum err err, int16_t version, struct slice
 
 static void send_heartbeat(void *arg)
 {
-    struct node *n = arg;
+    struct node *n = node_of(arg);
     struct broker_heartbeat_request req;
 
     if (n->broker_epoch < 0) {
@@ -393,7 +393,7 @@ static void send_heartbeat(void *arg)
 
 static void on_registered(void *user, enum err err, int16_t version, struct slice body)
 {
-    struct node *n = user;
+    struct node *n = node_of(user);
     struct broker_registration_response resp;
     struct cursor c = cursor_of(body);
     struct arena arena;

@@ -12,13 +12,24 @@
 
 enum { CERTIFICATE_SUBJECT_MAX = 4096 };
 
+enum { CLIENT_MAGIC = 0x436c6e74 };
+
 struct client {
+    uint32_t magic;
     struct node *node;
     struct conn *conn;
     struct request *current;
     struct client_software software; /* what it says it is */
     struct client *next, **prev;
 };
+
+static struct client *client_of(void *user)
+{
+    struct client *c = user;
+
+    assert(c && c->magic == CLIENT_MAGIC);
+    return c;
+}
 
 static void client_refuse(struct client *c, enum conn_close why, const char *what)
 {
@@ -245,7 +256,7 @@ static const char *request_parse(struct request *r, const struct handler_row **r
 
 static void on_frame(void *user, struct conn *conn, struct slice frame)
 {
-    struct client *c = user;
+    struct client *c = client_of(user);
     struct request *r = calloc(1, sizeof *r);
     const struct handler_row *row = NULL;
     const char *wrong;
@@ -284,7 +295,7 @@ static void on_frame(void *user, struct conn *conn, struct slice frame)
 
 static void on_closed(void *user, struct conn *conn, enum conn_close why, const char *detail)
 {
-    struct client *c = user;
+    struct client *c = client_of(user);
     bool more = detail && strcmp(detail, conn_close_text(why)) != 0;
 
     if (why != CONN_CLOSE_PEER && why != CONN_CLOSE_LOCAL && why != CONN_CLOSE_RESET && why != CONN_CLOSE_SHUTDOWN &&
@@ -295,6 +306,7 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
     if (c->next)
         c->next->prev = c->prev;
     *c->prev = c->next;
+    c->magic = 0;
     free(c);
 }
 
@@ -302,7 +314,7 @@ static const struct conn_ops client_ops = {.on_frame = on_frame, .on_closed = on
 
 static void on_accept(void *arg, struct accepted a)
 {
-    struct node *n = arg;
+    struct node *n = node_of(arg);
     struct client *c = calloc(1, sizeof *c);
     struct conn_opts opts = {.ops = &client_ops, .user = c, .tls = n->tls_server};
 
@@ -311,6 +323,7 @@ static void on_accept(void *arg, struct accepted a)
         listener_drop(a);
         return;
     }
+    c->magic = CLIENT_MAGIC;
     c->node = n;
     if (conn_accept(&c->conn, n->loop, a, &opts)) {
         free(c);

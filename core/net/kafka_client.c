@@ -52,9 +52,17 @@ static void timer_for(struct kafka_client *k, int64_t deadline_ms)
         loop_timer_start(&k->timer, after);
 }
 
+static struct kafka_client *checked(void *user)
+{
+    struct kafka_client *k = user;
+
+    assert(k && k->magic == KAFKA_CLIENT_MAGIC);
+    return k;
+}
+
 static void on_timer(void *arg)
 {
-    struct kafka_client *k = arg;
+    struct kafka_client *k = checked(arg);
     int64_t now = loop_now_ms(k->loop), next = INT64_MAX;
 
     if (k->state != KAFKA_CLIENT_UP) {
@@ -291,7 +299,7 @@ static void answered(struct kafka_client *k, struct kafka_slot *s, enum err err,
 
 static void on_frame(void *user, struct conn *c, struct slice frame)
 {
-    struct kafka_client *k = user;
+    struct kafka_client *k = checked(user);
     size_t header_n;
 
     (void)c;
@@ -312,7 +320,7 @@ enum err kafka_client_take(struct kafka_client *k, struct buf *out, size_t *body
 
 static enum conn_frame_choice on_frame_start(void *user, struct conn *c, uint32_t frame_n, struct slice head)
 {
-    struct kafka_client *k = user;
+    struct kafka_client *k = checked(user);
     struct kafka_stream_start s = {0};
     enum conn_frame_choice choice;
     size_t header_n;
@@ -337,7 +345,7 @@ static enum conn_frame_choice on_frame_start(void *user, struct conn *c, uint32_
 
 static void on_frame_end(void *user, struct conn *c, bool ok)
 {
-    struct kafka_client *k = user;
+    struct kafka_client *k = checked(user);
     struct kafka_slot *s = k->streaming;
 
     (void)c;
@@ -360,7 +368,7 @@ void kafka_client_on_stream(struct kafka_client *k, uint32_t above, uint32_t pee
 
 static void on_ready(void *user, struct conn *c)
 {
-    struct kafka_client *k = user;
+    struct kafka_client *k = checked(user);
 
     (void)c;
     k->state = KAFKA_CLIENT_NEGOTIATING;
@@ -441,7 +449,7 @@ static enum err err_of(enum conn_close why)
 
 static void on_closed(void *user, struct conn *c, enum conn_close why, const char *detail)
 {
-    struct kafka_client *k = user;
+    struct kafka_client *k = checked(user);
     enum err err = k->failed ? k->failed : err_of(why);
     char text[400];
 
@@ -461,12 +469,13 @@ static void on_closed(void *user, struct conn *c, enum conn_close why, const cha
     kafka_client_forget_secrets(k);
     arena_free(&k->arena);
     free(k->client_id);
+    k->magic = 0;
     free(k);
 }
 
 static void on_drained(void *user, struct conn *c)
 {
-    struct kafka_client *k = user;
+    struct kafka_client *k = checked(user);
 
     (void)c;
     if (k->state == KAFKA_CLIENT_UP && k->on_drained && !kafka_client_is_congested(k))
@@ -492,6 +501,7 @@ enum err kafka_client_connect(struct kafka_client **out, struct loop *l, const s
     *out = NULL;
     if (!k)
         return ERR_NO_MEMORY;
+    k->magic = KAFKA_CLIENT_MAGIC;
     k->loop = l;
     k->sasl = opts->sasl;
     k->in_flight_max = opts->in_flight_max ? opts->in_flight_max : KAFKA_CLIENT_IN_FLIGHT_MAX;

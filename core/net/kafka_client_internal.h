@@ -22,7 +22,10 @@ struct kafka_slot {
     int64_t deadline_ms;
 };
 
+enum { KAFKA_CLIENT_MAGIC = 0x4b436c69 };
+
 struct kafka_client {
+    uint32_t magic;
     enum kafka_client_state state;
     struct loop *loop;
     struct conn *conn;

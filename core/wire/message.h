@@ -27,6 +27,7 @@
 struct wire_uuid {
     uint8_t b[16];
 };
+_Static_assert(sizeof(struct wire_uuid) == 16, "compared and hashed whole: no padding");
 
 /* A tagged field this program does not know, kept so that it survives being passed on. */
 struct wire_tag {

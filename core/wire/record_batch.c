@@ -5,6 +5,9 @@
 #include "core/wire/record_batch.h"
 #include "core/wire/crc32c.h"
 
+/* Offset 8, length 4, epoch 4, magic 1, CRC 4, attributes 2, last delta 4, times 16, producer 14, count 4. */
+_Static_assert(RECORD_BATCH_HEADER_SIZE == 8 + 4 + 4 + 1 + 4 + 2 + 4 + 16 + 14 + 4, "Kafka's record batch, magic 2");
+
 enum {
     RECORD_SIZE_MIN = 7, /* length, attributes, two deltas, key and value length, header count: one byte each */
     HEADER_SIZE_MIN = 2

@@ -49,7 +49,7 @@ static void on_done(void *ctx, enum err err, const struct reason *why)
 
 enum step change_submit(struct request *r, struct change_outcome *o, const struct knowledge_change *change)
 {
-    struct worker *w = r->engine->owner;
+    struct worker *w = worker_of(r->engine->owner);
     struct gateway *g = w->gateway;
     struct change *c = calloc(1, sizeof *c);
     enum err err;

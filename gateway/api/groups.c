@@ -2,10 +2,15 @@
  * Groups, where a list is filtered by what may be described:
  *   ListGroups            DESCRIBE on the cluster shows all, else on each group
  *   DescribeGroups        authorized_operations are this principal's, not the gateway's
- *   ConsumerGroupDescribe the same, and DESCRIBE on every topic its members have (KIP-848)
+ *   ConsumerGroupDescribe the same, and DESCRIBE on every topic its members have (KIP-848); a member's pattern, which
+ *                         the cluster does not know, is put back
  * OffsetDelete: what the group's absence does to refused topics. */
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
+#include "gateway/filter/subscriptions.h"
+#include "gateway/request/engine.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "wire/consumer_group_describe.h"
 #include "wire/describe_groups.h"
 #include "wire/list_groups.h"
@@ -83,6 +88,7 @@ enum step offset_delete_finish(struct request *r)
 /* ---- ConsumerGroupDescribe ---- */
 
 typedef struct consumer_group_describe_response_described_group described_group;
+typedef struct consumer_group_describe_response_member described_member;
 typedef struct consumer_group_describe_response_assignment assignment;
 
 static bool sees(struct request *r, const assignment *a)
@@ -102,7 +108,7 @@ static bool sees_members(struct request *r, const described_group *g)
     return true;
 }
 
-/* Nothing is told but that it is there. */
+/* As Kafka: nothing of it is told but why. */
 static void hide_group(described_group *g)
 {
     struct slice id = g->group_id;
@@ -113,20 +119,25 @@ static void hide_group(described_group *g)
     g->error_message = slice_str("The described group uses topics that the client is not authorized to describe.");
 }
 
-/* A member may wait for topics that it has no part of yet; Kafka would tell them. */
-static void hide_subscriptions(struct request *r, described_group *g)
+/* The member's own words in place of the names that were sent for its pattern; and of names only those that this client
+ * may describe, as they may be what a pattern stood for at another gateway. False: no memory. */
+static bool show_subscription(struct request *r, struct slice group, described_member *m)
 {
-    for (int32_t i = 0; i < g->members.n; i++) {
-        struct wire_string_array *names = &g->members.v[i].subscribed_topic_names;
-        int32_t kept = 0;
+    struct wire_string_array *names = &m->subscribed_topic_names;
+    struct slice pattern;
+    int32_t kept = 0;
 
-        request_spent(r, names->n);
-        for (int32_t k = 0; k < names->n; k++)
-            if (request_sees(r, ACL_TOPIC, ACL_DESCRIBE, names->v[k]))
-                names->v[kept++] = names->v[k];
-        if (names->n > 0)
-            names->n = kept;
-    }
+    if (!subscriptions_describe(r->engine->subscriptions, group, m->member_id, &r->arena, &pattern, names))
+        return false;
+    if (!slice_is_null(pattern))
+        m->subscribed_topic_regex = pattern;
+    for (int32_t i = 0; i < names->n; i++)
+        if (request_sees(r, ACL_TOPIC, ACL_DESCRIBE, names->v[i]))
+            names->v[kept++] = names->v[i];
+    request_spent(r, names->n);
+    if (names->n > 0)
+        names->n = kept;
+    return true;
 }
 
 enum step consumer_group_describe_finish(struct request *r)
@@ -147,23 +158,11 @@ enum step consumer_group_describe_finish(struct request *r)
             hide_group(g);
         if (g->error_code)
             g->members.n = 0;
-        hide_subscriptions(r, g);
+        for (int32_t i = 0; i < g->members.n; i++)
+            if (!show_subscription(r, g->group_id, &g->members.v[i]))
+                return request_no_memory(r);
         if (request_spent(r, 1))
             return STEP_AGAIN;
     }
-    return STEP_NEXT;
-}
-
-/* ---- ConsumerGroupHeartbeat ---- */
-
-enum step consumer_group_heartbeat_start(struct request *r)
-{
-    (void)r;
-    return STEP_NEXT;
-}
-
-enum step consumer_group_heartbeat_finish(struct request *r)
-{
-    (void)r;
     return STEP_NEXT;
 }

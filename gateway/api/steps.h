@@ -2,7 +2,9 @@
 #ifndef CASTELLAN_GATEWAY_STEPS_H
 #define CASTELLAN_GATEWAY_STEPS_H
 
-#include "gateway/request/list.h"
+#include "gateway/request/request_data.h"
+
+struct list_note;
 
 /* What single APIs do beyond the filters; the columns of gateway/api/api.c. */
 
@@ -34,7 +36,7 @@ enum step describe_topic_partitions_finish(struct request *r);
 enum step list_groups_finish(struct request *r); /* groups.c */
 enum step describe_groups_finish(struct request *r);
 enum step consumer_group_describe_finish(struct request *r);
-enum step consumer_group_heartbeat_start(struct request *r);
+enum step consumer_group_heartbeat_start(struct request *r); /* group_heartbeat.c */
 enum step consumer_group_heartbeat_finish(struct request *r);
 enum step offset_delete_finish(struct request *r);
 enum step offset_fetch_start(struct request *r); /* offset_fetch.c */

@@ -9,6 +9,7 @@ void cluster_init(struct cluster *c)
 {
     memset(c, 0, sizeof *c);
     pthread_mutex_init(&c->lock, NULL);
+    feature_set_clear(&c->features);
     for (int i = 0; i < CLUSTER_APIS; i++)
         c->min_version[i] = c->max_version[i] = -1;
 }
@@ -104,4 +105,18 @@ int cluster_places(struct cluster *c)
     n = c->node_count;
     pthread_mutex_unlock(&c->lock);
     return n;
+}
+
+void cluster_set_features(struct cluster *c, const struct feature_set *s)
+{
+    pthread_mutex_lock(&c->lock);
+    c->features = *s;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void cluster_features(struct cluster *c, struct feature_set *out)
+{
+    pthread_mutex_lock(&c->lock);
+    *out = c->features;
+    pthread_mutex_unlock(&c->lock);
 }

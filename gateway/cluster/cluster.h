@@ -4,6 +4,7 @@
 
 #include "core/base/err.h"
 #include "core/net/kafka_client.h"
+#include "gateway/cluster/features.h"
 #include "gateway/cluster/node_choice.h"
 
 #include <pthread.h>
@@ -29,6 +30,7 @@ struct cluster {
     int bootstrap_count;
     int16_t min_version[CLUSTER_APIS], max_version[CLUSTER_APIS]; /* -1: not served; set once at start */
     char cluster_id[128];                                         /* set once at start too */
+    struct feature_set features;    /* of all nodes that answer (gateway/node_watch.c); under the lock */
     _Atomic uint64_t known, silent; /* bits of places: has a node; its node does not answer (gateway/node_watch.c) */
 };
 
@@ -41,6 +43,8 @@ int cluster_learn(struct cluster *c, int32_t id, struct slice host, int32_t port
  */
 int cluster_place(struct cluster *c, int32_t id); /* -1: unknown */
 bool cluster_node_at(struct cluster *c, int place, struct cluster_node *out);
+void cluster_set_features(struct cluster *c, const struct feature_set *s);
+void cluster_features(struct cluster *c, struct feature_set *out);
 int cluster_places(struct cluster *c); /* one past the highest place in use; some may be empty */
 
 #endif

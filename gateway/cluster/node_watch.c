@@ -4,11 +4,14 @@
  * answers, for all partitions. A node that keeps a question for NODE_SILENT_MS, or cannot be reached, is silent until
  * it answers again. Nothing here waits: the loop goes on whatever a node does. */
 #include "gateway/cluster/node_watch.h"
+#include "gateway/filter/subscriptions.h"
+#include "gateway/session/worker.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/ledger/audit.h"
 #include "core/wire/header.h"
 #include "crypto/erasure_log.h"
+#include "wire/api_versions.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -21,8 +24,10 @@ struct watched {
     struct node_watch *watch;
     int place;
     struct kafka_client *client;
-    bool asking_topics, asking_all, asking_disk;
-    char host[256]; /* that the connection goes to */
+    bool asking_topics, asking_all, asking_disk, asking_features;
+    bool has_features;
+    struct feature_set features; /* as it told them last */
+    char host[256];              /* that the connection goes to */
     uint16_t port;
     struct metric *up, *usable;
 };
@@ -35,7 +40,8 @@ struct node_watch {
     uint64_t ticks;
     bool stopping;
     struct metric *offline, *silent_nodes;
-    pthread_mutex_t lock; /* guards the report */
+    struct feature_set features; /* of all that answer; told to the workers */
+    pthread_mutex_t lock;        /* guards the report */
     struct cluster_report report;
 };
 
@@ -110,6 +116,28 @@ static void asked(struct watched *n)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* ---- Features ---- */
+
+/* A silent node does not count: no client reaches it, and it is asked anew when it is back. One that is there and was
+ * not heard yet does: it may lack what the others have. */
+static void tell_features(struct node_watch *w)
+{
+    const struct feature_set *nodes[NODE_PLACES_MAX];
+    struct feature_set all;
+    size_t n = 0;
+
+    for (int i = 0; i < w->report.node_count; i++)
+        if (w->report.nodes[i].known && w->report.nodes[i].health.state != NODE_SILENT)
+            nodes[n++] = w->nodes[i].has_features ? &w->nodes[i].features : NULL;
+    if (n == 0)
+        return; /* the last word holds until somebody answers */
+    feature_set_intersect(&all, nodes, n);
+    if (feature_set_equal(&all, &w->features))
+        return;
+    w->features = all;
+    cluster_set_features(&w->gateway->cluster, &all);
+}
+
 /* ---- Answers ---- */
 
 /* One node tells about topics, so that two that disagree do not take turns: the first that answers. */
@@ -121,6 +149,23 @@ static bool is_teller(const struct watched *n)
         if (w->report.nodes[i].known && w->report.nodes[i].health.state == NODE_ANSWERS)
             return false;
     return true;
+}
+
+/* Patterns of subscriptions are resolved over these. */
+static void tell_topics(struct node_watch *w, const struct metadata_response *resp)
+{
+    struct slice *names = calloc((size_t)(resp->topics.n > 0 ? resp->topics.n : 1), sizeof *names);
+    enum err err = names ? ERR_OK : ERR_NO_MEMORY;
+    size_t n = 0;
+
+    for (int32_t i = 0; !err && i < resp->topics.n; i++)
+        if (!resp->topics.v[i].error_code && !slice_is_null(resp->topics.v[i].name))
+            names[n++] = resp->topics.v[i].name;
+    if (!err)
+        err = subscriptions_set_topics(w->gateway->subscriptions, names, n);
+    if (err)
+        log_warn("new topics are not found by patterns yet: %s", err_text(err)); /* asked again soon */
+    free(names);
 }
 
 static void take_topics(struct watched *n, enum err err, int16_t version, struct slice body, bool all)
@@ -139,6 +184,8 @@ static void take_topics(struct watched *n, enum err err, int16_t version, struct
         cluster_report_metadata(&w->report, &resp, all);
         metric_set(w->offline, w->report.offline);
         pthread_mutex_unlock(&w->lock);
+        if (all)
+            tell_topics(w, &resp);
     }
     arena_free(&a);
 }
@@ -161,6 +208,27 @@ static void on_all(void *user, struct kafka_client *k, enum err err, int16_t ver
     assert(n->magic == WATCHED_MAGIC);
     n->asking_all = false;
     take_topics(n, err, version, body, true);
+}
+
+static void on_features(void *user, struct kafka_client *k, enum err err, int16_t version, struct slice body)
+{
+    struct watched *n = user;
+    struct cursor c = cursor_of(body);
+    struct api_versions_response resp;
+    struct arena a;
+
+    (void)k;
+    assert(n->magic == WATCHED_MAGIC);
+    n->asking_features = false;
+    if (err)
+        return;
+    arena_init(&a, 0);
+    if (!api_versions_response_decode(&resp, &c, version, &a) && !resp.error_code) {
+        feature_set_read(&n->features, &resp);
+        n->has_features = true;
+    }
+    arena_free(&a);
+    tell_features(n->watch);
 }
 
 static void on_disk(void *user, struct kafka_client *k, enum err err, int16_t version, struct slice body)
@@ -186,6 +254,14 @@ static void on_disk(void *user, struct kafka_client *k, enum err err, int16_t ve
 }
 
 /* ---- Questions ---- */
+
+/* Lately, by a request that passed here; a node may not know of it at once. */
+static bool topics_have_changed(const struct node_watch *w)
+{
+    struct gateway *g = w->gateway;
+
+    return atomic_load(&g->topic_changes) > 0 && now_ms(w) - atomic_load(&g->topic_changed_ms) < WATCH_CHANGED_MS;
+}
 
 static void ask_topics(struct watched *n)
 {
@@ -220,6 +296,18 @@ static void ask_all(struct watched *n)
         n->asking_all = true;
 }
 
+static void ask_features(struct watched *n)
+{
+    struct kafka_call call = {.api_key = WIRE_API_VERSIONS, .version = -1, .done = on_features, .user = n};
+    struct api_versions_request req;
+
+    api_versions_request_init(&req);
+    req.client_software_name = slice_str("castellan-gateway");
+    req.client_software_version = slice_str(CASTELLAN_VERSION);
+    if (!n->asking_features && !kafka_client_send(n->client, &call, &req))
+        n->asking_features = true;
+}
+
 static void ask_disk(struct watched *n)
 {
     struct kafka_call call = {.api_key = WIRE_DESCRIBE_LOG_DIRS, .version = -1, .done = on_disk, .user = n};
@@ -240,6 +328,7 @@ static void on_up(void *owner, struct kafka_client *k)
     (void)k;
     assert(n->magic == WATCHED_MAGIC);
     ask_topics(n);
+    ask_features(n);
     ask_disk(n);
     ask_all(n);
 }
@@ -251,7 +340,8 @@ static void on_down(void *owner, struct kafka_client *k, enum err err, const cha
     (void)k;
     assert(n->magic == WATCHED_MAGIC);
     n->client = NULL;
-    n->asking_topics = n->asking_all = n->asking_disk = false;
+    n->asking_topics = n->asking_all = n->asking_disk = n->asking_features = false;
+    n->has_features = false; /* it may come back as another version */
     if (!n->watch->stopping && err != ERR_CANCELLED)
         lost(n, why ? why : err_text(err));
 }
@@ -312,9 +402,11 @@ static void look_at(struct watched *n)
         connect_node(n);
     } else if (kafka_client_is_up(n->client)) {
         ask_topics(n);
+        if (w->ticks % WATCH_FEATURES_TICKS == 0)
+            ask_features(n);
         if (w->ticks % WATCH_DISK_TICKS == 0)
             ask_disk(n);
-        if (w->ticks % WATCH_PARTITIONS_TICKS == 0 && is_teller(n))
+        if ((w->ticks % WATCH_PARTITIONS_TICKS == 0 || topics_have_changed(w)) && is_teller(n))
             ask_all(n);
     }
     pthread_mutex_lock(&w->lock);
@@ -338,6 +430,7 @@ static void on_timer(void *arg)
         silent += w->report.nodes[i].health.state == NODE_SILENT;
     }
     metric_set(w->silent_nodes, silent);
+    tell_features(w);
     w->ticks++;
     loop_timer_start(&w->timer, w->ticks < WATCH_START_TICKS ? WATCH_START_MS : WATCH_MS);
 }
@@ -352,6 +445,7 @@ enum err node_watch_new(struct node_watch **out, struct gateway *g, struct loop 
     if (!w)
         return reason_set(why, ERR_NO_MEMORY, "no memory to watch the nodes");
     w->gateway = g;
+    feature_set_clear(&w->features);
     w->loop = l;
     pthread_mutex_init(&w->lock, NULL);
     w->offline =

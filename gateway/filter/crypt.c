@@ -47,7 +47,7 @@ static struct crypt *state(struct request *r)
 
 static struct crypt_job *job_of(struct request *r, struct crypt *s, size_t runs_max, bool sealing)
 {
-    struct worker *w = r->engine->owner;
+    struct worker *w = worker_of(r->engine->owner);
     struct heavy heavy = worker_heavy(w, request_peer(r)->principal);
 
     if (!s->job)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The memory of who subscribed with which pattern. One entry per (group, member id), held by the principal that told
  * the pattern last; a heartbeat of somebody else that tells none is passed on and changes nothing. Entries stand in a
- * list in the order of their last heartbeat, so that expiry looks at the oldest only.
+ * list in the order of their last heartbeat, so that expiry looks at the oldest only. A plain entry (is_plain()) says
+ * that the member has no pattern; it gives way to whatever is told next.
  *
  * An entry owns the pattern's text and the explicit names, in one allocation that is replaced when they change; the
  * compiled pattern belongs to the resolution and goes with it. */
@@ -9,7 +10,6 @@
 
 #include "core/base/map.h"
 #include "gateway/filter/topic_regex.h"
-#include "wire/consumer_group_heartbeat.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -325,15 +325,77 @@ static enum err tell(struct regex_members *m, struct slice key, struct member **
     return ERR_OK;
 }
 
-/* Without a pattern in the heartbeat, and none that its principal told. Another's is not used for him: his client must
- * say everything again; a join, which does, ends it. */
-static enum regex_plan plan_plain(struct regex_members *m, struct member *foreign, const struct regex_heartbeat *h)
+/* It told that it has no pattern, and the cluster has its names. */
+static bool is_plain(const struct member *e)
 {
-    if (foreign && h->epoch > 0)
+    return !e->told->pattern.n && e->is_sent;
+}
+
+static void touch(struct regex_members *m, struct member *e, uint64_t now_ms)
+{
+    e->last_ms = now_ms;
+    list_remove(m, e);
+    list_add(m, e);
+}
+
+static size_t plain_bytes(struct slice key, struct slice principal)
+{
+    return sizeof(struct member) + sizeof(struct told) + key.n + principal.n;
+}
+
+/* Patterns go first: who has none may fill half of each limit. */
+static bool has_room_for_plain(const struct regex_members *m, struct slice key, struct slice principal)
+{
+    const struct principal *p = map_get(&m->by_principal, principal);
+
+    return map_count(&m->by_key) < m->limits.members_max / 2 &&
+           (!p || p->members < m->limits.members_per_principal_max / 2) &&
+           m->bytes + plain_bytes(key, principal) <= m->limits.bytes_max / 2;
+}
+
+/* In place of `gives_way` (or NULL). Without room or memory it is not remembered: then it is asked again. */
+static void remember_plain(struct regex_members *m, struct slice key, struct member *gives_way,
+                           const struct regex_heartbeat *h, uint64_t now_ms)
+{
+    struct told *told;
+    struct member *e;
+
+    if (gives_way)
+        entry_forget(m, gives_way);
+    if (!has_room_for_plain(m, key, h->principal))
+        return;
+    told = told_new(slice_of("", 0), (struct wire_string_array){NULL, -1});
+    if (told && entry_add(m, key, h->principal, told, NULL, &e, NULL)) {
+        free(told);
+        return;
+    }
+    if (!told)
+        return;
+    e->is_sent = true;
+    e->serial = ++m->serial;
+    e->last_ms = now_ms;
+}
+
+/* Without a pattern in the heartbeat, and none that its principal told. Another's is not used for him: his client must
+ * say everything again. So must one that nobody here has heard of, as it may have a pattern: its names would stay what
+ * they are for ever. */
+static enum regex_plan plan_plain(struct regex_members *m, struct slice key, struct member *e,
+                                  const struct regex_heartbeat *h, uint64_t now_ms)
+{
+    if (h->epoch == 0 || (h->says_all && h->names.n >= 0)) {
+        if (e && is_plain(e) && slice_eq(e->principal, h->principal))
+            touch(m, e, now_ms);
+        else
+            remember_plain(m, key, e, h, now_ms);
+        return REGEX_FORWARD;
+    }
+    if (e && is_plain(e)) {
+        touch(m, e, now_ms);
+        return REGEX_FORWARD;
+    }
+    if (e)
         return REGEX_REJOIN;
-    if (foreign && h->epoch == 0)
-        entry_forget(m, foreign);
-    return REGEX_FORWARD;
+    return h->names.n < 0 && has_room_for_plain(m, key, h->principal) ? REGEX_REJOIN : REGEX_FORWARD;
 }
 
 static bool is_current(const struct member *e, struct regex_versions now)
@@ -356,14 +418,14 @@ enum err regex_members_heartbeat(struct regex_members *m, const struct regex_hea
         return reason_set(why, ERR_INVALID_REQUEST, "a group or member id is longer than %d bytes", INT16_MAX);
     expire(m, now_ms);
     e = map_get(&m->by_key, key);
-    own = e && slice_eq(e->principal, h->principal) ? e : NULL;
+    own = e && !is_plain(e) && slice_eq(e->principal, h->principal) ? e : NULL;
     if (h->epoch < 0) { /* leaves */
-        if (own)
-            entry_forget(m, own);
+        if (e && slice_eq(e->principal, h->principal))
+            entry_forget(m, e);
         return ERR_OK;
     }
     if (!own && !h->regex.n) {
-        *plan = plan_plain(m, e, h);
+        *plan = plan_plain(m, key, e, h, now_ms);
         return ERR_OK;
     }
     if (!own && h->epoch > 0 && h->names.n < 0) {
@@ -381,9 +443,7 @@ enum err regex_members_heartbeat(struct regex_members *m, const struct regex_hea
     }
     if (*plan == REGEX_RESOLVE)
         r->ticket = (struct regex_ticket){now, own->serial};
-    own->last_ms = now_ms;
-    list_remove(m, own);
-    list_add(m, own);
+    touch(m, own, now_ms);
     return ERR_OK;
 }
 
@@ -399,7 +459,7 @@ void regex_members_answered(struct regex_members *m, const struct regex_heartbea
         return; /* forgotten, or it has said something else since */
     e->is_sent = answer == ERR_OK;
     e->sent = sent.versions;
-    if (answer == ERR_UNKNOWN_MEMBER_ID || (e->is_sent && !e->told->pattern.n))
+    if (answer == ERR_UNKNOWN_MEMBER_ID)
         entry_forget(m, e);
 }
 

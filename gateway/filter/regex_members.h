@@ -8,19 +8,21 @@
 
 /* Members of consumer groups that subscribe with a pattern (ConsumerGroupHeartbeat, KIP-848). The cluster would resolve
  * a pattern with the gateway's rights, so it never sees one: the gateway resolves it over the topics that the member
- * may describe and sends names. This is what it must remember for that, and the work of resolving.
+ * may describe and sends names. This is what it must remember for that, and the work of resolving. Members that said
+ * that they have no pattern are remembered too, as long as they need less than half of the room, so that those whose
+ * pattern was told to somebody else can be told apart, and asked to say everything again.
  *
  * Of one heartbeat: regex_members_heartbeat() says what to send. REGEX_RESOLVE: call regex_resolution_step() until it
  * is done, send its names, and no pattern. When the answer is here, regex_members_answered(). Nothing here locks, reads
  * a clock or asks for rights by itself. */
 struct regex_members;
 struct topic_regex;
-struct consumer_group_heartbeat_response;
 
 enum {
     REGEX_MEMBERS_MAX_DEFAULT = 100000,
     REGEX_MEMBERS_PER_PRINCIPAL_MAX_DEFAULT = 10000,
     REGEX_MEMBERS_BYTES_MAX_DEFAULT = 64 << 20, /* of patterns, names and keys */
+    REGEX_MEMBERS_BYTES_MIN = 4096,             /* of the setting */
     REGEX_MEMBERS_EXPIRE_MS_DEFAULT = 3600000,  /* without a heartbeat; longer than any session timeout in use */
     REGEX_EXPLICIT_NAMES_MAX = 10000,           /* topics that a member names beside its pattern */
     REGEX_RESOLVE_STEPS_MAX = 50000000,         /* of matching, for one pattern over all topics */
@@ -46,6 +48,7 @@ struct regex_ticket {
 struct regex_heartbeat {
     struct slice group, member, principal;
     int32_t epoch;
+    bool says_all;                  /* nothing is left out as unchanged: what it does not say it does not have */
     struct wire_string_array names; /* SubscribedTopicNames; n -1: null, unchanged */
     struct slice regex;             /* null: unchanged; empty: no pattern any more */
 };
@@ -55,7 +58,8 @@ enum regex_plan {
     REGEX_KEEP,    /* a pattern, and the cluster has its names: send null names and no pattern */
     REGEX_RESOLVE, /* the names must be found and sent */
     REGEX_REJOIN,  /* answer FENCED_MEMBER_EPOCH, so that the client says everything again: it tells a pattern, but its
-                      names were told elsewhere; or its pattern was told by another principal */
+                      names were told elsewhere; or its pattern was told by another principal; or nobody here has heard
+                      whether it has one (the gateway was started since, or it came from another) */
 };
 
 enum regex_progress { REGEX_DONE, REGEX_AGAIN, REGEX_FAILED };
@@ -102,9 +106,5 @@ void regex_members_answered(struct regex_members *m, const struct regex_heartbea
  * changes anything. */
 bool regex_members_describe(const struct regex_members *m, struct slice group, struct slice member,
                             struct slice *pattern, struct wire_string_array *names);
-
-/* Takes topics out of the assignment of an answer (the tables stay in its arena). Returns how many. */
-int32_t regex_assignment_strip(struct consumer_group_heartbeat_response *answer,
-                               bool (*may_describe)(void *context, const struct wire_uuid *topic_id), void *context);
 
 #endif

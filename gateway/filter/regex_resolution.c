@@ -5,7 +5,6 @@
 #include "gateway/filter/regex_members.h"
 
 #include "gateway/filter/topic_regex.h"
-#include "wire/consumer_group_heartbeat.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -85,22 +84,4 @@ enum regex_progress regex_resolution_step(struct regex_resolution *r, const stru
             return REGEX_FAILED;
         }
     }
-}
-
-int32_t regex_assignment_strip(struct consumer_group_heartbeat_response *answer,
-                               bool (*may_describe)(void *context, const struct wire_uuid *topic_id), void *context)
-{
-    struct consumer_group_heartbeat_response_topic_partitions_array *topics;
-    int32_t kept = 0, before;
-
-    if (!answer->assignment)
-        return 0;
-    topics = &answer->assignment->topic_partitions;
-    before = topics->n;
-    for (int32_t i = 0; i < before; i++)
-        if (may_describe(context, &topics->v[i].topic_id))
-            topics->v[kept++] = topics->v[i];
-    if (before > 0)
-        topics->n = kept;
-    return before > 0 ? before - kept : 0;
 }

@@ -12,6 +12,8 @@
 #include "gateway/api/steps.h"
 #include "gateway/session/door.h"
 #include "gateway/session/session.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "wire/api_versions.h"
 #include "wire/sasl_authenticate.h"
 #include "wire/sasl_handshake.h"
@@ -22,6 +24,8 @@
 
 /* ---- ApiVersions ---- */
 
+enum { FEATURES_SINCE = 3 };
+
 static int32_t rows(void)
 {
     int32_t n = 0;
@@ -29,6 +33,17 @@ static int32_t rows(void)
     while (api_at((size_t)n))
         n++;
     return n;
+}
+
+/* What the clients of Kafka decide by, as transactions of version 2 (KIP-890): what every node behind does. */
+static bool list_features(struct request *r, struct api_versions_response *resp)
+{
+    struct feature_set s;
+
+    if (r->version < FEATURES_SINCE)
+        return true;
+    cluster_features(r->engine->cluster, &s);
+    return feature_set_write(&s, resp, r->version, &r->arena) == ERR_OK;
 }
 
 static void list_apis(struct request *r, struct api_versions_response *resp)
@@ -46,7 +61,6 @@ static void list_apis(struct request *r, struct api_versions_response *resp)
             a->min_version = 0; /* KAFKA-18659: old librdkafka decides its features by it */
         resp->api_keys.n++;
     }
-    resp->finalized_features_epoch = -1;
 }
 
 enum step api_versions_answer(struct request *r)
@@ -71,6 +85,8 @@ enum step api_versions_answer(struct request *r)
     if (!api_versions_response_api_version_array_alloc(&resp->api_keys, rows(), &r->arena))
         return request_no_memory(r);
     list_apis(r, resp);
+    if (!resp->error_code && !list_features(r, resp))
+        return request_no_memory(r);
     return request_reply(r, resp);
 }
 
@@ -102,7 +118,7 @@ static enum err begin_sasl(struct session *s, struct slice mechanism, int16_t ve
         s->reauth_principal = s->principal;
         s->principal = NULL;
     }
-    s->phase = version == 0 ? PHASE_RAW_SASL : PHASE_SASL;
+    session_move(s, version == 0 ? PHASE_RAW_SASL : PHASE_SASL);
     return ERR_OK;
 }
 
@@ -170,7 +186,7 @@ static void on_deadline(void *arg)
 
 static void on_waited(void *arg)
 {
-    struct session *s = arg;
+    struct session *s = session_checked(arg);
     void (*then)(struct session *) = s->auth_then;
 
     assert(then);
@@ -215,7 +231,7 @@ void auth_wait(struct session *s, int64_t ms, void (*then)(struct session *s))
 
 void auth_is_known(struct session *s)
 {
-    s->phase = PHASE_READY;
+    session_move(s, PHASE_READY);
     loop_timer_stop(&s->deadline);
     conn_peer_is_known(s->conn);
     conn_set_frame_max(s->conn, s->worker->gateway->frame_max);

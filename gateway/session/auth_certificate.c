@@ -71,7 +71,7 @@ void auth_by_certificate(struct session *s)
 
 int64_t auth_certificate_refused(void *user, struct conn *conn)
 {
-    struct session *s = user;
+    struct session *s = session_checked(user);
     (void)conn;
     return s->entrance->kind == ENTRANCE_SSL ? auth_failure_delay(s) : 0;
 }

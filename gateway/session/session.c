@@ -11,7 +11,7 @@
 #include "gateway/api/api.h"
 #include "gateway/filter/filter.h"
 #include "gateway/filter/schema_topics.h"
-#include "gateway/session/door.h"
+#include "gateway/session/shares.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -24,6 +24,30 @@ struct session *session_of(const struct pipeline *p)
     struct session *s = p->session;
 
     assert(s->magic == SESSION_MAGIC);
+    return s;
+}
+
+static const uint8_t moves[PHASE_CLOSING + 1] = {
+    [PHASE_CONNECTING] = 1 << PHASE_NEW | 1 << PHASE_CLOSING,
+    [PHASE_NEW] = 1 << PHASE_SASL | 1 << PHASE_RAW_SASL | 1 << PHASE_READY | 1 << PHASE_CLOSING,
+    [PHASE_SASL] = 1 << PHASE_SASL | 1 << PHASE_RAW_SASL | 1 << PHASE_READY | 1 << PHASE_CLOSING,
+    [PHASE_RAW_SASL] = 1 << PHASE_READY | 1 << PHASE_CLOSING,
+    [PHASE_READY] = 1 << PHASE_SASL | 1 << PHASE_RAW_SASL | 1 << PHASE_CLOSING, /* it authenticates again */
+    [PHASE_CLOSING] = 1 << PHASE_CLOSING,
+};
+
+void session_move(struct session *s, enum session_phase to)
+{
+    assert(s->magic == SESSION_MAGIC);
+    assert(moves[s->phase] & 1 << to);
+    s->phase = to;
+}
+
+struct session *session_checked(void *user)
+{
+    struct session *s = user;
+
+    assert(s && s->magic == SESSION_MAGIC);
     return s;
 }
 
@@ -53,7 +77,7 @@ void session_close(struct session *s, enum conn_close why, const char *detail)
 {
     if (s->phase == PHASE_CLOSING)
         return;
-    s->phase = PHASE_CLOSING;
+    session_move(s, PHASE_CLOSING);
     s->pipeline.closing = true;
     if (why == CONN_CLOSE_AUTH_FAILED) /* the answer that says so must still get out */
         conn_close_after_flush(s->conn, why, detail);
@@ -62,6 +86,13 @@ void session_close(struct session *s, enum conn_close why, const char *detail)
 }
 
 /* ---- Reading ---- */
+
+/* Somebody is not read for want of memory: look again in a while. */
+static void watch_memory(struct worker *w)
+{
+    if (!w->memory.running)
+        loop_timer_start(&w->memory, MEMORY_WATCH_MS);
+}
 
 void session_look_at_reading(struct session *s)
 {
@@ -78,13 +109,13 @@ void session_look_at_reading(struct session *s)
         return;
     }
     conn_pause(s->conn);
-    worker_watch_memory(s->worker);
+    watch_memory(s->worker);
 }
 
 /* More memory for a frame that is coming in. */
 static bool on_frame_grow(void *user, struct conn *conn, size_t cap)
 {
-    struct session *s = user;
+    struct session *s = session_checked(user);
     int64_t more = (int64_t)cap - s->receiving;
     const struct budget *process = s->pipeline.engine->process;
     bool short_of = (int64_t)cap > s->pipeline.reserve && budget_used(process) >= process->max;
@@ -98,7 +129,7 @@ static bool on_frame_grow(void *user, struct conn *conn, size_t cap)
         conn_pause(s->conn);
     s->starved = true;
     s->wanted = more;
-    worker_watch_memory(s->worker);
+    watch_memory(s->worker);
     return false;
 }
 
@@ -129,7 +160,7 @@ static void received(struct session *s)
 
 static void on_frame(void *user, struct conn *conn, struct slice frame)
 {
-    struct session *s = user;
+    struct session *s = session_checked(user);
     struct buf mine;
 
     (void)frame;
@@ -254,7 +285,7 @@ static void reading(struct pipeline *p)
 
 static void refused(const struct request *r, enum acl_type type, enum acl_operation op, struct slice name)
 {
-    struct worker *w = r->engine->owner;
+    struct worker *w = worker_of(r->engine->owner);
 
     if (w->refusals)
         refusals_note(w->refusals, request_peer(r)->principal, acl_operation_name(op), acl_type_name(type), name,
@@ -263,7 +294,7 @@ static void refused(const struct request *r, enum acl_type type, enum acl_operat
 
 static void throttled(const struct request *r, enum quota_key key)
 {
-    struct worker *w = r->engine->owner;
+    struct worker *w = worker_of(r->engine->owner);
 
     metric_add(w->gateway->counters.throttled, 1);
     if (w->throttles)
@@ -273,25 +304,26 @@ static void throttled(const struct request *r, enum quota_key key)
 
 static void surplus(const struct request *r)
 {
-    struct worker *w = r->engine->owner;
+    struct worker *w = worker_of(r->engine->owner);
     metric_add(w->gateway->counters.surplus, 1);
 }
 
 static void topics_changed(struct engine *e)
 {
-    struct worker *w = e->owner;
+    struct worker *w = worker_of(e->owner);
     schema_topics_changed(w->gateway);
 }
 
 static void node_learned(struct engine *e, int place)
 {
-    struct worker *w = e->owner;
-    gateway_node_learned(w->gateway, place);
+    struct worker *w = worker_of(e->owner);
+    w->gateway->node_learned(w->gateway, place);
 }
 
 static void ready(struct engine *e)
 {
-    worker_turn_later(e->owner);
+    struct worker *w = worker_of(e->owner);
+    loop_later(w->loop, w->turn);
 }
 
 const struct engine_ops session_engine_ops = {.admit = admit,
@@ -341,16 +373,16 @@ static bool set_holder(struct session *s, const char *prefix, struct slice name)
 
 void session_is_known(struct session *s)
 {
-    struct share *share = worker_share_get(s->worker, session_principal(s));
+    struct share *share = share_get(s->worker, session_principal(s));
 
     if (!share || !set_holder(s, "", session_principal(s))) {
         if (share)
-            worker_share_put(s->worker, share, session_principal(s));
+            share_put(s->worker, share, session_principal(s));
         session_close(s, CONN_CLOSE_NO_MEMORY, NULL);
         return;
     }
     if (s->pipeline.share != &s->pipeline.alone) /* it authenticated again */
-        worker_share_put(s->worker, share, session_principal(s));
+        share_put(s->worker, share, session_principal(s));
     else
         pipeline_set_share(&s->pipeline, share);
     set_peer(s);
@@ -358,9 +390,9 @@ void session_is_known(struct session *s)
 
 static void on_ready(void *user, struct conn *conn)
 {
-    struct session *s = user;
+    struct session *s = session_checked(user);
     (void)conn;
-    s->phase = PHASE_NEW;
+    session_move(s, PHASE_NEW);
     if (s->entrance->kind == ENTRANCE_SSL)
         auth_by_certificate(s);
 }
@@ -374,7 +406,7 @@ static void take_back_sending(struct session *s)
 /* Answers wait, whether made here or passing through. */
 static void on_congested(void *user, struct conn *conn)
 {
-    struct session *s = user;
+    struct session *s = session_checked(user);
 
     take_back_sending(s);
     s->sending = (int64_t)conn_queued(conn);
@@ -387,7 +419,7 @@ static void on_congested(void *user, struct conn *conn)
 
 static void on_drained(void *user, struct conn *conn)
 {
-    struct session *s = user;
+    struct session *s = session_checked(user);
     (void)conn;
     loop_timer_stop(&s->stall);
     take_back_sending(s);
@@ -399,7 +431,7 @@ static void on_drained(void *user, struct conn *conn)
 
 static void on_stall(void *arg)
 {
-    struct session *s = arg;
+    struct session *s = session_checked(arg);
 
     assert(s->magic == SESSION_MAGIC);
     if (conn_bytes_taken(s->conn) == s->stall_out) {
@@ -415,12 +447,12 @@ static void leave_share(struct session *s)
     struct share *share = s->pipeline.share;
 
     if (share != &s->pipeline.alone)
-        worker_share_put(s->worker, share, session_principal(s));
+        share_put(s->worker, share, session_principal(s));
 }
 
 static void on_closed(void *user, struct conn *conn, enum conn_close why, const char *detail)
 {
-    struct session *s = user;
+    struct session *s = session_checked(user);
     bool more = detail && *detail && strcmp(detail, conn_close_text(why)) != 0;
 
     assert(s->magic == SESSION_MAGIC);
@@ -430,7 +462,7 @@ static void on_closed(void *user, struct conn *conn, enum conn_close why, const 
         why != CONN_CLOSE_AUTH_FAILED && why != CONN_CLOSE_NOT_SERVED)
         log_warn("%s (%s): %s%s%s", conn_peer(conn), principal_text(s) ? principal_text(s) : "not authenticated",
                  conn_close_text(why), more ? ": " : "", more ? detail : "");
-    s->phase = PHASE_CLOSING;
+    session_move(s, PHASE_CLOSING);
     received(s);
     take_back_sending(s);
     pipeline_abandon(&s->pipeline);
@@ -460,7 +492,7 @@ static const struct conn_ops ops = {.on_ready = on_ready,
 
 static void on_unmute(void *arg)
 {
-    struct session *s = arg;
+    struct session *s = session_checked(arg);
     s->muted = false;
     conn_resume(s->conn);
 }

@@ -4,7 +4,7 @@
 
 #include "core/wire/client.h"
 #include "gateway/request/engine.h"
-#include "gateway/session/worker.h"
+#include "gateway/session/worker_data.h"
 
 /* One client connection: the edge between sockets and the engine (gateway/request/engine.h). Frames become requests of
  * its pipeline; answers leave in the order the requests came.
@@ -68,7 +68,9 @@ struct session {
 void session_accept(struct worker *w, struct entrance *e, int place, struct accepted a);
 void session_close(struct session *s, enum conn_close why, const char *detail);
 void session_close_all(struct worker *w);
+void session_move(struct session *s, enum session_phase to); /* the one place that knows which moves there are */
 struct session *session_of(const struct pipeline *p);
+struct session *session_checked(void *user); /* what comes back from a timer or a connection */
 struct slice session_principal(const struct session *s);
 struct slice session_user(const struct session *s); /* without "User:" */
 struct slice session_host(const struct session *s);

@@ -5,6 +5,7 @@
 #include "gateway/session/worker.h"
 #include "core/base/log.h"
 #include "gateway/filter/schema_topics.h"
+#include "gateway/session/parked.h"
 #include "gateway/session/session.h"
 
 #include <assert.h>
@@ -13,12 +14,15 @@
 
 static void *run(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
     loop_run(w->loop);
     return NULL;
 }
 
+enum { ATTACH_MAGIC = 0x41747463 };
+
 struct attach { /* lives as long as the worker */
+    uint32_t magic;
     struct attach *next;
     struct worker *worker;
     struct entrance *entrance;
@@ -28,7 +32,9 @@ struct attach { /* lives as long as the worker */
 static void on_accept(void *arg, struct accepted a)
 {
     struct attach *at = arg;
-    door_let_in(at->worker, at->entrance, at->listener - 1, a);
+
+    assert(at->magic == ATTACH_MAGIC);
+    parked_let_in(at->worker, at->entrance, at->listener - 1, a);
 }
 
 void worker_attach(struct worker *w, struct entrance *e, int listener_index)
@@ -36,7 +42,7 @@ void worker_attach(struct worker *w, struct entrance *e, int listener_index)
     struct attach *at = calloc(1, sizeof *at);
     if (!at)
         return;
-    *at = (struct attach){w->attached, w, e, listener_index};
+    *at = (struct attach){ATTACH_MAGIC, w->attached, w, e, listener_index};
     if (listener_attach(e->listeners[listener_index], (unsigned)w->index, w->loop, on_accept, at)) {
         log_error("worker %d cannot listen on port %u", w->index, listener_port(e->listeners[listener_index]));
         free(at);
@@ -47,7 +53,7 @@ void worker_attach(struct worker *w, struct entrance *e, int listener_index)
 
 static void take_view(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
     struct view *v;
 
     atomic_store(&w->taking, false); /* from here on a newer one posts again */
@@ -84,7 +90,7 @@ enum err workers_set_view(struct gateway *g)
 
 static void leave_silent(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
 
     atomic_store(&w->leaving, false);
     for (struct session *s = w->sessions; s; s = s->next)
@@ -102,20 +108,15 @@ void workers_leave_silent(struct gateway *g)
 
 static void take_turn(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
 
     if (engine_run(&w->engine, loop_now_ms(w->loop)))
         loop_later(w->loop, w->turn);
 }
 
-void worker_turn_later(struct worker *w)
-{
-    loop_later(w->loop, w->turn);
-}
-
 static void look_at_memory(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
     bool any = false;
 
     for (struct session *s = w->sessions; s; s = s->next) {
@@ -126,38 +127,6 @@ static void look_at_memory(void *arg)
         loop_timer_start(&w->memory, MEMORY_WATCH_MS);
 }
 
-void worker_watch_memory(struct worker *w)
-{
-    if (!w->memory.running)
-        loop_timer_start(&w->memory, MEMORY_WATCH_MS);
-}
-
-struct share *worker_share_get(struct worker *w, struct slice principal)
-{
-    struct share *s = map_get(&w->shares, principal);
-
-    if (!s) {
-        s = calloc(1, sizeof *s);
-        if (!s || map_put(&w->shares, principal, s, NULL)) {
-            free(s);
-            return NULL;
-        }
-        share_init(s);
-    }
-    s->sessions++;
-    return s;
-}
-
-void worker_share_put(struct worker *w, struct share *s, struct slice principal)
-{
-    assert(s->sessions > 0 && map_get(&w->shares, principal) == s);
-    if (--s->sessions > 0)
-        return;
-    assert(!turn_is_waiting(&s->turn));
-    map_remove(&w->shares, principal);
-    free(s);
-}
-
 static enum err start_engine(struct worker *w)
 {
     struct gateway *g = w->gateway;
@@ -166,6 +135,7 @@ static enum err start_engine(struct worker *w)
     w->engine.meters = g->meters;
     w->engine.cluster = &g->cluster;
     w->engine.topics = &w->topics;
+    w->engine.subscriptions = g->subscriptions;
     w->engine.process = &g->holders.process;
     w->engine.reserved = g->reserved;
     loop_timer_init(&w->memory, w->loop, look_at_memory, w);
@@ -179,6 +149,7 @@ static enum err worker_start(struct gateway *g, int index, size_t series_max, st
     char name[64];
     enum err err;
 
+    w->magic = WORKER_MAGIC;
     w->gateway = g;
     w->index = index;
     w->refusals = refusals_new("castellan_gateway_refusals_total",
@@ -230,9 +201,9 @@ enum err workers_start(struct gateway *g, int count, struct reason *why)
 
 static void end_worker(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = worker_of(arg);
     w->stopping = true;
-    door_send_away(w);
+    parked_send_away(w);
     session_close_all(w);
     key_client_free(w->keys);
     w->keys = NULL;

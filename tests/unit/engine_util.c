@@ -6,6 +6,7 @@
 #include "core/net/loop.h"
 #include "gateway/api/api.h"
 #include "gateway/filter/schema_topics.h"
+#include "gateway/filter/subscriptions.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -202,11 +203,14 @@ void scene_init(struct scene *s)
     s->quotas = quota_table_new();
     s->policies = policy_table_new();
     s->gateway.meters = quota_meters_new(NULL);
-    SCENE_EXPECT(s->rules && s->quotas && s->policies && s->gateway.meters);
+    s->gateway.subscriptions = subscriptions_new(NULL);
+    SCENE_EXPECT(s->rules && s->quotas && s->policies && s->gateway.meters && s->gateway.subscriptions);
+    s->worker.magic = WORKER_MAGIC;
     engine_init(&s->engine, &ops, &s->worker);
     s->engine.meters = s->gateway.meters;
     s->engine.cluster = &s->gateway.cluster;
     s->engine.topics = &s->worker.topics;
+    s->engine.subscriptions = s->gateway.subscriptions;
     s->engine.process = &s->process;
     budget_init(&s->process, "castellan.memory.max.bytes", NULL, 1 << 30);
     s->process.soft = true;
@@ -244,6 +248,7 @@ void scene_free(struct scene *s)
     quota_table_free(s->quotas);
     policy_table_free(s->policies);
     quota_meters_free(s->gateway.meters);
+    subscriptions_free(s->gateway.subscriptions);
     schema_topics_free(s->worker.schema_topics);
     topic_names_free(&s->worker.topics);
     settings_free(s->gateway.settings);
@@ -275,7 +280,10 @@ void scene_rules_done(struct scene *s)
     struct acl_options o = {.super_users = slice_str("User:root")};
     struct reason why = {0};
 
+    uint64_t rules = s->view.rules;
+
     free_view(s);
+    s->view.rules = rules + 1;
     SCENE_EXPECT(acl_snapshot_build(&s->view.acl, s->rules, &o, &why) == ERR_OK);
     SCENE_EXPECT(quota_snapshot_build(&s->view.quotas, s->quotas) == ERR_OK);
     s->view.policies = policy_table_snapshot(s->policies);
@@ -283,10 +291,24 @@ void scene_rules_done(struct scene *s)
     s->engine.view = &s->view;
 }
 
+void scene_tell_topics(struct scene *s)
+{
+    struct slice names[FAKE_NAMES_MAX];
+
+    for (int i = 0; i < s->cluster.topics.n; i++)
+        names[i] = slice_str(s->cluster.topics.v[i]);
+    if (s->faults)
+        s->faults(false);
+    SCENE_EXPECT(subscriptions_set_topics(s->gateway.subscriptions, names, (size_t)s->cluster.topics.n) == ERR_OK);
+    if (s->faults)
+        s->faults(true);
+}
+
 struct client *scene_client(struct scene *s, int i, const char *principal)
 {
     struct client *c = &s->clients[i];
 
+    scene_tell_topics(s);
     SCENE_EXPECT(i < SCENE_CLIENTS_MAX && !c->here);
     client_forget_answers(c);
     *c = (struct client){.scene = s, .here = true};

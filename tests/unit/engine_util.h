@@ -2,7 +2,9 @@
 #ifndef CASTELLAN_TESTS_ENGINE_UTIL_H
 #define CASTELLAN_TESTS_ENGINE_UTIL_H
 
+#include "gateway/request/engine.h"
 #include "gateway/request/list.h"
+#include "gateway/request/turns.h"
 #include "gateway/session/worker.h"
 #include "tests/unit/engine_cluster.h"
 
@@ -75,6 +77,8 @@ void scene_allow(struct scene *s, const char *principal, enum acl_type type, enu
 void scene_deny(struct scene *s, const char *principal, enum acl_type type, enum acl_operation op, const char *name);
 void scene_rules_done(struct scene *s);
 
+/* The gateway has read which topics the cluster has; a new client does that, too. */
+void scene_tell_topics(struct scene *s);
 /* A client, authenticated as `principal`; those of one principal share turns. */
 struct client *scene_client(struct scene *s, int i, const char *principal);
 void client_leaves(struct client *c);

@@ -14,7 +14,7 @@ struct side {
     struct conn *conn; /* NULL once closed */
     struct loop *loop;
     bool ready, closed, ended, ended_ok, pause_after_frame;
-    size_t frames, bytes, drained, data_bytes;
+    size_t frames, bytes, congested, drained, data_bytes;
     struct buf last; /* the last frame, or all raw data */
     bool keep_last, take, echo;
     uint64_t sum; /* of all frame bytes */
@@ -79,6 +79,14 @@ static inline void side_on_data(void *user, struct conn *c, struct slice data)
         buf_put_slice(&s->last, data);
 }
 
+static inline void side_on_congested(void *user, struct conn *c)
+{
+    struct side *s = user;
+
+    assert_true(conn_is_congested(c));
+    s->congested++;
+}
+
 static inline void side_on_drained(void *user, struct conn *c)
 {
     struct side *s = user;
@@ -134,6 +142,7 @@ static const struct conn_ops side_ops = {
     .on_ready = side_on_ready,
     .on_frame = side_on_frame,
     .on_data = side_on_data,
+    .on_congested = side_on_congested,
     .on_drained = side_on_drained,
     .on_closed = side_on_closed,
 };
@@ -141,6 +150,7 @@ static const struct conn_ops side_ops = {
 static const struct conn_ops side_stream_ops = {
     .on_ready = side_on_ready,
     .on_frame = side_on_frame,
+    .on_congested = side_on_congested,
     .on_drained = side_on_drained,
     .on_closed = side_on_closed,
     .on_frame_start = side_on_frame_start,

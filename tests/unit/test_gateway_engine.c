@@ -172,6 +172,31 @@ static void test_no_more_than_so_many_at_once(void **state)
     client_leaves(c);
 }
 
+/* Long requests: few are begun, and few more are read, until their answers are out. */
+static void test_what_is_on_its_way_is_bounded(void **state)
+{
+    struct client *c = scene_client(&s, 0, "User:alice");
+    struct fake_asked many = {.topics = many_names(5000), .partitions = 1};
+    int asked = 0, begun;
+
+    (void)state;
+    while (pipeline_may_read(&c->pipeline) && asked < SCENE_ANSWERS_MAX) {
+        client_asks(c, WIRE_FETCH, FETCH_V, fake_request(WIRE_FETCH, FETCH_V, &many, &arena));
+        asked++;
+        scene_run(&s);
+    }
+    begun = scene_waiting(&s);
+    assert_true(begun > 0 && begun < asked && asked < SCENE_ANSWERS_MAX);
+    assert_true(c->pipeline.held > PIPELINE_HELD_BYTES_MAX);
+    assert_true(c->pipeline.ahead > PIPELINE_AHEAD_BYTES_MAX);
+    assert_true(c->pipeline.ahead + (size_t)c->pipeline.held < 16 << 20);
+    scene_settle(&s);
+    assert_int_equal(c->answers_n, asked);
+    assert_int_equal(c->pipeline.ahead, 0);
+    assert_int_equal(c->pipeline.held, 0);
+    assert_true(pipeline_may_read(&c->pipeline));
+}
+
 /* ---- Bad input ---- */
 
 static void test_what_does_not_parse_ends_the_connection(void **state)
@@ -548,6 +573,7 @@ int main(void)
         TEST(test_who_waits_holds_back_the_next),
         TEST(test_answers_wait_for_the_client),
         TEST(test_no_more_than_so_many_at_once),
+        TEST(test_what_is_on_its_way_is_bounded),
         TEST(test_what_does_not_parse_ends_the_connection),
         TEST(test_surplus_is_counted_and_not_forwarded),
         TEST(test_a_cluster_that_fails_ends_the_connection),

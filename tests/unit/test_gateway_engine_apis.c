@@ -122,7 +122,7 @@ static void check_sent(const struct wire_api *api, int16_t v)
 
     for (int i = 0; i < s.sent_n; i++) {
         const struct wire_api *to = wire_api(s.sent[i].key);
-        if (!s.sent[i].is_forwarded || api->key == WIRE_CONSUMER_GROUP_HEARTBEAT) /* its subscription: not judged yet */
+        if (!s.sent[i].is_forwarded)
             continue;
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
             if (wire_walk_entities(to->request->body, scene_sent(&s, i, &arena), s.sent[i].version, kinds[k], no_hidden,

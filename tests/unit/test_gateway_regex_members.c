@@ -4,7 +4,6 @@
 #include "gateway/filter/regex_members.h"
 #include "gateway/filter/topic_regex.h"
 #include "tests/unit/malloc_fault.h"
-#include "wire/consumer_group_heartbeat.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,21 +112,85 @@ static void test_life(void **state)
     plans(m, heartbeat(-1, NULL), v, REGEX_FORWARD); /* leaves */
     assert_int_equal(regex_members_count(m), 0);
     assert_int_equal(regex_members_bytes(m), 0);
-    plans(m, heartbeat(1, NULL), v, REGEX_FORWARD);
+    plans(m, heartbeat(1, NULL), v, REGEX_REJOIN);
 }
 
 static void test_no_pattern_is_passed_on(void **state)
 {
     struct regex_members *m = *state;
-    struct slice list[] = {slice_str("a1")};
+    struct regex_versions v = {1, 1};
+    struct slice list[] = {slice_str("a1")}, pattern;
     struct regex_heartbeat h = heartbeat(0, NULL);
+    struct wire_string_array names;
 
-    plans(m, h, (struct regex_versions){1, 1}, REGEX_FORWARD);
+    plans(m, h, v, REGEX_FORWARD);
     h.names = (struct wire_string_array){list, 1};
-    plans(m, h, (struct regex_versions){1, 1}, REGEX_FORWARD);
+    plans(m, h, v, REGEX_FORWARD);
     h.regex = slice_str("");
-    plans(m, h, (struct regex_versions){1, 1}, REGEX_FORWARD);
+    plans(m, h, v, REGEX_FORWARD);
+    assert_int_equal(regex_members_count(m), 1);
+    assert_false(regex_members_describe(m, h.group, h.member, &pattern, &names));
+    v = (struct regex_versions){2, 2};
+    plans(m, heartbeat(1, NULL), v, REGEX_FORWARD); /* its names are its own: nothing is sent again */
+    h = heartbeat(1, NULL);
+    h.principal = slice_str("User:bob");
+    plans(m, h, v, REGEX_FORWARD);
+    plans(m, heartbeat(-1, NULL), v, REGEX_FORWARD);
     assert_int_equal(regex_members_count(m), 0);
+}
+
+/* The gateway was started since the member joined, or it joined at another one. */
+static void test_members_nobody_has_heard_of(void **state)
+{
+    struct regex_members *m = *state;
+    struct regex_versions v = {1, 1};
+    struct slice list[] = {slice_str("a1")};
+    struct regex_heartbeat h = heartbeat(7, NULL);
+
+    plans(m, h, v, REGEX_REJOIN);
+    plans(m, h, v, REGEX_REJOIN); /* until it says what it has */
+    h.names = (struct wire_string_array){list, 1};
+    plans(m, h, v, REGEX_FORWARD); /* names that changed: there may still be a pattern */
+    plans(m, heartbeat(7, NULL), v, REGEX_REJOIN);
+    h.says_all = true; /* as a client does after a failed heartbeat, too */
+    plans(m, h, v, REGEX_FORWARD);
+    plans(m, heartbeat(7, NULL), v, REGEX_FORWARD);
+    h.regex = slice_str("b.");
+    sends(m, h, v, "a1 b1 b2", ERR_OK);
+    plans(m, heartbeat(7, NULL), v, REGEX_KEEP);
+}
+
+static void plain_joins(struct regex_members *m, int number, const char *principal)
+{
+    struct regex_heartbeat h = heartbeat(0, "");
+    char id[20];
+
+    snprintf(id, sizeof id, "plain%d", number);
+    h.member = slice_str(id);
+    h.principal = slice_str(principal);
+    plans(m, h, (struct regex_versions){1, 1}, REGEX_FORWARD);
+}
+
+/* Who has no pattern takes no room from those who have one; without room for it nobody is asked to join again, as it
+ * would be without end. */
+static void test_plain_members_fill_half(void **state)
+{
+    struct regex_limits limits = {.members_max = 6, .members_per_principal_max = 4};
+    struct regex_members *m = regex_members_new(&limits);
+    struct regex_versions v = {1, 1};
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        plain_joins(m, i, "User:a");
+    assert_int_equal(regex_members_count(m), 2);
+    plans(m, heartbeat(3, NULL), v, REGEX_REJOIN); /* of alice, who has none yet */
+    for (int i = 4; i < 8; i++)
+        plain_joins(m, i, "User:b");
+    assert_int_equal(regex_members_count(m), 3);
+    plans(m, heartbeat(3, NULL), v, REGEX_FORWARD);
+    sends(m, heartbeat(0, "a."), v, "a1 a2", ERR_OK);
+    assert_int_equal(regex_members_count(m), 4);
+    regex_members_free(m);
 }
 
 static void test_names_beside_a_pattern(void **state)
@@ -149,7 +212,9 @@ static void test_names_beside_a_pattern(void **state)
     hidden = NULL;
     sends(m, heartbeat(1, "c."), v, "B a2 c1 zz", ERR_OK); /* null names: unchanged */
     sends(m, heartbeat(1, ""), v, "B a2 zz", ERR_OK);      /* no pattern any more: the cluster is told the rest */
-    assert_int_equal(regex_members_count(m), 0);
+    assert_false(regex_members_describe(m, h.group, h.member, &pattern, &names));
+    v.topics++;
+    plans(m, heartbeat(1, NULL), v, REGEX_FORWARD);
 
     /* The names were told while there was no pattern, so they are not known here. */
     plans(m, heartbeat(5, "a."), v, REGEX_REJOIN);
@@ -174,7 +239,7 @@ static void test_answers(void **state)
     sends(m, heartbeat(1, ""), v, "", ERR_NOT_COORDINATOR); /* not taken: it still holds what to say */
     assert_int_equal(regex_members_count(m), 1);
     sends(m, heartbeat(1, NULL), v, "", ERR_OK);
-    assert_int_equal(regex_members_count(m), 0);
+    plans(m, heartbeat(1, NULL), v, REGEX_FORWARD);
 
     sends(m, first, v, "a1 a2", ERR_UNKNOWN_MEMBER_ID);
     assert_int_equal(regex_members_count(m), 0);
@@ -230,7 +295,9 @@ static void test_other_principals(void **state)
     assert_int_equal(regex_members_count(m), 1);
     plans(m, heartbeat(1, NULL), v, REGEX_REJOIN);
     plans(m, heartbeat(0, NULL), v, REGEX_FORWARD); /* joins anew, by names */
-    assert_int_equal(regex_members_count(m), 0);
+    assert_int_equal(regex_members_count(m), 1);
+    bob.epoch = 1;
+    plans(m, bob, v, REGEX_REJOIN); /* the names are gone with it */
 }
 
 static void test_expiry(void **state)
@@ -251,9 +318,10 @@ static void test_expiry(void **state)
     regex_resolution_free(&r);
     assert_int_equal(regex_members_count(m), 2);
     other.regex = SLICE_NULL;
+    other.epoch = 1;
     assert_int_equal(regex_members_heartbeat(m, &other, v, 2000 + REGEX_MEMBERS_EXPIRE_MS_DEFAULT, &plan, &r, NULL),
                      ERR_OK);
-    assert_int_equal(plan, REGEX_FORWARD); /* it is not known any more; the other one is */
+    assert_int_equal(plan, REGEX_REJOIN); /* it is not known any more; the other one is */
     assert_int_equal(regex_members_count(m), 1);
 }
 
@@ -391,43 +459,15 @@ static void test_no_memory(void **state)
     assert_true(n > 5);
 }
 
-static bool even_ids(void *context, const struct wire_uuid *id)
-{
-    ++*(int *)context;
-    return id->b[0] % 2 == 0;
-}
-
-static void test_strip(void **state)
-{
-    struct consumer_group_heartbeat_response_topic_partitions rows[4];
-    struct consumer_group_heartbeat_response_assignment assignment;
-    struct consumer_group_heartbeat_response answer;
-    int asked = 0;
-
-    (void)state;
-    consumer_group_heartbeat_response_init(&answer);
-    assert_int_equal(regex_assignment_strip(&answer, even_ids, &asked), 0); /* no assignment in this answer */
-    consumer_group_heartbeat_response_assignment_init(&assignment);
-    answer.assignment = &assignment;
-    for (uint8_t i = 0; i < 4; i++) {
-        consumer_group_heartbeat_response_topic_partitions_init(&rows[i]);
-        rows[i].topic_id = (struct wire_uuid){{i}};
-    }
-    assignment.topic_partitions.v = rows;
-    assignment.topic_partitions.n = 4;
-    assert_int_equal(regex_assignment_strip(&answer, even_ids, &asked), 2);
-    assert_int_equal(asked, 4);
-    assert_int_equal(assignment.topic_partitions.n, 2);
-    assert_int_equal(assignment.topic_partitions.v[1].topic_id.b[0], 2);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_life),
         TEST(test_no_pattern_is_passed_on),
+        TEST(test_members_nobody_has_heard_of),
+        TEST(test_plain_members_fill_half),
         TEST(test_names_beside_a_pattern),
         TEST(test_answers),
         TEST(test_refused_changes_nothing),
@@ -435,7 +475,6 @@ int main(void)
         TEST(test_expiry),
         TEST(test_limits),
         TEST(test_work_is_bounded),
-        TEST(test_strip),
         TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

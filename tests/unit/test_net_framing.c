@@ -207,6 +207,7 @@ static void test_backpressure(void **state)
     }
     assert_in_range(conn_queued(a.conn), CONN_QUEUE_HIGH_DEFAULT, CONN_QUEUE_HIGH_DEFAULT + 100004);
     side_settle(l);
+    assert_int_equal(a.congested, 1);
     assert_int_equal(a.drained, 0);
     assert_int_equal(b.frames, 0);
     conn_resume(b.conn);
