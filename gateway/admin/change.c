@@ -52,6 +52,7 @@ enum step change_submit(struct request *r, struct change_outcome *o, const struc
     struct worker *w = r->engine->owner;
     struct gateway *g = w->gateway;
     struct change *c = calloc(1, sizeof *c);
+    enum err err;
 
     *o = (struct change_outcome){.err = ERR_NO_MEMORY, .came = true};
     if (!c)
@@ -61,12 +62,13 @@ enum step change_submit(struct request *r, struct change_outcome *o, const struc
         gateway_audit_prepare(g->audit, request_peer(r)->principal, request_peer(r)->host, r->api->name, change);
     o->came = false;
     request_wait(r);
-    o->err = knowledge_submit(g->knowledge, change, on_done, c);
-    if (!o->err)
-        return STEP_WAIT;
+    err = knowledge_submit(g->knowledge, change, on_done, c);
+    if (!err)
+        return STEP_WAIT; /* from here on the outcome is the keeper's, which may have called already */
     r->waits--;
+    o->err = err;
     o->came = true;
-    gateway_audit_change(g->audit, c->audited, o->err, NULL, NULL);
+    gateway_audit_change(g->audit, c->audited, err, NULL, NULL);
     free(c);
     return STEP_NEXT;
 }

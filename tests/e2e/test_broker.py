@@ -367,7 +367,8 @@ def offset_commit(c, group, topic, partition, offset, metadata):
 def test_offset_metadata_deletion(cluster):
     topic, group = create(cluster, 2), f"g-{uuid.uuid4().hex[:8]}"
     with wire.Connection(coordinator(cluster, group)) as c:
-        assert offset_commit(c, group, topic, 0, 7, "where I was") == [(topic, [(0, 0)])]
+        # the coordinator's node learns of the new topic a moment after the controller
+        wait_for(lambda: offset_commit(c, group, topic, 0, 7, "where I was") == [(topic, [(0, 0)])])
         assert offset_commit(c, group, topic, 1, 7, "x" * 5000) == [(topic, [(1, 12)])]
         assert offset_commit(c, group, topic, 9, 7, "") == [(topic, [(9, 3)])]
         assert offset_fetch(c, group, topic, [0, 1]) == [(topic, [(0, 7, "where I was", 0), (1, -1, "", 0)])]
@@ -388,7 +389,7 @@ def test_offset_metadata_deletion(cluster):
 def test_deleted_topic_takes_its_offsets_along(cluster):
     topic, group = create(cluster), f"g-{uuid.uuid4().hex[:8]}"
     with wire.Connection(coordinator(cluster, group)) as c:
-        assert offset_commit(c, group, topic, 0, 7, "") == [(topic, [(0, 0)])]
+        wait_for(lambda: offset_commit(c, group, topic, 0, 7, "") == [(topic, [(0, 0)])])
         admin(cluster).delete_topics([topic])[topic].result(SECONDS)
         wait_for(lambda: offset_fetch(c, group, topic, [0]) == [(topic, [(0, -1, "", 0)])])
 
