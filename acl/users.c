@@ -326,7 +326,7 @@ static enum err copy_deleted(struct users_snapshot *s, const struct users *u)
 
 enum err users_snapshot_build(struct users_snapshot **out, const struct users *u)
 {
-    static _Atomic uint64_t last_id;
+    static _Atomic uint64_t last_id; /* allow: unique in the process, no state */
     struct users_snapshot *s = calloc(1, sizeof *s);
     enum err e = ERR_NO_MEMORY;
 

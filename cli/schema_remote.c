@@ -13,7 +13,7 @@ enum { PROGRESS_AFTER_MS = 2000, PROGRESS_EVERY_MS = 1000, PROGRESS_EVERY_LOG_MS
 
 /* --- signals --- */
 
-static volatile sig_atomic_t stopped;
+static volatile sig_atomic_t stopped; /* allow: set by a signal handler */
 
 static void on_signal(int sig)
 {

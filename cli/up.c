@@ -35,6 +35,7 @@ struct role {
     bool process_live, pipe_live;
     uv_timer_t timer;
     char ready_word[16];
+    char supervised[40]; /* of its environment */
 };
 
 struct up {
@@ -103,9 +104,9 @@ static void on_ready_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         close_pipe(r);
 }
 
-static char **environment_of_role(void)
+/* `supervised` must live as long as what is returned. */
+static char **environment_of_role(char *supervised, size_t supervised_n)
 {
-    static char supervised[40];
     size_t n = 0;
     while (environ[n])
         n++;
@@ -114,7 +115,7 @@ static char **environment_of_role(void)
         return NULL;
     memcpy(env, environ, n * sizeof *env);
     env[n] = "CASTELLAN_READY_FD=3";
-    snprintf(supervised, sizeof supervised, "CASTELLAN_SUPERVISED=%d", (int)getpid());
+    snprintf(supervised, supervised_n, "CASTELLAN_SUPERVISED=%d", (int)getpid());
     env[n + 1] = supervised;
     return env;
 }
@@ -124,7 +125,7 @@ static bool role_spawn(struct role *r)
 {
     char *argv[] = {"castellan", (char *)r->where.verb, "-c", r->where.config, NULL};
     int log_fd = open(r->where.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    char **env = environment_of_role();
+    char **env = environment_of_role(r->supervised, sizeof r->supervised);
     uv_stdio_container_t stdio[LOCK_FD + 1];
     uv_process_options_t o = {.file = "/proc/self/exe",
                               .args = argv,
@@ -339,7 +340,7 @@ static bool parse_number(const char *text, long min, long max, int *out)
 
 static int run(const struct verb *verb, const struct args *args)
 {
-    static struct up u;
+    struct up *u;
     const char *data = args_get(args, "data"), *base = args_get(args, "port-base"), *n = args_get(args, "brokers");
     struct reason why = {0};
     int port_base = 0, brokers = 3;
@@ -350,14 +351,21 @@ static int run(const struct verb *verb, const struct args *args)
         return verb_usage_error(verb, "--port-base must be a port from 1024 to 65000");
     if (n && !parse_number(n, 1, LAYOUT_BROKERS_MAX, &brokers))
         return verb_usage_error(verb, "--brokers must be from 1 to %d", LAYOUT_BROKERS_MAX);
+    u = calloc(1, sizeof *u);
+    if (!u) {
+        reason_set(&why, ERR_NO_MEMORY, "no memory for the roles");
+        return verb_failed(&why);
+    }
     log_set_role("up");
     verb_outlive_terminal();
-    u.started_ms = now_ms();
-    if (layout_init(&u.layout, data ? data : "castellan-data", port_base, brokers, &why) ||
-        data_lock_take(&u.lock, u.layout.data, DATA_LOCK_WAIT_MS, &why) || layout_check_ports(&u.layout, &why) ||
-        layout_prepare(&u.layout, args_has(args, "demo-users"), &why))
+    u->started_ms = now_ms();
+    if (layout_init(&u->layout, data ? data : "castellan-data", port_base, brokers, &why) ||
+        data_lock_take(&u->lock, u->layout.data, DATA_LOCK_WAIT_MS, &why) || layout_check_ports(&u->layout, &why) ||
+        layout_prepare(&u->layout, args_has(args, "demo-users"), &why)) {
+        free(u);
         return verb_failed(&why);
-    return up_serve(&u);
+    }
+    return up_serve(u); /* u stays: the loop's handles are in it */
 }
 
 static const struct arg_option options[] = {

@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
-static bool portable;
+static bool portable; /* allow: only tests set it */
 
 void aead_force_portable(bool on)
 {

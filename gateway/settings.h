@@ -3,7 +3,7 @@
 #define CASTELLAN_GATEWAY_SETTINGS_H
 
 #include "core/ledger/ledger_settings.h"
-#include "gateway/session/worker.h"
+#include "gateway/session/worker_data.h"
 
 /* The gateway's configuration keys. */
 extern const struct setting_row gateway_setting_rows[];

@@ -168,7 +168,7 @@ enum err avro_check_namespace(struct reading *r, struct slice space)
 
 /* --- names of what is stored already --- */
 
-static pcre2_code *letters;
+static pcre2_code *letters; /* allow: compiled once, read-only then */
 static pthread_once_t letters_once = PTHREAD_ONCE_INIT;
 
 static void compile_letters(void)

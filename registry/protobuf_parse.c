@@ -3,6 +3,8 @@
  * inside messages and bounded. */
 #include "registry/protobuf_model.h"
 
+#include <assert.h>
+
 enum place { IN_FILE = 1, IN_MESSAGE = 2, IN_ENUM = 4, IN_SERVICE = 8, IN_RPC = 16, IN_EXTEND = 32 };
 
 /* What is being filled; those that do not apply are NULL. */
@@ -360,7 +362,6 @@ static bool constant(struct proto_reader *r, struct target *t, struct slice name
 
 static struct proto_options *options_of(struct target *t)
 {
-    static struct proto_options none;
     switch (t->place) {
     case IN_FILE:
         return &t->file->options;
@@ -374,7 +375,8 @@ static struct proto_options *options_of(struct target *t)
     case IN_EXTEND:
         break;
     }
-    return &none;
+    assert(!"no option stands there: see declaration()");
+    return NULL;
 }
 
 static bool package(struct proto_reader *r, struct target *t)

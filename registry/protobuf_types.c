@@ -6,8 +6,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-static struct proto_schema known; /* built in; read-only once made */
-static enum err known_error;
+static struct proto_schema known; /* allow: built in; read-only once made */
+static enum err known_error;      /* allow: how making it went */
 
 static enum err add_name(struct map *m, struct arena *a, struct slice prefix, struct slice name, void *value,
                          struct slice *full)

@@ -232,7 +232,16 @@ static void on_stop_signal(void *arg)
     loop_stop(n->loop);
 }
 
-static enum err node_start(struct node *n, const char *path, struct reason *why)
+struct node *node_new(void)
+{
+    struct node *n = calloc(1, sizeof *n);
+
+    if (n)
+        n->magic = NODE_MAGIC;
+    return n;
+}
+
+enum err node_start(struct node *n, const char *path, struct reason *why)
 {
     enum err err;
 
@@ -267,7 +276,7 @@ static void free_partition_shell(void *p)
     free(p);
 }
 
-static int node_stop(struct node *n)
+int node_free(struct node *n)
 {
     struct reason why = {0};
     int status = 0;
@@ -293,29 +302,32 @@ static int node_stop(struct node *n)
     tls_free(n->tls_client);
     loop_free(n->loop);
     settings_free(n->settings);
+    n->magic = 0;
+    free(n);
     return status;
 }
 
 int broker_main(const char *config_path)
 {
-    static struct node n; /* large, one per process */
-    static char role[32];
+    struct node *n = node_new();
+    char role[32];
     struct reason why = {0};
     enum err err;
     int status;
 
     log_set_role("broker");
     heap_keep_frames();
-    err = node_start(&n, config_path, &why);
+    err = n ? node_start(n, config_path, &why) : ERR_NO_MEMORY;
     if (err) {
         log_error("%s", why.code ? why.text : err_text(err));
-        node_stop(&n);
+        if (n)
+            node_free(n);
         return err == ERR_BAD_CONFIG ? 2 : 1;
     }
-    snprintf(role, sizeof role, "broker-%d", (int)n.id);
+    snprintf(role, sizeof role, "broker-%d", (int)n->id);
     log_set_role(role);
-    loop_run(n.loop);
-    status = node_stop(&n);
+    loop_run(n->loop);
+    status = node_free(n);
     log_info("stopped");
     return status;
 }

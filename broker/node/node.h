@@ -12,6 +12,8 @@
 #include "core/wire/client.h"
 #include "core/wire/header.h"
 
+#include <assert.h>
+
 /* One broker process: the edge between the pure core (image, controller, coordinators) and sockets, files and time.
  * Everything runs on one loop; nothing here is thread-safe.
  *
@@ -53,7 +55,11 @@ struct partition {
     struct fetch_watch *watches; /* fetches waiting for more */
 };
 
+enum { NODE_MAGIC = 0x4e6f6465 };
+
+/* Everything of one node; several may live in one process. */
 struct node {
+    uint32_t magic;
     struct loop *loop;
     struct env *env;
     struct settings *settings;
@@ -78,6 +84,7 @@ struct node {
     int64_t broker_epoch; /* -1: not registered yet */
     bool registering, serving, stopping, unfenced;
     int64_t producer_id_next, producer_id_end; /* the block allocated to this broker */
+    struct producer_id_wait *producer_id_line; /* requests that wait for the next one */
     struct map verified;                       /* txn_verify.c: 8 bytes of producer id -> struct verified_producer */
 
     int64_t retention_due_ms; /* when retention is applied next; checked in each tick */
@@ -91,6 +98,17 @@ struct node {
 
 /* ---- node.c ---- */
 const struct setting_row *node_setting_rows(void);
+struct node *node_new(void); /* NULL: no memory */
+/* After a failure only node_free() may follow. */
+enum err node_start(struct node *n, const char *config_path, struct reason *why) MUST_CHECK;
+int node_free(struct node *n); /* stops it; the exit status */
+static inline struct node *node_of(void *user)
+{
+    struct node *n = user;
+
+    assert(n && n->magic == NODE_MAGIC);
+    return n;
+}
 int64_t node_wall_ms(struct node *n);
 struct partition *node_partition(struct node *n, const struct wire_uuid *topic_id, int32_t index);
 struct partition *node_partition_named(struct node *n, struct slice topic, int32_t index);

@@ -6,19 +6,17 @@
 
 #include <stdlib.h>
 
-struct waiting {
-    struct waiting *next;
+struct producer_id_wait {
+    struct producer_id_wait *next;
     void (*done)(void *user, int64_t id);
     void *user;
 };
 
-static struct waiting *line; /* one node per process */
-
 static void serve(struct node *n, bool failed)
 {
-    struct waiting *list = line, *w;
+    struct producer_id_wait *list = n->producer_id_line, *w;
 
-    line = NULL;
+    n->producer_id_line = NULL;
     while ((w = list)) {
         list = w->next;
         if (failed)
@@ -31,7 +29,7 @@ static void serve(struct node *n, bool failed)
 
 static void on_block(void *user, enum err err, int16_t version, struct slice body)
 {
-    struct node *n = user;
+    struct node *n = node_of(user);
     struct allocate_producer_ids_response resp;
     struct cursor c = cursor_of(body);
     struct arena a;
@@ -52,8 +50,8 @@ static void on_block(void *user, enum err err, int16_t version, struct slice bod
 void producer_id_get(struct node *n, void (*done)(void *user, int64_t id), void *user)
 {
     struct allocate_producer_ids_request req;
-    struct waiting *w;
-    bool first = !line;
+    struct producer_id_wait *w;
+    bool first = !n->producer_id_line;
 
     if (n->producer_id_next < n->producer_id_end) {
         done(user, n->producer_id_next++);
@@ -64,8 +62,8 @@ void producer_id_get(struct node *n, void (*done)(void *user, int64_t id), void 
         done(user, -1);
         return;
     }
-    *w = (struct waiting){line, done, user};
-    line = w;
+    *w = (struct producer_id_wait){n->producer_id_line, done, user};
+    n->producer_id_line = w;
     if (!first)
         return;
     allocate_producer_ids_request_init(&req);

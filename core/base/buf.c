@@ -200,7 +200,7 @@ struct slice buf_slice(const struct buf *b)
 
 char *buf_cstr(struct buf *b)
 {
-    static char empty[1];
+    static char empty[1]; /* allow: always 0 */
     if (!buf_reserve(b, 1)) {
         empty[0] = 0;
         return empty;

@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static _Atomic int level_min = LOG_INFO;
-static const char *role_name = "castellan";
+static _Atomic int level_min = LOG_INFO; /* allow: the log is one for the process */
+static char role_name[32] = "castellan"; /* allow: the same */
 
 void log_set_level(enum log_level level)
 {
@@ -18,7 +18,7 @@ void log_set_level(enum log_level level)
 
 void log_set_role(const char *role)
 {
-    role_name = role;
+    snprintf(role_name, sizeof role_name, "%s", role);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

@@ -10,7 +10,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum { LOG_LINE_MAX = 2000 };
 
 void log_set_level(enum log_level level);
-void log_set_role(const char *role); /* shown in each line: "gateway", "broker-1"; the string must live on */
+void log_set_role(const char *role); /* shown in each line: "gateway", "broker-1"; once, before there are threads */
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)

@@ -19,7 +19,7 @@ struct map_slot {
     uint32_t tag; /* the hash's upper half; its lower half chose the slot */
 };
 
-static uint8_t process_key[16];
+static uint8_t process_key[16]; /* allow: random, made once */
 static pthread_once_t process_key_once = PTHREAD_ONCE_INIT;
 
 static void make_process_key(void)

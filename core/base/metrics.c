@@ -29,11 +29,11 @@ struct family {
     struct map series; /* labels -> struct series */
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct map families; /* name -> struct family; zeroed is a valid empty map */
-static size_t series_count;
-static struct series overflow;
-static struct histogram overflow_histogram;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* allow: the metrics are one registry for the process */
+static struct map families;                              /* allow: the metrics are one registry for the process */
+static size_t series_count;                              /* allow: the metrics are one registry for the process */
+static struct series overflow;                           /* allow: the metrics are one registry for the process */
+static struct histogram overflow_histogram;              /* allow: the metrics are one registry for the process */
 
 static struct family *family_of(const char *name, enum kind kind, const char *help)
 {

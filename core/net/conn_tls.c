@@ -17,7 +17,7 @@
 
 /* ---- the BIO ---- */
 
-static BIO_METHOD *bio_method;
+static BIO_METHOD *bio_method; /* allow: a table of functions, made once */
 static pthread_once_t bio_once = PTHREAD_ONCE_INIT;
 
 static int bio_read(BIO *bio, char *out, int cap)

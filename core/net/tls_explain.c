@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 /* A refused certificate never becomes the session's peer certificate, so the verification callback keeps it aside. */
-static int refused_index = -1;
+static int refused_index = -1; /* allow: OpenSSL gives it out once for a process */
 static pthread_once_t refused_once = PTHREAD_ONCE_INIT;
 
 static void free_refused(void *parent, void *cert, CRYPTO_EX_DATA *data, int index, long argl, void *argp)

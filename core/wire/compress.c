@@ -34,9 +34,9 @@ struct contexts {
     ZSTD_DCtx *zstd_d;
 };
 
-static pthread_key_t contexts_key;
+static pthread_key_t contexts_key; /* allow: of a thread, made once */
 static pthread_once_t contexts_once = PTHREAD_ONCE_INIT;
-static bool contexts_key_ready;
+static bool contexts_key_ready; /* allow: the same */
 
 static void contexts_free(void *p)
 {

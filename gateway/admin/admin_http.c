@@ -126,7 +126,7 @@ static enum MHD_Result send_answer(struct admin_http *a, struct admin_request *r
     MHD_add_response_header(resp, MHD_HTTP_HEADER_CONTENT_TYPE, r->content_type);
     MHD_add_response_header(resp, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(resp, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(resp, "Content-Security-Policy", r->csp ? r->csp : "default-src 'none'");
+    MHD_add_response_header(resp, "Content-Security-Policy", *r->csp ? r->csp : "default-src 'none'");
     if (r->status == 401)
         MHD_add_response_header(resp, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"castellan\", charset=\"UTF-8\"");
     result = MHD_queue_response(c, r->status, resp);

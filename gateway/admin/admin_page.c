@@ -65,7 +65,6 @@ static const char script[] =
 
 void admin_get_page(struct admin_request *r)
 {
-    static _Thread_local char csp[256];
     struct env *env = env_system();
     uint8_t bytes[NONCE_BYTES];
     struct buf nonce;
@@ -73,11 +72,10 @@ void admin_get_page(struct admin_request *r)
     buf_init(&nonce, NONCE_TEXT);
     env->random(env, bytes, sizeof bytes);
     base64_put(&nonce, slice_of(bytes, sizeof bytes));
-    snprintf(csp, sizeof csp,
+    snprintf(r->csp, sizeof r->csp,
              "default-src 'none'; connect-src 'self'; script-src 'nonce-%s'; style-src 'nonce-%s'; base-uri 'none'; "
              "form-action 'none'; frame-ancestors 'none'",
              buf_cstr(&nonce), buf_cstr(&nonce));
-    r->csp = csp;
     r->content_type = "text/html; charset=utf-8";
     r->status = 200;
     buf_put_str(&r->out, head);

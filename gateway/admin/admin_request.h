@@ -3,7 +3,7 @@
 #define CASTELLAN_GATEWAY_ADMIN_REQUEST_H
 
 #include "core/base/arena.h"
-#include "gateway/session/worker.h"
+#include "gateway/session/worker_data.h"
 
 #include <jansson.h>
 
@@ -35,7 +35,7 @@ struct admin_request {
     /* the answer */
     unsigned status;
     const char *content_type;
-    const char *csp; /* Content-Security-Policy; NULL: nothing may be loaded */
+    char csp[256]; /* Content-Security-Policy; empty: nothing may be loaded */
     struct buf out;
 };
 

@@ -2,9 +2,10 @@
 #ifndef CASTELLAN_GATEWAY_API_H
 #define CASTELLAN_GATEWAY_API_H
 
+#include "acl/acl.h"
 #include "acl/quota.h"
 #include "gateway/cluster/cluster.h"
-#include "gateway/request/request.h"
+#include "gateway/request/request_data.h"
 
 /* The table of what the gateway serves: one row per API. An API without a row does not exist: it is not advertised, and
  * a request for it closes the connection, as Kafka does. */

@@ -5,6 +5,8 @@
 #include "core/base/map.h"
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "wire/alter_replica_log_dirs.h"
 #include "wire/describe_log_dirs.h"
 #include "wire/list_partition_reassignments.h"

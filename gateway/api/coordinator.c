@@ -3,6 +3,8 @@
  * a list. Share groups are not served: their keys are answered as by a Kafka without them. */
 #include "gateway/api/nodes.h"
 #include "gateway/api/steps.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "gateway/filter/filter.h"
 #include "wire/find_coordinator.h"
 

@@ -2,6 +2,7 @@
  * DescribeCluster: nodes as clients may know them, and this principal's operations. */
 #include "gateway/api/nodes.h"
 #include "gateway/api/steps.h"
+#include "gateway/request/request.h"
 #include "wire/describe_cluster.h"
 
 enum step describe_cluster_finish(struct request *r)

@@ -8,6 +8,7 @@
 #include "gateway/filter/filter.h"
 #include "gateway/knowledge.h"
 #include "gateway/request/engine.h"
+#include "gateway/request/list.h"
 
 enum { SESSIONS_SINCE = 7, NODES_SINCE = 16 };
 

@@ -9,6 +9,8 @@
 #include "gateway/filter/filter.h"
 #include "gateway/filter/subscriptions.h"
 #include "gateway/request/engine.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "wire/consumer_group_describe.h"
 #include "wire/describe_groups.h"
 #include "wire/list_groups.h"

@@ -11,6 +11,7 @@
 #include "gateway/request/engine.h"
 #include "gateway/request/ids.h"
 #include "gateway/request/topic_names.h"
+#include "gateway/request/list.h"
 #include "wire/offset_fetch.h"
 
 enum { GROUPS_SINCE = 8, IDS_SINCE = 10, NO_OFFSET = -1 };

@@ -9,6 +9,8 @@
 #include "gateway/filter/filter.h"
 #include "gateway/api/produce_batches.h"
 #include "gateway/filter/schema_check.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 
 enum { RECORD_ERRORS_SINCE = 8, NODES_SINCE = 10, IDS_SINCE = 13 };
 

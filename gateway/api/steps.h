@@ -2,7 +2,9 @@
 #ifndef CASTELLAN_GATEWAY_STEPS_H
 #define CASTELLAN_GATEWAY_STEPS_H
 
-#include "gateway/request/list.h"
+#include "gateway/request/request_data.h"
+
+struct list_note;
 
 /* What single APIs do beyond the filters; the columns of gateway/api/api.c. */
 

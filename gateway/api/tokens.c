@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Delegation tokens are not served: the answer is the one Kafka gives when delegation.token.secret.key is not set. */
 #include "gateway/api/steps.h"
+#include "gateway/request/request.h"
 
 static bool ends_with(const char *name, const char *end)
 {

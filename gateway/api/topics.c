@@ -8,6 +8,7 @@
 #include "gateway/request/engine.h"
 #include "gateway/request/topic_names.h"
 #include "gateway/api/topic_fates.h"
+#include "gateway/request/list.h"
 #include "wire/create_topics.h"
 #include "wire/delete_records.h"
 #include "wire/delete_topics.h"
@@ -102,7 +103,7 @@ static enum step settle(struct request *r, struct topics *s)
             return STEP_AGAIN;
     }
     s->at = 0;
-    return l->n > 0 && l->refused == l->n ? request_answer_list(r) : STEP_NEXT;
+    return l->n > 0 && l->refused == l->n ? list_answer(r) : STEP_NEXT;
 }
 
 /* ---- CreateTopics ---- */

@@ -6,6 +6,8 @@
  * topic (KIP-679) */
 #include "gateway/api/steps.h"
 #include "gateway/filter/filter.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "wire/describe_transactions.h"
 #include "wire/init_producer_id.h"
 #include "wire/list_transactions.h"

@@ -5,6 +5,7 @@
  * it answers again. Nothing here waits: the loop goes on whatever a node does. */
 #include "gateway/cluster/node_watch.h"
 #include "gateway/filter/subscriptions.h"
+#include "gateway/session/worker.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/ledger/audit.h"

@@ -3,7 +3,7 @@
 #define CASTELLAN_GATEWAY_NODE_WATCH_H
 
 #include "gateway/cluster/cluster_report.h"
-#include "gateway/session/worker.h"
+#include "gateway/session/worker_data.h"
 
 /* Asks every node behind, again and again, whether it answers, how full its disk is, which features it has, which
  * topics there are, and where partitions have their leaders. The workers learn of silent nodes through cluster.silent

@@ -5,6 +5,7 @@
 #include "gateway/api/api.h"
 #include "gateway/filter/filter.h"
 #include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "gateway/request/reserved.h"
 
 struct deciding {
@@ -242,7 +243,7 @@ enum step filter_acl_start(struct request *r)
         step = refuse_others(r, d);
     if (step != STEP_NEXT || !l)
         return step;
-    return l->n > 0 && l->refused == l->n && !r->row->asks_always ? request_answer_list(r) : STEP_NEXT;
+    return l->n > 0 && l->refused == l->n && !r->row->asks_always ? list_answer(r) : STEP_NEXT;
 }
 
 enum step filter_acl_finish(struct request *r)

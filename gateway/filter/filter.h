@@ -2,7 +2,7 @@
 #ifndef CASTELLAN_GATEWAY_FILTER_H
 #define CASTELLAN_GATEWAY_FILTER_H
 
-#include "gateway/request/request.h"
+#include "gateway/request/request_data.h"
 
 /* What stands between a client and the cluster, in the order of going in; the way back is the reverse. Which filters an
  * API needs is a column of its row (gateway/api/api.h). */

@@ -3,6 +3,7 @@
 #include "gateway/api/api.h"
 #include "gateway/filter/filter.h"
 #include "gateway/request/ids.h"
+#include "gateway/request/request.h"
 
 #include <stdio.h>
 

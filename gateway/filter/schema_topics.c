@@ -7,7 +7,8 @@
 #include "gateway/filter/schema_topics.h"
 #include "core/base/log.h"
 #include "core/base/settings.h"
-#include "gateway/session/worker.h"
+#include "gateway/session/worker_data.h"
+#include "gateway/request/request.h"
 #include "wire/describe_configs.h"
 
 #include <stdio.h>

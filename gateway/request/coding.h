@@ -2,7 +2,7 @@
 #ifndef CASTELLAN_GATEWAY_CODING_H
 #define CASTELLAN_GATEWAY_CODING_H
 
-#include "gateway/request/request.h"
+#include "gateway/request/request_data.h"
 
 /* Decoding and encoding for the engine: short messages at once, long ones in slices (core/wire/resumable.h). A call
  * that says AGAIN is made again with the same arguments. */

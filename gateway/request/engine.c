@@ -2,20 +2,19 @@
  * How requests move. Each phase has one function that says what is next, one function moves a request from phase to
  * phase and knows which moves there are, and one place asks whether the client is still there.
  *
- * Turns are taken from three rings: principals with something to do, the sessions of each, the requests of each. A
- * request that used up its slice goes to the end of all three. */
+ * Whose turn it is: turns.c. */
 #include "gateway/request/engine.h"
 #include "core/base/log.h"
 #include "gateway/api/api.h"
 #include "gateway/filter/filter.h"
 #include "gateway/request/coding.h"
 #include "gateway/request/list.h"
+#include "gateway/request/turns.h"
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-enum { REQUEST_MAGIC = 0x52714573, ENGINE_MAGIC = 0x456e6769 };
+enum { ENGINE_MAGIC = 0x456e6769 };
 
 void engine_init(struct engine *e, const struct engine_ops *ops, void *owner)
 {
@@ -25,87 +24,6 @@ void engine_init(struct engine *e, const struct engine_ops *ops, void *owner)
                          .slice_units = ENGINE_SLICE_UNITS,
                          .turn_units = ENGINE_TURN_UNITS};
     turn_init(&e->ready);
-}
-
-void request_check(const struct request *r)
-{
-    assert(r && r->magic == REQUEST_MAGIC);
-    assert(r->waits >= 0 && r->at >= -1 && r->at <= FILTERS);
-}
-
-/* ---- Moving ---- */
-
-static const uint8_t moves[REQUEST_PHASES] = {
-    [REQUEST_ARRIVED] = 1 << REQUEST_DECODING,
-    [REQUEST_DECODING] = 1 << REQUEST_GOING | 1 << REQUEST_ANSWERED,
-    [REQUEST_GOING] = 1 << REQUEST_AWAY | 1 << REQUEST_COMING | 1 << REQUEST_ENCODING,
-    [REQUEST_AWAY] = 1 << REQUEST_COMING | 1 << REQUEST_ENCODING,
-    [REQUEST_COMING] = 1 << REQUEST_ENCODING,
-    [REQUEST_ENCODING] = 1 << REQUEST_ANSWERED,
-};
-
-void request_move(struct request *r, enum request_phase to)
-{
-    assert(to == REQUEST_ABANDONED || (moves[r->phase] & 1 << to));
-    r->phase = to;
-}
-
-struct request *request_new(struct pipeline *p, struct buf *frame)
-{
-    struct request *r = calloc(1, sizeof *r);
-
-    if (!r)
-        return NULL;
-    r->magic = REQUEST_MAGIC;
-    r->engine = p->engine;
-    r->pipeline = p;
-    turn_init(&r->turn);
-    arena_init(&r->arena, (size_t)p->request_max);
-    buf_init(&r->answer, 0);
-    buf_init(&r->call.frame, 0);
-    buf_init(&r->reply, 0);
-    buf_init(&r->forwarding, 0);
-    r->frame = *frame;
-    buf_init(frame, 0);
-    return r;
-}
-
-struct owned {
-    struct owned *next;
-    void *p;
-    void (*free_fn)(void *p);
-};
-
-void request_free(struct request *r)
-{
-    request_check(r);
-    assert(r->waits == 0 && !turn_is_waiting(&r->turn));
-    for (struct owned *o = r->owned; o; o = o->next)
-        o->free_fn(o->p);
-    if (r->secret)
-        buf_wipe_free(&r->frame);
-    buf_free(&r->frame);
-    buf_free(&r->answer);
-    buf_free(&r->call.frame);
-    buf_free(&r->reply);
-    buf_free(&r->forwarding);
-    arena_free(&r->arena);
-    r->magic = 0;
-    free(r);
-}
-
-bool request_own(struct request *r, void *p, void (*free_fn)(void *p))
-{
-    struct owned *o = p ? arena_alloc(&r->arena, sizeof *o) : NULL;
-
-    if (!o) {
-        if (p)
-            free_fn(p);
-        return false;
-    }
-    *o = (struct owned){r->owned, p, free_fn};
-    r->owned = o;
-    return true;
 }
 
 /* ---- The phases ---- */
@@ -167,7 +85,7 @@ static enum step go(struct request *r)
         if (step != STEP_NEXT)
             return step;
         if (r->list->refused > 0 && r->list->array->n == 0 && !r->row->asks_always)
-            return request_answer_list(r);
+            return list_answer(r);
         r->reads_answer = r->reads_answer || r->list->refused > 0;
     }
     r->frame_spent = r->row->spends_frame && (!r->list || r->list->refused == 0);
@@ -369,7 +287,7 @@ static int32_t end_turn(struct pipeline *p, struct request *r)
     if (p->closing)
         return used;
     if (r->phase != REQUEST_ANSWERED) {
-        engine_make_ready(r->engine, r);
+        turns_add(r->engine, r);
         return used;
     }
     pipeline_advance(p, r);
@@ -419,76 +337,6 @@ static int32_t run_request(struct request *r)
 
 /* ---- Turns ---- */
 
-#define owner_of(link, type, member) ((type *)(void *)((uint8_t *)(link)-offsetof(type, member)))
-
-void turn_init(struct turn *t)
-{
-    t->next = t->prev = t;
-}
-
-bool turn_is_waiting(const struct turn *t)
-{
-    return t->next != t;
-}
-
-void turn_leave(struct turn *t)
-{
-    t->next->prev = t->prev;
-    t->prev->next = t->next;
-    turn_init(t);
-}
-
-/* To the end of the ring, if it is in none. */
-static void join(struct turn *ring, struct turn *t)
-{
-    if (turn_is_waiting(t))
-        return;
-    t->prev = ring->prev;
-    t->next = ring;
-    ring->prev->next = t;
-    ring->prev = t;
-}
-
-static struct turn *take_first(struct turn *ring)
-{
-    struct turn *t = ring->next;
-
-    assert(t != ring);
-    turn_leave(t);
-    return t;
-}
-
-void engine_make_pipeline_ready(struct engine *e, struct pipeline *p)
-{
-    join(&p->share->ready, &p->turn);
-    join(&e->ready, &p->share->turn);
-}
-
-void engine_make_ready(struct engine *e, struct request *r)
-{
-    assert(r->pipeline);
-    join(&r->pipeline->ready, &r->turn);
-    engine_make_pipeline_ready(e, r->pipeline);
-    if (!e->running && !e->announced) {
-        e->announced = true;
-        e->ops->ready(e);
-    }
-}
-
-/* The request whose turn it is; the rings behind it are in order again. */
-static struct request *next_request(struct engine *e)
-{
-    struct share *s = owner_of(take_first(&e->ready), struct share, turn);
-    struct pipeline *p = owner_of(take_first(&s->ready), struct pipeline, turn);
-    struct request *r = owner_of(take_first(&p->ready), struct request, turn);
-
-    if (turn_is_waiting(&p->ready))
-        join(&s->ready, &p->turn);
-    if (turn_is_waiting(&s->ready))
-        join(&e->ready, &s->turn);
-    return r;
-}
-
 bool engine_run(struct engine *e, int64_t now_ms)
 {
     assert(e->magic == ENGINE_MAGIC);
@@ -497,33 +345,13 @@ bool engine_run(struct engine *e, int64_t now_ms)
     e->running = true;
     e->now_ms = now_ms;
     for (int32_t left = e->turn_units; left > 0 && turn_is_waiting(&e->ready);)
-        left -= run_request(next_request(e));
+        left -= run_request(turns_next(e));
     e->running = false;
     e->announced = turn_is_waiting(&e->ready);
     return e->announced;
 }
 
 /* ---- Events ---- */
-
-void request_wait(struct request *r)
-{
-    r->waits++;
-}
-
-void request_wake(struct request *r)
-{
-    request_check(r);
-    assert(r->waits > 0);
-    r->waits--;
-    r->woken = true;
-    if (!r->pipeline) { /* the client left, and this was what was still under way */
-        if (r->waits == 0)
-            request_free(r);
-        return;
-    }
-    if (r->engine->current != r) /* else its turn goes on */
-        engine_make_ready(r->engine, r);
-}
 
 void request_answered(struct request *r, enum err err, struct buf *frame, size_t body_at)
 {

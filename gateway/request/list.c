@@ -6,8 +6,9 @@
  * says, else through an index made once. */
 #include "gateway/request/list.h"
 #include "gateway/api/api.h"
-#include "gateway/request/engine.h"
+#include "gateway/request/engine_data.h"
 #include "gateway/request/list_index.h"
+#include "gateway/request/request.h"
 #include "gateway/request/topic_names.h"
 
 #include <assert.h>
@@ -381,4 +382,15 @@ enum step list_merge(struct request *r)
     }
     *(struct wire_array *)out_at(r->response, l->shape.out_list) = l->merged;
     return STEP_NEXT;
+}
+
+enum step list_answer(struct request *r)
+{
+    assert(r->list && r->list->refused > 0);
+    if (r->no_answer && list_any_error(r->list))
+        return request_refuse(r, ERR_INVALID_REQUEST);
+    if (r->no_answer)
+        return STEP_DONE;
+    r->response = wire_struct_new(r->api->response->body, &r->arena);
+    return r->response ? STEP_DONE : request_no_memory(r);
 }

@@ -5,6 +5,7 @@
 #include "gateway/request/list_index.h"
 #include "core/base/env.h"
 #include "core/base/map.h"
+#include "gateway/request/request.h"
 
 struct table {
     int32_t *slots; /* 1 + the first element of a chain; 0: free */

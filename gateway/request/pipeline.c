@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The order within a session, and what it may hold. */
 #include "gateway/request/pipeline.h"
-#include "gateway/request/engine.h"
+#include "gateway/request/request_life.h"
+#include "gateway/request/turns.h"
 
 #include <assert.h>
 
@@ -46,7 +47,7 @@ static void decide_next(struct pipeline *p)
     p->ahead -= r->frame.n;
     p->held += r->charged;
     request_move(r, REQUEST_DECODING);
-    engine_make_ready(p->engine, r);
+    turns_add(p->engine, r);
 }
 
 bool pipeline_take(struct pipeline *p, struct buf *frame)
@@ -199,5 +200,5 @@ void pipeline_set_share(struct pipeline *p, struct share *s)
     leave_turns(p);
     p->share = s;
     if (turn_is_waiting(&p->ready))
-        engine_make_pipeline_ready(p->engine, p);
+        turns_add_pipeline(p->engine, p);
 }

@@ -2,12 +2,13 @@
  * What filters and API steps may do with a request. */
 #include "gateway/request/request.h"
 #include "core/base/log.h"
-#include "gateway/api/api.h"
 #include "gateway/knowledge.h"
 #include "gateway/request/coding.h"
-#include "gateway/request/engine.h"
-#include "gateway/request/list.h"
+#include "gateway/request/engine_data.h"
+#include "gateway/request/list_data.h"
+#include "gateway/request/pipeline.h"
 #include "gateway/request/refusal.h"
+#include "gateway/request/turns.h"
 
 #include <assert.h>
 
@@ -141,15 +142,6 @@ enum step request_go_on_refusing(struct request *r)
     return request_reply(r, response);
 }
 
-enum step request_answer_list(struct request *r)
-{
-    assert(r->list && r->list->refused > 0);
-    if (r->no_answer)
-        return list_any_error(r->list) ? refused_unanswered(r) : STEP_DONE;
-    r->response = wire_struct_new(r->api->response->body, &r->arena);
-    return r->response ? STEP_DONE : request_no_memory(r);
-}
-
 enum step request_silent(struct request *r)
 {
     r->no_answer = true;
@@ -267,4 +259,26 @@ struct slice request_call_body(const struct request *r)
     if (r->call.frame.n < r->call.body_at)
         return slice_of("", 0);
     return slice_of(r->call.frame.p + r->call.body_at, r->call.frame.n - r->call.body_at);
+}
+
+/* ---- Events ---- */
+
+void request_wait(struct request *r)
+{
+    r->waits++;
+}
+
+void request_wake(struct request *r)
+{
+    request_check(r);
+    assert(r->waits > 0);
+    r->waits--;
+    r->woken = true;
+    if (!r->pipeline) { /* the client left, and this was what was still under way */
+        if (r->waits == 0)
+            request_free(r);
+        return;
+    }
+    if (r->engine->current != r) /* else its turn goes on */
+        turns_add(r->engine, r);
 }

@@ -12,6 +12,8 @@
 #include "gateway/api/steps.h"
 #include "gateway/session/door.h"
 #include "gateway/session/session.h"
+#include "gateway/request/list.h"
+#include "gateway/request/request.h"
 #include "wire/api_versions.h"
 #include "wire/sasl_authenticate.h"
 #include "wire/sasl_handshake.h"

@@ -7,10 +7,7 @@
 
 #include <pthread.h>
 
-struct accepted;
-struct entrance;
 struct settings;
-struct worker;
 
 /* What stands before a session: how many strangers may wait and how fast they may come (core/net/accept_limit.h), and
  * what an address waits that failed to say who it is (acl/failure_limit.h). One for the process: all listeners, SASL,
@@ -54,9 +51,5 @@ void door_close(struct door *d);
 /* How long an attempt from this address waits before it is judged; then, when it failed, how long until it is told. */
 int64_t door_before(struct door *d, const struct address_group *from);
 int64_t door_failed(struct door *d, const struct address_group *from, int64_t waited_ms);
-
-/* A connection came: a session begins at once, or when it is the address's turn. On the worker's thread. */
-void door_let_in(struct worker *w, struct entrance *e, int place, struct accepted a);
-void door_send_away(struct worker *w); /* whoever still waits; the worker stops */
 
 #endif

@@ -11,7 +11,7 @@
 #include "gateway/api/api.h"
 #include "gateway/filter/filter.h"
 #include "gateway/filter/schema_topics.h"
-#include "gateway/session/door.h"
+#include "gateway/session/shares.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -63,6 +63,13 @@ void session_close(struct session *s, enum conn_close why, const char *detail)
 
 /* ---- Reading ---- */
 
+/* Somebody is not read for want of memory: look again in a while. */
+static void watch_memory(struct worker *w)
+{
+    if (!w->memory.running)
+        loop_timer_start(&w->memory, MEMORY_WATCH_MS);
+}
+
 void session_look_at_reading(struct session *s)
 {
     bool hold;
@@ -78,7 +85,7 @@ void session_look_at_reading(struct session *s)
         return;
     }
     conn_pause(s->conn);
-    worker_watch_memory(s->worker);
+    watch_memory(s->worker);
 }
 
 /* More memory for a frame that is coming in. */
@@ -98,7 +105,7 @@ static bool on_frame_grow(void *user, struct conn *conn, size_t cap)
         conn_pause(s->conn);
     s->starved = true;
     s->wanted = more;
-    worker_watch_memory(s->worker);
+    watch_memory(s->worker);
     return false;
 }
 
@@ -286,12 +293,13 @@ static void topics_changed(struct engine *e)
 static void node_learned(struct engine *e, int place)
 {
     struct worker *w = e->owner;
-    gateway_node_learned(w->gateway, place);
+    w->gateway->node_learned(w->gateway, place);
 }
 
 static void ready(struct engine *e)
 {
-    worker_turn_later(e->owner);
+    struct worker *w = e->owner;
+    loop_later(w->loop, w->turn);
 }
 
 const struct engine_ops session_engine_ops = {.admit = admit,
@@ -341,16 +349,16 @@ static bool set_holder(struct session *s, const char *prefix, struct slice name)
 
 void session_is_known(struct session *s)
 {
-    struct share *share = worker_share_get(s->worker, session_principal(s));
+    struct share *share = share_get(s->worker, session_principal(s));
 
     if (!share || !set_holder(s, "", session_principal(s))) {
         if (share)
-            worker_share_put(s->worker, share, session_principal(s));
+            share_put(s->worker, share, session_principal(s));
         session_close(s, CONN_CLOSE_NO_MEMORY, NULL);
         return;
     }
     if (s->pipeline.share != &s->pipeline.alone) /* it authenticated again */
-        worker_share_put(s->worker, share, session_principal(s));
+        share_put(s->worker, share, session_principal(s));
     else
         pipeline_set_share(&s->pipeline, share);
     set_peer(s);
@@ -415,7 +423,7 @@ static void leave_share(struct session *s)
     struct share *share = s->pipeline.share;
 
     if (share != &s->pipeline.alone)
-        worker_share_put(s->worker, share, session_principal(s));
+        share_put(s->worker, share, session_principal(s));
 }
 
 static void on_closed(void *user, struct conn *conn, enum conn_close why, const char *detail)

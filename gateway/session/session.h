@@ -4,7 +4,7 @@
 
 #include "core/wire/client.h"
 #include "gateway/request/engine.h"
-#include "gateway/session/worker.h"
+#include "gateway/session/worker_data.h"
 
 /* One client connection: the edge between sockets and the engine (gateway/request/engine.h). Frames become requests of
  * its pipeline; answers leave in the order the requests came.

@@ -5,6 +5,7 @@
 #include "gateway/session/worker.h"
 #include "core/base/log.h"
 #include "gateway/filter/schema_topics.h"
+#include "gateway/session/parked.h"
 #include "gateway/session/session.h"
 
 #include <assert.h>
@@ -28,7 +29,7 @@ struct attach { /* lives as long as the worker */
 static void on_accept(void *arg, struct accepted a)
 {
     struct attach *at = arg;
-    door_let_in(at->worker, at->entrance, at->listener - 1, a);
+    parked_let_in(at->worker, at->entrance, at->listener - 1, a);
 }
 
 void worker_attach(struct worker *w, struct entrance *e, int listener_index)
@@ -108,11 +109,6 @@ static void take_turn(void *arg)
         loop_later(w->loop, w->turn);
 }
 
-void worker_turn_later(struct worker *w)
-{
-    loop_later(w->loop, w->turn);
-}
-
 static void look_at_memory(void *arg)
 {
     struct worker *w = arg;
@@ -124,38 +120,6 @@ static void look_at_memory(void *arg)
     }
     if (any)
         loop_timer_start(&w->memory, MEMORY_WATCH_MS);
-}
-
-void worker_watch_memory(struct worker *w)
-{
-    if (!w->memory.running)
-        loop_timer_start(&w->memory, MEMORY_WATCH_MS);
-}
-
-struct share *worker_share_get(struct worker *w, struct slice principal)
-{
-    struct share *s = map_get(&w->shares, principal);
-
-    if (!s) {
-        s = calloc(1, sizeof *s);
-        if (!s || map_put(&w->shares, principal, s, NULL)) {
-            free(s);
-            return NULL;
-        }
-        share_init(s);
-    }
-    s->sessions++;
-    return s;
-}
-
-void worker_share_put(struct worker *w, struct share *s, struct slice principal)
-{
-    assert(s->sessions > 0 && map_get(&w->shares, principal) == s);
-    if (--s->sessions > 0)
-        return;
-    assert(!turn_is_waiting(&s->turn));
-    map_remove(&w->shares, principal);
-    free(s);
 }
 
 static enum err start_engine(struct worker *w)
@@ -233,7 +197,7 @@ static void end_worker(void *arg)
 {
     struct worker *w = arg;
     w->stopping = true;
-    door_send_away(w);
+    parked_send_away(w);
     session_close_all(w);
     key_client_free(w->keys);
     w->keys = NULL;

@@ -2,112 +2,8 @@
 #ifndef CASTELLAN_GATEWAY_WORKER_H
 #define CASTELLAN_GATEWAY_WORKER_H
 
-#include "acl/principal.h"
-#include "acl/quota_meter.h"
-#include "acl/sasl_server.h"
-#include "core/base/log_limit.h"
-#include "core/base/map.h"
-#include "core/base/metrics.h"
-#include "core/net/conn.h"
-#include "core/wire/record_unpack.h"
-#include "crypto/key_client.h"
-#include "gateway/cluster/cluster.h"
-#include "gateway/audit.h"
-#include "gateway/counters.h"
-#include "gateway/filter/heavy.h"
-#include "gateway/knowledge.h"
-#include "gateway/refusals.h"
-#include "gateway/request/engine.h"
-#include "gateway/request/topic_names.h"
-#include "gateway/request/reserved.h"
-#include "gateway/session/door.h"
-#include "gateway/session/holders.h"
+#include "gateway/session/worker_data.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-/* A worker: one thread, one loop, its share of the client connections. A session and its upstream connections stay on
- * one worker, so the data path takes no lock. */
-enum { WORKERS_MAX = 64, GATEWAY_LISTENERS_MAX = 4, MEMORY_WATCH_MS = 20 /* between looks at who may be read again */ };
-
-enum entrance_kind { ENTRANCE_SASL_SSL, ENTRANCE_SSL, ENTRANCE_SASL_PLAINTEXT };
-
-/* One configured listener: a bootstrap port and, after it, a port for each node of the cluster. */
-struct entrance {
-    enum entrance_kind kind;
-    char host[256];       /* listened on */
-    char advertised[256]; /* told to clients */
-    uint16_t port;        /* the bootstrap port; node at place i is at port + 1 + i */
-    struct tls *tls;
-    struct listener *listeners[1 + CLUSTER_NODES_MAX]; /* 0: bootstrap */
-};
-
-struct gateway {
-    struct settings *settings;
-    struct cluster cluster;
-    struct entrance entrances[GATEWAY_LISTENERS_MAX];
-    int entrance_count;
-    struct tls *tls_upstream;
-    struct principal_rules *principal_rules;
-    struct knowledge *knowledge;
-    struct audit_log *audit; /* NULL: none */
-    struct door door;
-    struct quota_meters *meters;
-    struct subscriptions *subscriptions; /* by pattern, of consumer groups */
-    struct schemas *schemas;             /* what the registry knows */
-    struct dead_letters *dead_letters;   /* where bad records go */
-    struct node_watch *watch;            /* NULL: not started */
-    struct work_pool *pool;              /* threads for what would hold a worker too long (heavy.h) */
-    struct record_unpack_limits unpack_limits;
-    struct gateway_counters counters; /* looked up once, added to without a lock */
-    _Atomic uint64_t topic_changes;   /* configurations of topics changed through this gateway, and when last */
-    _Atomic int64_t topic_changed_ms;
-    bool mechanisms[SASL_MECHANISMS];
-    struct key_keeper *keeper; /* keeps the workers' key leases; NULL without a key process */
-    struct worker *workers;
-    int worker_count;
-    int64_t idle_ms;
-    uint32_t frame_max;
-    struct holders holders; /* memory by principal, and of the process */
-    int64_t request_memory_max, session_memory_max, session_memory_reserve, write_stall_ms;
-    struct reserved_names reserved; /* as configured */
-    bool ends_with_certificate;     /* castellan.ssl.close.when.certificate.expires */
-    int64_t reauth_ms;              /* connections.max.reauth.ms; 0: never */
-    const char *keyd_socket;        /* NULL: no key process; protected topics are then refused */
-    const char *keyd_admin_socket;  /* NULL: nobody can be forgotten through this gateway */
-};
-
-struct worker {
-    struct gateway *gateway;
-    int index;
-    pthread_t thread;
-    struct loop *loop;
-    struct view *view;              /* the current one */
-    _Atomic(struct view *) offered; /* the next one, until the worker takes it */
-    struct loop_task take, end, leave;
-    atomic_bool taking, leaving; /* `take`, `leave` is posted */
-    struct key_client *keys;
-    struct schema_topics *schema_topics;   /* what topics ask of their data (schema_topics.h) */
-    struct refusals *refusals, *throttles; /* by principal */
-    struct engine engine;                  /* runs the sessions' requests */
-    struct loop_deferred *turn;            /* its next turn */
-    struct topic_names topics;             /* of topic ids, learned from Metadata answers */
-    struct map shares;                     /* of principals: struct share */
-    struct loop_timer memory;              /* while sessions are not read for want of memory */
-    struct log_limit not_served;           /* lines about what clients ask for and is not served */
-    bool stopping;                         /* takes no more connections: what would serve them is going */
-    struct session *sessions;
-    struct parked *parked;        /* connections whose turn has not come (door.c) */
-    _Atomic size_t session_count; /* the status page reads it from another thread */
-    struct attach *attached;      /* the listeners it accepts from */
-};
-
-/* ---- gateway.c ---- */
-/* Opens the node's ports on every entrance and attaches them to all workers. Any thread. */
-void gateway_node_learned(struct gateway *g, int place);
-bool gateway_is_ready(struct gateway *g, struct reason *why);
-
-/* ---- worker.c ---- */
 enum err workers_start(struct gateway *g, int count, struct reason *why) MUST_CHECK;
 /* End the sessions and join the threads; the loops stay, so that the keeper may still post answers until it is closed.
  */
@@ -117,14 +13,7 @@ void workers_free(struct gateway *g);
 enum err workers_set_view(struct gateway *g) MUST_CHECK;
 void workers_leave_silent(struct gateway *g);                                 /* a node was found silent; any thread */
 void worker_attach(struct worker *w, struct entrance *e, int listener_index); /* on the worker's thread */
-/* The engine has something to do: at the end of this round of events. */
-void worker_turn_later(struct worker *w);
-/* Somebody is not read for want of memory: look again in a while. */
-void worker_watch_memory(struct worker *w);
 /* For work of this principal's that would hold the worker too long. */
 struct heavy worker_heavy(struct worker *w, struct slice principal);
-/* The turns of a principal's sessions. NULL: no memory. Given back once for each session. */
-struct share *worker_share_get(struct worker *w, struct slice principal);
-void worker_share_put(struct worker *w, struct share *s, struct slice principal);
 
 #endif

@@ -2,7 +2,9 @@
 #ifndef CASTELLAN_TESTS_ENGINE_UTIL_H
 #define CASTELLAN_TESTS_ENGINE_UTIL_H
 
+#include "gateway/request/engine.h"
 #include "gateway/request/list.h"
+#include "gateway/request/turns.h"
 #include "gateway/session/worker.h"
 #include "tests/unit/engine_cluster.h"
 
