@@ -15,6 +15,7 @@ enum {
     CONN_READ_BUDGET = 1 << 20,      /* socket bytes read in one event before others get their turn */
     CONN_READ_FIRST = 64 << 10,      /* of which the first read asks for so many: what a pause leaves over is kept */
     CONN_READ_SHARE = 16 << 10,      /* read in one event when the loop's round has used up its own budget */
+    CONN_READ_SKIPS_MAX = 7,         /* and inside of a long frame so many rounds are left to others first */
     CONN_WRITE_BUDGET = 4 << 20,     /* the same for sending */
     CONN_DIRECT_MIN = 4096,          /* as much missing of a frame: read straight into its buffer */
     CONN_FRAME_EAGER_MAX = 1 << 20,  /* longer frames get their buffer as the bytes come */
@@ -82,6 +83,7 @@ struct conn {
     /* reading: ciphertext window, framing, what was left over by a pause */
     unsigned paused;
     bool stream_wait, in_short, seen_first;
+    uint8_t read_skips;
     bool read_first, read_over; /* this event's first read is still to come; its budget is used up */
     struct loop_block *in_block;
     uint8_t *in_owned;

@@ -291,11 +291,30 @@ static void acknowledge_half_a_frame(struct conn *c)
         setsockopt(conn_fd(c), IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one); /* fails on a Unix socket: fine */
 }
 
+/* The round has used up its budget, and this one is inside of a long frame: what waits in the socket is found again in
+ * the next round. */
+static bool lets_others_first(struct conn *c)
+{
+    size_t missing = c->streaming ? c->stream_left : c->frame ? c->frame_n - c->frame_got : 0;
+    bool kept = c->rest || conn_window_left(c); /* the socket would not tell of that */
+
+    if (c->loop->read_left > 0 || missing <= CONN_READ_SHARE || kept || c->read_skips == CONN_READ_SKIPS_MAX) {
+        c->read_skips = 0;
+        return false;
+    }
+    c->read_skips++;
+    return true;
+}
+
 void conn_read(struct conn *c)
 {
     size_t total = 0, got, budget = c->loop->read_left > 0 ? CONN_READ_BUDGET : CONN_READ_SHARE;
 
     assert(!c->loop->scratch_busy);
+    if (lets_others_first(c)) {
+        conn_watch(c);
+        return;
+    }
     c->loop->scratch_busy = true;
     c->in_short = false;
     c->read_first = true;

@@ -13,7 +13,7 @@ enum {
     LOOP_BLOCK_SIZE = 256 << 10,  /* one batch of socket bytes */
     LOOP_BLOCKS_KEPT_MAX = 16,    /* free blocks a loop keeps for the next use */
     LOOP_SCRATCH_SIZE = 64 << 10, /* plaintext that is parsed in place */
-    LOOP_READ_BUDGET = 4 << 20,   /* socket bytes read in one round; then each connection gets a small share only */
+    LOOP_READ_BUDGET = 1 << 20,   /* socket bytes read in one round; then each connection gets a small share only */
 };
 
 struct loop_block {
