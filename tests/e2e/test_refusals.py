@@ -110,4 +110,4 @@ def test_users_and_quotas_say_nothing_with_an_empty_text(admin):
 def test_tokens_that_are_not_served_name_who_asked(alice, version):
     r = alice.ask("CreateDelegationToken", version, {"Renewers": [], "MaxLifetimeMs": -1})
     assert (r["ErrorCode"], r["PrincipalType"], r["PrincipalName"]) == (61, "User", "alice")
-    assert (r["IssueTimestampMs"], r["ExpiryTimestampMs"], r["MaxTimestampMs"]) == (-1, -1, -1)
+    assert (r["IssueTimestampMs"], r["ExpiryTimestampMs"], r["MaxTimestampMs"]) == (0, 0, 0)
