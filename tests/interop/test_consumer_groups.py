@@ -12,7 +12,8 @@ import pytest
 
 import targets
 from authority import Authority
-from kafka_wire import TRANSACTIONAL, Connection, batch, scram_upsertion
+from kafka_messages import TRANSACTIONAL, batch
+from kafka_wire import Connection, scram_upsertion
 from system import free_port_base
 from targets import ADMIN, PASSWORD, Target, serves
 from tools import HERE, java_class_path, run_steps, venv_python
@@ -391,7 +392,7 @@ def begin(place, user, transactional_id):
 
 
 def produce(place, user, transactional_id, topic, producer, version=12):
-    records = batch([b"v"], attributes=TRANSACTIONAL, producer=producer[0], epoch=producer[1], sequence=0)
+    records = batch((None, b"v"), attributes=TRANSACTIONAL, producer_id=producer[0], producer_epoch=producer[1], sequence=0)
     said = place.asking.ask(user, "Produce", version, {
         "TransactionalId": transactional_id, "Acks": -1, "TimeoutMs": 15000,
         "TopicData": [{"Name": topic, "PartitionData": [{"Index": 0, "Records": records}]}]})
