@@ -390,7 +390,7 @@ static void test_work_is_bounded(void **state)
     assert_int_equal(regex_members_heartbeat(*state, &h, (struct regex_versions){1, 1}, 0, &plan, &r, NULL), ERR_OK);
     for (int i = 0; i < TOPICS; i++) {
         memset(bytes[i], 'a', NAME);
-        char number[8];
+        char number[16];
         snprintf(number, sizeof number, "%03d", i);
         memcpy(bytes[i], number, 3);
         many[i] = slice_of(bytes[i], NAME);
