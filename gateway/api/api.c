@@ -251,8 +251,10 @@ static enum err check_struct(const struct api_row *row, const struct wire_struct
 
         if (!wire_versions_has(f->versions, version))
             continue;
-        snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", f->name);
-        if (f->type == WIRE_STRUCT && depth < 8)
+        if ((size_t)snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", f->name) >= sizeof path)
+            err = reason_set(why, ERR_UNKNOWN_SERVER_ERROR, "a field of %s has too long a path",
+                             wire_api(row->key)->name);
+        else if (f->type == WIRE_STRUCT && depth < 8)
             err = check_struct(row, f->body, version, path, depth + 1, why);
         else if (needs_decision(f->entity) && !api_right_of(row, entity, path, version))
             err = reason_set(why, ERR_UNKNOWN_SERVER_ERROR, "%s version %d: nothing decides about %s",

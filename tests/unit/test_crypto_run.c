@@ -195,7 +195,7 @@ static void test_slices_of_any_size_give_the_same(void **state)
         struct record_crypt_args a;
         struct env_test env;
         struct buf out;
-        int steps;
+        int steps = 0;
         bool changed;
         buf_init(&out, 0);
         buf_put_str(&out, "first");
