@@ -73,9 +73,10 @@ class ApacheKafka:
 
     def start(self):
         """Returns at once; whoever asks waits (Target.wait)."""
+        # an id may begin with a dash, so it is not a word of its own
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         settings = str(self.folder / "server.properties")
-        formatting = self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", settings)
+        formatting = self.java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", settings)
         assert formatting.wait(START_SECONDS) == 0, self.logs()
         self.process = self.java("kafka.Kafka", settings)
 
