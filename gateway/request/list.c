@@ -22,7 +22,7 @@ struct request_list *list_new(struct request *r, const struct shape *shape)
     l->shape = *shape;
     l->array = (struct wire_array *)(void *)((uint8_t *)r->body + shape->list->offset);
     l->elements = l->array->v;
-    l->size = shape->list->type == WIRE_STRUCT ? shape->list->body->size : sizeof(struct slice);
+    l->size = wire_field_size(shape->list);
     l->n = l->array->n > 0 ? l->array->n : 0;
     l->fate = arena_array(&r->arena, (size_t)l->n, sizeof *l->fate);
     return l->fate ? l : NULL;
@@ -171,7 +171,7 @@ static enum step keep_parts(struct request *r, struct request_list *l, int32_t i
     const struct wire_field *f = l->shape.parts;
     struct wire_array *parts = (struct wire_array *)(void *)(element + f->offset);
     const uint8_t *all = parts_of(l, i)->v;
-    size_t size = f->type == WIRE_STRUCT ? f->body->size : sizeof(int32_t);
+    size_t size = wire_field_size(f);
     int32_t n = list_parts(l, i);
 
     if (l->parts_refused[i] == 0)

@@ -40,28 +40,19 @@ static void *at(const void *m, const struct wire_field *f)
     return (uint8_t *)(uintptr_t)m + f->offset;
 }
 
-static size_t element_size(const struct wire_field *f)
-{
-    return f->type == WIRE_STRUCT ? f->body->size : f->type == WIRE_STRING ? sizeof(struct slice) : sizeof(int32_t);
-}
-
-static size_t value_size(const struct wire_field *f)
+/* What the table may copy from the request or mark as unknown: refusal_check_table(). */
+static bool is_plain_value(const struct wire_field *f)
 {
     switch (f->type) {
     case WIRE_INT8:
-        return 1;
     case WIRE_INT16:
-        return 2;
     case WIRE_INT32:
-        return 4;
     case WIRE_INT64:
-        return 8;
     case WIRE_UUID:
-        return sizeof(struct wire_uuid);
     case WIRE_STRING:
-        return sizeof(struct slice);
-    default: /* the table names no others, says refusal_check_table() */
-        return 0;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -84,7 +75,7 @@ static void put_unknown(const struct refusal_row *row, const struct wire_struct 
     for (int i = 0; i < UNKNOWNS_MAX; i++) {
         const struct wire_field *f = field_of(s, row->unknown[i], version);
         if (f)
-            memset(at(m, f), 0xff, value_size(f));
+            memset(at(m, f), 0xff, wire_field_size(f));
     }
 }
 
@@ -97,7 +88,7 @@ static void put_copies(const struct refusal_copy *copies, const struct wire_fiel
         const struct wire_field *value = copies[i].from ? field_of(from->body, copies[i].from, version) : from;
         if (!to || !value)
             continue;
-        memcpy(at(out, to), copies[i].from ? at(in, value) : in, value_size(to));
+        memcpy(at(out, to), copies[i].from ? at(in, value) : in, wire_field_size(to));
         if (empty_for_null && to->type == WIRE_STRING && slice_is_null(*(struct slice *)at(out, to)))
             *(struct slice *)at(out, to) = slice_str("");
     }
@@ -120,7 +111,7 @@ static bool spent(int32_t *units)
 
 static void *element(const struct wire_array *list, const struct wire_field *f, int32_t i)
 {
-    return (uint8_t *)list->v + (size_t)i * element_size(f);
+    return (uint8_t *)list->v + (size_t)i * wire_field_size(f);
 }
 
 /* The partitions of an element; `k` says how far that is. */
@@ -479,7 +470,7 @@ static const char *check_copies(const struct refusal_copy *copies, const struct 
 {
     for (int i = 0; i < COPIES_MAX && copies[i].to; i++) {
         const struct wire_field *f = named(to->body, copies[i].to);
-        if (!f || !value_size(f) || (copies[i].from && !named(from->body, copies[i].from)))
+        if (!f || !is_plain_value(f) || (copies[i].from && !named(from->body, copies[i].from)))
             return copies[i].to;
     }
     return NULL;

@@ -77,33 +77,6 @@ enum wire_entity fake_entity_of(const struct wire_field *array, int16_t version)
     return marked(array->body, version, WIRE_ENTITY_TOPIC_ID) ? WIRE_ENTITY_TOPIC_NAME : WIRE_ENTITY_NONE;
 }
 
-size_t fake_element_size(const struct wire_field *f)
-{
-    switch (f->type) {
-    case WIRE_STRUCT:
-        return f->body->size;
-    case WIRE_STRING:
-    case WIRE_BYTES:
-    case WIRE_RECORDS:
-        return sizeof(struct slice);
-    case WIRE_UUID:
-        return sizeof(struct wire_uuid);
-    case WIRE_INT64:
-    case WIRE_FLOAT64:
-        return 8;
-    case WIRE_INT16:
-    case WIRE_UINT16:
-        return 2;
-    case WIRE_INT8:
-    case WIRE_BOOL:
-        return 1;
-    case WIRE_INT32:
-    case WIRE_UINT32:
-        return 4;
-    }
-    return 0;
-}
-
 static const struct wire_field *index_in(const struct wire_struct *s, int16_t version)
 {
     for (size_t i = 0; i < s->field_count; i++)
@@ -162,7 +135,7 @@ static void fill_array(const struct wire_field *f, struct wire_array *out, int16
 {
     enum wire_entity e = fake_entity_of(f, version);
     struct fake_names names = names_for(&q->topics, &q->groups, &q->txns, e);
-    size_t size = fake_element_size(f);
+    size_t size = wire_field_size(f);
 
     out->n = e ? names.n : f->type == WIRE_STRUCT && !index_in(f->body, version) ? 1 : 0;
     if (f->type == WIRE_INT32 || (f->type == WIRE_STRUCT && !e && index_in(f->body, version)))
@@ -318,7 +291,7 @@ static const struct wire_field *same_list(const struct making *k, const struct w
 static struct about element_of(const struct making *k, const struct wire_field *g, const struct wire_array *list,
                                int32_t i)
 {
-    const uint8_t *p = (const uint8_t *)list->v + (size_t)i * fake_element_size(g);
+    const uint8_t *p = (const uint8_t *)list->v + (size_t)i * wire_field_size(g);
     struct about out = {.in_list = true, .index = i, .name = SLICE_NULL};
 
     if (g->type == WIRE_STRUCT) {
@@ -342,14 +315,14 @@ static bool same_element(const struct making *k, const struct wire_field *g, con
     if (g->type != WIRE_STRUCT)
         return g->type == WIRE_STRING
                    ? slice_eq(*(const struct slice *)(const void *)x, *(const struct slice *)(const void *)y)
-                   : memcmp(x, y, fake_element_size(g)) == 0;
+                   : memcmp(x, y, wire_field_size(g)) == 0;
     for (size_t i = 0; i < g->body->field_count; i++) {
         const struct wire_field *f = &g->body->fields[i];
         if (!there(f, k->version) || f->array || (!is_name(f->entity) && f->entity != WIRE_ENTITY_TOPIC_ID))
             continue;
         named = true;
         if (f->type == WIRE_STRING ? !slice_eq(*(const struct slice *)cat(x, f), *(const struct slice *)cat(y, f))
-                                   : memcmp(cat(x, f), cat(y, f), fake_element_size(f)) != 0)
+                                   : memcmp(cat(x, f), cat(y, f), wire_field_size(f)) != 0)
             return false;
     }
     return named;
@@ -357,7 +330,7 @@ static bool same_element(const struct making *k, const struct wire_field *g, con
 
 static bool asked_before(const struct making *k, const struct wire_field *g, const struct wire_array *list, int32_t i)
 {
-    size_t size = fake_element_size(g);
+    size_t size = wire_field_size(g);
     const uint8_t *v = list->v;
 
     for (int32_t b = 0; b < i; b++)
@@ -381,7 +354,7 @@ static int32_t place(const struct fake_cluster *c, int32_t i, int32_t n)
 
 static void put_element(struct making *k, const struct wire_field *f, struct wire_array *out, const struct about *q)
 {
-    uint8_t *p = (uint8_t *)out->v + (size_t)out->n++ * fake_element_size(f);
+    uint8_t *p = (uint8_t *)out->v + (size_t)out->n++ * wire_field_size(f);
 
     if (f->type == WIRE_STRUCT) {
         f->body->init(p);
@@ -405,7 +378,7 @@ static void answer_array(struct making *k, const struct wire_field *f, struct wi
     if (!whole)
         n = asked->n;
     out->n = 0;
-    out->v = arena_array(&k->a, (size_t)n, fake_element_size(f));
+    out->v = arena_array(&k->a, (size_t)n, wire_field_size(f));
     must(out->v != NULL);
     for (int32_t i = 0; i < n; i++) {
         int32_t from = place(k->c, i, n);

@@ -45,6 +45,5 @@ struct slice fake_records(struct arena *a);
 
 /* For looking at messages: what kind of thing an array's elements are about. */
 enum wire_entity fake_entity_of(const struct wire_field *array, int16_t version);
-size_t fake_element_size(const struct wire_field *array);
 
 #endif

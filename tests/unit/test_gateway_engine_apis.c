@@ -167,7 +167,7 @@ static void check_list(const struct api_row *row, int16_t v, const struct shape 
     if (got->n != n)
         fail_msg("%s %d: %d answers to %d", api->name, v, got->n, n);
     for (int32_t i = 0; i < n; i++) {
-        const uint8_t *e = (const uint8_t *)asked->v + (size_t)i * fake_element_size(sh->list);
+        const uint8_t *e = (const uint8_t *)asked->v + (size_t)i * wire_field_size(sh->list);
         const uint8_t *o = (const uint8_t *)got->v + (size_t)i * sh->out_list->body->size;
         struct slice name = sh->list->type == WIRE_STRUCT
                                 ? (sh->name ? *(const struct slice *)wire_at(e, sh->name) : SLICE_NULL)

@@ -27,24 +27,9 @@ static struct buf random_bytes_of(const struct wire_message *w, int16_t version,
 
     arena_init(&a, 0);
     buf_init(&b, 0);
-    m = wire_struct_new(w->body, &a);
-    random_struct(w->body, m, version, wire_versions_has(w->flexible, version) && seed % 2, &seed, &a);
-    assert_int_equal(w->encode(m, &b, version), ERR_OK);
+    assert_int_equal(random_message(w, version, seed, &a, &m, &b), ERR_OK);
     arena_free(&a);
     return b;
-}
-
-typedef void (*each_fn)(const struct wire_message *w, int16_t version, uint64_t seed);
-
-static void every_version(each_fn each, uint64_t rounds)
-{
-    size_t n;
-    const struct wire_message *const *all = wire_messages(&n);
-
-    for (size_t i = 0; i < n; i++)
-        for (int16_t v = all[i]->valid.min; v <= all[i]->valid.max; v++)
-            for (uint64_t round = 0; round < rounds; round++)
-                each(all[i], v, round * 1000003 + (uint64_t)i * 1009 + (uint64_t)v);
 }
 
 static void passes(const struct wire_message *w, int16_t version, uint64_t seed)

@@ -22,34 +22,6 @@ static inline struct slice random_bytes(uint64_t *seed, size_t max, struct arena
     return p ? slice_of(p, n) : SLICE_NULL;
 }
 
-static inline size_t wire_element_size(const struct wire_field *f)
-{
-    switch (f->type) {
-    case WIRE_BOOL:
-        return sizeof(bool);
-    case WIRE_INT8:
-        return 1;
-    case WIRE_INT16:
-    case WIRE_UINT16:
-        return 2;
-    case WIRE_INT32:
-    case WIRE_UINT32:
-        return 4;
-    case WIRE_INT64:
-    case WIRE_FLOAT64:
-        return 8;
-    case WIRE_UUID:
-        return sizeof(struct wire_uuid);
-    case WIRE_STRING:
-    case WIRE_BYTES:
-    case WIRE_RECORDS:
-        return sizeof(struct slice);
-    case WIRE_STRUCT:
-        return f->body->size;
-    }
-    return 0;
-}
-
 static inline void random_struct(const struct wire_struct *s, uint8_t *m, int16_t version, bool unknown_tags,
                                  uint64_t *seed, struct arena *a);
 
@@ -71,7 +43,7 @@ static inline void random_value(const struct wire_field *f, uint8_t *at, int16_t
     case WIRE_UINT32:
     case WIRE_INT64:
     case WIRE_UUID:
-        for (size_t i = 0; i < wire_element_size(f); i++)
+        for (size_t i = 0; i < wire_field_size(f); i++)
             at[i] = (uint8_t)random_next(seed);
         break;
     case WIRE_FLOAT64:
@@ -96,7 +68,7 @@ static inline void random_field(const struct wire_field *f, uint8_t *at, int16_t
 
     if (f->array) {
         struct wire_array array = {NULL, (int32_t)(random_next(seed) % 4) - (nullable ? 1 : 0)};
-        size_t size = wire_element_size(f);
+        size_t size = wire_field_size(f);
         if (array.n > 0)
             array.v = arena_array(a, (size_t)array.n, size);
         for (int32_t i = 0; i < array.n; i++) {
@@ -139,7 +111,7 @@ static inline bool wire_value_equal(const struct wire_field *f, const uint8_t *x
     if (f->type == WIRE_STRUCT)
         return wire_struct_equal(f->body, x, y);
     if (f->type != WIRE_STRING && f->type != WIRE_BYTES && f->type != WIRE_RECORDS)
-        return memcmp(x, y, wire_element_size(f)) == 0;
+        return memcmp(x, y, wire_field_size(f)) == 0;
     memcpy(&s, x, sizeof s);
     memcpy(&t, y, sizeof t);
     return slice_eq(s, t);
@@ -147,7 +119,7 @@ static inline bool wire_value_equal(const struct wire_field *f, const uint8_t *x
 
 static inline bool wire_field_equal(const struct wire_field *f, const uint8_t *x, const uint8_t *y)
 {
-    size_t size = wire_element_size(f);
+    size_t size = wire_field_size(f);
 
     if (f->array) {
         struct wire_array s, t;
@@ -184,6 +156,29 @@ static inline bool wire_struct_equal(const struct wire_struct *s, const uint8_t 
                 return false;
     }
     return true;
+}
+
+/* Encodes a random message, half of them with unknown tags where there may be some; it stays in the arena. */
+static inline enum err random_message(const struct wire_message *w, int16_t version, uint64_t seed, struct arena *a,
+                                      uint8_t **m, struct buf *out)
+{
+    *m = wire_struct_new(w->body, a);
+    random_struct(w->body, *m, version, wire_versions_has(w->flexible, version) && seed % 2, &seed, a);
+    return w->encode(*m, out, version);
+}
+
+typedef void (*each_message_fn)(const struct wire_message *w, int16_t version, uint64_t seed);
+
+/* Every described message in every version, so many times, each with a seed of its own. */
+static inline void every_version(each_message_fn each, uint64_t rounds)
+{
+    size_t n;
+    const struct wire_message *const *all = wire_messages(&n);
+
+    for (size_t i = 0; i < n; i++)
+        for (int16_t v = all[i]->valid.min; v <= all[i]->valid.max; v++)
+            for (uint64_t round = 0; round < rounds; round++)
+                each(all[i], v, round * 1000003 + (uint64_t)i * 1009 + (uint64_t)v);
 }
 
 #endif
