@@ -33,6 +33,13 @@ enum {
     FAILURE_ADDRESSES_MAX = 16384,
 };
 
+/* For a table of settings (core/base/settings.h). */
+#define FAILURE_DELAY_SETTING_ROW                                                                                      \
+    {                                                                                                                  \
+        "connection.failed.authentication.delay.ms", SETTING_INT, "100", 0, FAILURE_DELAY_MAX_MS,                      \
+            "a failed authentication is answered after this, doubled with each further one of the address; 0: at once" \
+    }
+
 /* `delay_ms`: Kafka's connection.failed.authentication.delay.ms; 0: no limit, nothing is ever delayed. NULL: no memory.
  */
 struct failure_limit *failure_limit_new(int64_t delay_ms, size_t addresses_max);

@@ -9,12 +9,7 @@
  * have one (KIP-768, KIP-1139). */
 #define AUTH_SETTING_ROWS                                                                                              \
     {"authentication.method", SETTING_LIST, "BASIC", 0, 0, "BASIC, BEARER or both; NONE for certificates alone"},      \
-        {"connection.failed.authentication.delay.ms",                                                                  \
-         SETTING_INT,                                                                                                  \
-         "100",                                                                                                        \
-         0,                                                                                                            \
-         FAILURE_DELAY_MAX_MS,                                                                                         \
-         "a failed authentication is answered after this, doubled with each further one of the address; 0: at once"},  \
+        FAILURE_DELAY_SETTING_ROW,                                                                                     \
         {"authentication.realm", SETTING_STRING, "castellan", 0, 0, "realm of the challenges"},                        \
         {"super.users", SETTING_STRING, NULL, 0, 0, "principals that may do everything, separated by ';'"},            \
         {"ssl.principal.mapping.rules", SETTING_STRING, NULL, 0, 0, "from certificate subjects to principals"},        \

@@ -66,56 +66,66 @@ static void finish(struct admin_request *r, enum err err, struct buf *answer, co
     buf_free(answer);
 }
 
-void admin_forget(struct admin_request *r)
+/* What the key process is asked to do about somebody. */
+typedef enum err (*act_fn)(const struct admin_request *r, const struct key_subject *s, struct buf *answer,
+                           struct reason *why);
+
+/* `what` never says who: logs outlive keys. */
+static void act(struct admin_request *r, enum acl_operation right, act_fn fn, const char *what)
 {
     struct key_subject s;
     struct reason why = {0};
     struct buf answer;
     enum err err;
 
-    if (!may(r, ACL_DELETE, &s) || !has_keyd(r))
+    if (!may(r, right, &s) || !has_keyd(r))
         return;
     buf_init(&answer, 0);
-    err = key_admin_forget(r->gateway->keyd_admin_socket, &s, buf_slice(&r->principal), ADMIN_FORGET_MS, &answer, &why);
-    finish(r, err, &answer, &why, "forget a data subject"); /* never who: logs outlive keys */
+    err = fn(r, &s, &answer, &why);
+    finish(r, err, &answer, &why, what);
+}
+
+static enum err forget(const struct admin_request *r, const struct key_subject *s, struct buf *answer,
+                       struct reason *why)
+{
+    return key_admin_forget(r->gateway->keyd_admin_socket, s, buf_slice(&r->principal), ADMIN_FORGET_MS, answer, why);
+}
+
+static enum err reopen(const struct admin_request *r, const struct key_subject *s, struct buf *answer,
+                       struct reason *why)
+{
+    return key_admin_reopen(r->gateway->keyd_admin_socket, s, ADMIN_FORGET_MS, answer, why);
+}
+
+static enum err hold(const struct admin_request *r, const struct key_subject *s, struct buf *answer, struct reason *why)
+{
+    return key_admin_hold(r->gateway->keyd_admin_socket, s, true, ADMIN_FORGET_MS, answer, why);
+}
+
+static enum err release(const struct admin_request *r, const struct key_subject *s, struct buf *answer,
+                        struct reason *why)
+{
+    return key_admin_hold(r->gateway->keyd_admin_socket, s, false, ADMIN_FORGET_MS, answer, why);
+}
+
+void admin_forget(struct admin_request *r)
+{
+    act(r, ACL_DELETE, forget, "forget a data subject");
 }
 
 void admin_reopen(struct admin_request *r)
 {
-    struct key_subject s;
-    struct reason why = {0};
-    struct buf answer;
-    enum err err;
-
-    if (!may(r, ACL_ALTER, &s) || !has_keyd(r))
-        return;
-    buf_init(&answer, 0);
-    err = key_admin_reopen(r->gateway->keyd_admin_socket, &s, ADMIN_FORGET_MS, &answer, &why);
-    finish(r, err, &answer, &why, "reopen a data subject");
-}
-
-static void hold_or_release(struct admin_request *r, bool hold)
-{
-    struct key_subject s;
-    struct reason why = {0};
-    struct buf answer;
-    enum err err;
-
-    if (!may(r, ACL_ALTER, &s) || !has_keyd(r))
-        return;
-    buf_init(&answer, 0);
-    err = key_admin_hold(r->gateway->keyd_admin_socket, &s, hold, ADMIN_FORGET_MS, &answer, &why);
-    finish(r, err, &answer, &why, hold ? "hold a data subject" : "release a data subject");
+    act(r, ACL_ALTER, reopen, "reopen a data subject");
 }
 
 void admin_hold(struct admin_request *r)
 {
-    hold_or_release(r, true);
+    act(r, ACL_ALTER, hold, "hold a data subject");
 }
 
 void admin_release(struct admin_request *r)
 {
-    hold_or_release(r, false);
+    act(r, ACL_ALTER, release, "release a data subject");
 }
 
 void admin_get_receipt(struct admin_request *r)

@@ -20,12 +20,7 @@ struct door {
 };
 
 #define DOOR_SETTING_ROWS                                                                                              \
-    {"connection.failed.authentication.delay.ms",                                                                      \
-     SETTING_INT,                                                                                                      \
-     "100",                                                                                                            \
-     0,                                                                                                                \
-     FAILURE_DELAY_MAX_MS,                                                                                             \
-     "a failed authentication is answered after this, doubled with each further one of the address; 0: at once"},      \
+    FAILURE_DELAY_SETTING_ROW,                                                                                         \
         {"castellan.authentication.timeout.ms",                                                                        \
          SETTING_INT,                                                                                                  \
          "30000",                                                                                                      \
