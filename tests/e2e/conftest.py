@@ -127,3 +127,15 @@ def own_cluster(tmp_path):
     c.start()
     yield c
     c.stop()
+
+
+@pytest.fixture
+def small_disk(request, tmp_path):
+    """The log folder of a node (the parameter) of a System in tmp_path, on a file system of its own, which can be filled."""
+    folder = tmp_path / "data" / f"broker-{request.param}" / "log"
+    folder.mkdir(parents=True)
+    (tmp_path / "data").chmod(0o700)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("no right to mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

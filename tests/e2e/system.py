@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole Castellan for tests: `castellan up` in a temporary folder on free ports, and the clients people use."""
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -49,6 +50,15 @@ def is_free(port):
         except OSError:
             return False
         return True
+
+
+def fill(disk):
+    """Writes until there is no room; returns the file, whose deletion makes room again."""
+    filler = disk / "filler"
+    with open(filler, "wb", buffering=0) as f, contextlib.suppress(OSError):
+        while True:
+            f.write(b"\0" * 65536)
+    return filler
 
 
 class System:

@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 import kafka_wire as wire
 from kafka_messages import batch
-from system import CASTELLAN, System, free_port_base
+from system import CASTELLAN, System, fill, free_port_base
 from test_system import allow, make_topic, name, produce, read_all
 
 SASL_AUTHENTICATION_FAILED, KAFKA_STORAGE_ERROR = 58, 56
@@ -545,18 +545,7 @@ def test_sigterm_stops_everything_and_leaves_nothing(castellan):
 
 # ---- a full disk ----
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A broker's log folder on a file system of its own, which can be filled."""
-    folder = tmp_path / "data" / "broker-1" / "log"
-    folder.mkdir(parents=True)
-    (tmp_path / "data").chmod(0o700)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True).returncode:
-        pytest.skip("no right to mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
+@pytest.mark.parametrize("small_disk", [1], indirect=True)
 def test_a_full_disk(small_disk, tmp_path):
     castellan = System(tmp_path, free_port_base())
     try:
@@ -570,10 +559,7 @@ def test_a_full_disk(small_disk, tmp_path):
         for i in range(20):
             assert produce_by_hand(castellan, topic, b"k", b"%d" % i)[0] == 0
             stored.append(b"%d" % i)
-        filler = small_disk / "filler"
-        with open(filler, "wb", buffering=0) as f, contextlib.suppress(OSError):
-            while True:
-                f.write(b"\0" * 65536)
+        filler = fill(small_disk)
         refused = 0
         for i in range(200):
             value = b"%d " % i + b"x" * 4000

@@ -18,7 +18,7 @@ import pytest
 from confluent_kafka import Consumer
 
 import kafka_wire as wire
-from system import System
+from system import System, fill
 
 
 def command_line(pid):
@@ -216,31 +216,18 @@ def test_one_frozen_broker_does_not_hold_up_metadata(system):
         wait_for(lambda: node(status(system)[1], node_id).get("state") != "silent", "an answer")
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A broker's log folder on a file system of its own, which can be filled."""
-    folder = tmp_path / "data" / "broker-2" / "log"
-    folder.mkdir(parents=True)
-    (tmp_path / "data").chmod(0o700)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True).returncode:
-        pytest.skip("no right to mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
+@pytest.mark.parametrize("small_disk", [2], indirect=True)
 def test_a_full_disk_is_told(small_disk, tmp_path):
     system = System(tmp_path)
     try:
         system.start()
         wait_for(lambda: status(system)[0] == 0, "all well")
-        with open(small_disk / "filler", "wb", buffering=0) as f, contextlib.suppress(OSError):
-            while True:
-                f.write(b"\0" * 65536)
+        filler = fill(small_disk)
         told = wait_for(lambda: [p for p in status(system)[1]["problems"] if "disk is full" in p], "a full disk")
         assert told[0].startswith("node 2: ")
         assert status(system)[0] == 1
         assert metric(system, 'castellan_cluster_disk_usable_bytes{node="2"}') < 1 << 20
-        (small_disk / "filler").unlink()
+        filler.unlink()
         wait_for(lambda: status(system)[0] == 0, "room")
     finally:
         system.close()
